@@ -1,0 +1,25 @@
+# Where toolchains are kept, and how one gets there. The other scripts in this folder source this file.
+
+cache=${AIOHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aiohost}
+
+# Messages go to stderr: what a script prints on stdout is its answer.
+say() { echo "${0##*/}: $*" >&2; }
+
+# program VARIABLE: prints the path of the program that the environment variable VARIABLE names. Fails if it isn't set.
+program() {
+  [ -n "${!1:-}" ] || return 1
+  command -v "${!1}" || { say "$1 is '${!1}', and there is no such program"; exit 1; }
+}
+
+# fill PREFIX FUNCTION: calls FUNCTION with a new folder, which then becomes PREFIX. The last step is a rename, so that an
+# install that was cut short is never taken for a whole one. Does nothing if PREFIX is there.
+fill() {
+  [ ! -d "$1" ] || return 0
+  mkdir -p "$cache"
+  new=$(mktemp -d "$cache/new.XXXXXX")
+  trap 'rm -rf "$new"' EXIT
+  "$2" "$new"
+  chmod 755 "$new"
+  # Two may have worked side by side. Then the first one wins.
+  [ -d "$1" ] || mv "$new" "$1"
+}

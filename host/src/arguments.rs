@@ -1,0 +1,191 @@
+//! What a guest passes to a request, parsed at the edge into values that cannot be wrong.
+
+use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Resource, ResourceTable};
+
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::sandbox::{Grants, OpenDir, OpenFile, OpenFlags, Opening, Place, Read, Write};
+
+/// What parsing looks things up in.
+pub(crate) struct Guest<'a> {
+    pub(crate) grants: &'a Grants,
+    pub(crate) limits: &'a Limits,
+    pub(crate) table: &'a mut ResourceTable,
+}
+
+type At = Option<Resource<OpenDir>>;
+
+impl Guest<'_> {
+    fn place<R: Right>(&self, at: &At, path: String) -> Result<Place<R>> {
+        let at = match at {
+            // The component model has checked the handle, so it is in the table.
+            Some(dir) => Some(self.table.get(dir).map_err(|_| Error::BAD_DESCRIPTOR)?),
+            None => None,
+        };
+        R::grant(Place::find(self.grants, at, path)?)
+    }
+
+    fn file(&self, file: &Resource<OpenFile>) -> Result<OpenFile> {
+        self.table.get(file).cloned().map_err(|_| Error::BAD_DESCRIPTOR)
+    }
+}
+
+/// A right that a place may be asked for with.
+pub(crate) trait Right: Send + Sized + 'static {
+    fn grant(place: Place<Read>) -> Result<Place<Self>>;
+}
+
+impl Right for Read {
+    fn grant(place: Place<Read>) -> Result<Place<Self>> {
+        Ok(place)
+    }
+}
+
+impl Right for Write {
+    fn grant(place: Place<Read>) -> Result<Place<Self>> {
+        place.writable()
+    }
+}
+
+/// A value that needs no parsing.
+pub(crate) trait Plain: ComponentType + Lift + Send + 'static {
+    /// Bytes of memory it holds, for the books.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Plain for u16 {}
+impl Plain for u32 {}
+impl Plain for u64 {}
+impl Plain for Option<u64> {}
+
+impl Plain for Vec<u8> {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+/// The parameters of a request.
+pub(crate) trait Arguments: Send + Sized + 'static {
+    /// Their types in the WIT package.
+    type Wire: ComponentNamedList + Lift + Send + 'static;
+
+    fn parse(wire: Self::Wire, guest: &mut Guest<'_>) -> Result<Self>;
+
+    /// Bytes of memory they hold, for the books.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Arguments for () {
+    type Wire = ();
+
+    fn parse((): (), _guest: &mut Guest<'_>) -> Result<Self> {
+        Ok(())
+    }
+}
+
+impl<R: Right> Arguments for (Place<R>,) {
+    type Wire = (At, String);
+
+    fn parse((at, path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?,))
+    }
+}
+
+impl<R: Right, A: Plain> Arguments for (Place<R>, A) {
+    type Wire = (At, String, A);
+
+    fn parse((at, path, a): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?, a))
+    }
+}
+
+impl<R: Right, S: Right> Arguments for (Place<R>, Place<S>) {
+    type Wire = (At, String, At, String);
+
+    fn parse((at, path, other_at, other_path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?, guest.place(&other_at, other_path)?))
+    }
+}
+
+impl Arguments for (Opening,) {
+    type Wire = (At, String, OpenFlags, u16);
+
+    fn parse((at, path, flags, mode): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((Opening::new(guest.place(&at, path)?, flags, mode)?,))
+    }
+}
+
+impl Arguments for (OpenFile,) {
+    type Wire = (Resource<OpenFile>,);
+
+    fn parse((file,): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?,))
+    }
+}
+
+impl<A: Plain, B: Plain> Arguments for (OpenFile, A, B) {
+    type Wire = (Resource<OpenFile>, A, B);
+
+    fn parse((file, a, b): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?, a, b))
+    }
+
+    fn bytes(&self) -> usize {
+        self.1.bytes() + self.2.bytes()
+    }
+}
+
+impl<A: Plain, B: Plain, C: Plain> Arguments for (OpenFile, A, OpenFile, B, C) {
+    type Wire = (Resource<OpenFile>, A, Resource<OpenFile>, B, C);
+
+    fn parse((file, a, other, b, c): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?, a, guest.file(&other)?, b, c))
+    }
+}
+
+/// A file that the guest gives up.
+pub(crate) struct Closing(Option<OpenFile>);
+
+impl Closing {
+    /// The file. There is one until it is taken.
+    pub(crate) fn take(&mut self) -> Result<OpenFile> {
+        self.0.take().ok_or(Error::BAD_DESCRIPTOR)
+    }
+
+    pub(crate) fn may_wait(&self) -> bool {
+        self.0.as_ref().is_some_and(OpenFile::close_may_wait)
+    }
+}
+
+impl Arguments for (Closing,) {
+    type Wire = (Resource<OpenFile>,);
+
+    fn parse((file,): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        let file = guest.table.delete(file).map_err(|_| Error::BAD_DESCRIPTOR)?;
+        Ok((Closing(Some(file)),))
+    }
+}
+
+/// A read, with its length brought down to what one read may return.
+pub(crate) struct Reading {
+    pub(crate) file: OpenFile,
+    pub(crate) offset: Option<u64>,
+    pub(crate) length: usize,
+}
+
+impl Arguments for (Reading,) {
+    type Wire = (Resource<OpenFile>, Option<u64>, u32);
+
+    fn parse((file, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(guest.limits.read_bytes_max);
+        Ok((Reading { file: guest.file(&file)?, offset, length },))
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.length
+    }
+}

@@ -1,0 +1,174 @@
+//! The door: the only way from a guest's call to the disk.
+//!
+//! Arguments are parsed, what cannot block is done on the spot, and the rest is queued with its priority; what comes back is
+//! counted, and given to the guest in the way of the face that was called.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+
+use crate::arguments::{Arguments, Guest};
+use crate::ctx::AioCtxView;
+use crate::error::{Error, Result};
+use crate::output::{Answer, Output, RequestHandle};
+use crate::sandbox::Wait;
+use crate::sched::{Membership, Priority, RequestId, Submission, Ticket, Work, moved_bytes};
+
+/// How a request is carried out.
+pub(crate) struct Turn<'a> {
+    /// Whether it may wait.
+    pub(crate) wait: Wait,
+    ticket: Option<&'a Ticket>,
+}
+
+impl Turn<'_> {
+    /// Whether the request was canceled: work that is made of steps asks between them.
+    pub(crate) fn is_canceled(&self) -> bool {
+        self.ticket.is_some_and(Ticket::is_canceled)
+    }
+}
+
+/// A request: its name, its number, and what it does.
+pub(crate) struct Request<A, O> {
+    pub(crate) name: &'static str,
+    pub(crate) number: usize,
+    /// Whether it is tried on the guest's own thread first; `run` then gives `WOULD_BLOCK` if it cannot be done there.
+    pub(crate) inline: bool,
+    pub(crate) run: fn(&mut A, &Turn<'_>) -> Result<O>,
+}
+
+impl<A, O> Clone for Request<A, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A, O> Copy for Request<A, O> {}
+
+/// A request that has passed the door.
+pub(crate) enum Passed<O> {
+    /// It is done, or its arguments are wrong.
+    Done(Result<O>),
+    /// It is to be queued.
+    ToQueue(Queued),
+}
+
+/// A request on its way to the queue.
+pub(crate) struct Queued {
+    membership: Arc<Membership>,
+    submission: Submission,
+    priority: Priority,
+    work: Work,
+}
+
+/// Takes a call up to where it would have to wait. `inline_bytes_max` is how much may be moved on the guest's own thread.
+pub(crate) fn enter<A: Arguments, O: Answer>(
+    view: &mut AioCtxView<'_>,
+    request: Request<A, O>,
+    wire: A::Wire,
+    inline_bytes_max: usize,
+) -> Passed<O> {
+    let priority = std::mem::take(&mut view.ctx.next_priority);
+    let ctx = &mut *view.ctx;
+    let mut guest = Guest { grants: &ctx.grants, limits: &ctx.limits, table: view.table };
+    let mut arguments = match A::parse(wire, &mut guest) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            ctx.inline.add(request.number, request.name, true, 0);
+            return Passed::Done(Err(error));
+        }
+    };
+    let bytes = arguments.bytes();
+    if request.inline && bytes <= inline_bytes_max {
+        let result = (request.run)(&mut arguments, &Turn { wait: Wait::Never, ticket: None });
+        if !matches!(result, Err(Error::WOULD_BLOCK)) {
+            let moved = result.as_ref().map_or(0, O::moved_bytes);
+            ctx.inline.add(request.number, request.name, result.is_err(), moved);
+            return Passed::Done(result);
+        }
+    }
+    let submission = Submission { name: request.name, handle: false, bytes };
+    let work: Work = Box::new(move |ticket| {
+        let turn = Turn { wait: Wait::May, ticket: Some(ticket) };
+        (request.run)(&mut arguments, &turn).map(O::into_output)
+    });
+    Passed::ToQueue(Queued { membership: Arc::clone(&ctx.membership), submission, priority, work })
+}
+
+impl Queued {
+    /// Queues the request, once there is a place for it.
+    async fn submit(self, handle: bool) -> (Arc<Membership>, Result<RequestId>) {
+        poll_fn(|cx| self.membership.poll_place(cx)).await;
+        let submission = Submission { handle, ..self.submission };
+        let id = self.membership.submit(submission, self.priority, self.work);
+        (self.membership, id)
+    }
+
+    /// Carries the request out on a worker. Dropping the future takes the request back.
+    pub(crate) async fn run<O: Answer>(self) -> Result<O> {
+        let (membership, id) = self.submit(false).await;
+        let owned = Owned { membership, id: id? };
+        let output = poll_fn(|cx| owned.membership.poll_take(owned.id, cx)).await?;
+        // The output was made by this request's own `into_output`.
+        O::from_output(output).ok_or(Error::IO)
+    }
+}
+
+/// A request that is taken back when the one who waits for it is gone.
+struct Owned {
+    membership: Arc<Membership>,
+    id: RequestId,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.membership.cancel(self.id);
+        self.membership.disown(self.id);
+    }
+}
+
+/// A call on the face `blocking`: suspends the guest until the request is done.
+pub(crate) async fn call<A: Arguments, O: Answer>(
+    mut view: AioCtxView<'_>,
+    request: Request<A, O>,
+    wire: A::Wire,
+) -> Result<O::Wire> {
+    let answer = match enter(&mut view, request, wire, usize::MAX) {
+        Passed::Done(result) => result?,
+        Passed::ToQueue(queued) => queued.run().await?,
+    };
+    answer.into_wire(view.table)
+}
+
+/// A call on the face `submit`: gives a handle at once, or as soon as the guest has less in flight than it may have.
+///
+/// # Errors
+///
+/// A trap, if the guest holds more requests than it may.
+pub(crate) async fn submit<A: Arguments, O: Answer>(
+    mut view: AioCtxView<'_>,
+    request: Request<A, O>,
+    wire: A::Wire,
+    inline_bytes_max: usize,
+) -> wasmtime::Result<Resource<RequestHandle>> {
+    let max = view.ctx.limits.requests_max;
+    if view.ctx.request_handles >= max {
+        let remedy = "drop the handles of requests whose results were taken";
+        return Err(wasmtime::format_err!("the guest holds {max} request handles, as many as it may; {remedy}"));
+    }
+    let id = match enter(&mut view, request, wire, inline_bytes_max) {
+        Passed::Done(result) => submit_done(&view, request.name, result.map(O::into_output)),
+        Passed::ToQueue(queued) => match queued.submit(true).await {
+            (_, Ok(id)) => id,
+            (_, Err(error)) => submit_done(&view, request.name, Err(error)),
+        },
+    };
+    view.ctx.request_handles += 1;
+    Ok(view.table.push(RequestHandle { id })?)
+}
+
+fn submit_done(view: &AioCtxView<'_>, name: &'static str, result: Result<Output>) -> RequestId {
+    let bytes = usize::try_from(moved_bytes(&result)).unwrap_or(0);
+    view.ctx.membership.submit_done(Submission { name, handle: true, bytes }, result)
+}

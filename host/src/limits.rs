@@ -1,0 +1,85 @@
+//! Every ceiling, with its default and its reason.
+
+use std::time::Duration;
+
+/// What one guest may have. Each value has a default that suits an untrusted plugin; see [`Limits::default`].
+///
+/// ```
+/// let limits = aiohost::Limits { open_files_max: 16, ..Default::default() };
+/// assert_eq!(limits.in_flight_max, 4096);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Linear memory of a guest, in bytes, all of its memories together count apart. 1 GiB: a quarter of what wasm32 can
+    /// address, and far more than a plugin that works on files in pieces needs.
+    pub memory_bytes_max: usize,
+    /// Elements of one table. 100,000: the largest seen, CPython's, has 12,000.
+    pub table_elements_max: usize,
+    /// How long a run may take. None: the operator knows what is long.
+    pub timeout: Option<Duration>,
+    /// Bytes that one call may move from guest to host, as `write` does. 16 MiB; more ends the guest, since the component
+    /// model has no other answer.
+    pub hostcall_bytes_max: usize,
+    /// Requests that wait for a worker or are on one. 4,096: over four times what the fastest disks make use of. A guest
+    /// over it is suspended until one is done.
+    pub in_flight_max: usize,
+    /// Requests whose handle the guest holds, finished ones too. 10,000; more ends the guest.
+    pub requests_max: usize,
+    /// Bytes that requests under way, and results that were not taken, may hold. 256 MiB; a request over it fails with
+    /// `would-block`.
+    pub bytes_in_flight_max: usize,
+    /// Files and directories open at a time. 1,024: what a Unix process has by custom. More fail with
+    /// `too-many-open-files`.
+    pub open_files_max: usize,
+    /// Bytes that one `read` returns at most. 16 MiB: the guest names the number, so it is bounded before anything is
+    /// allocated. More are not an error, the read is short.
+    pub read_bytes_max: usize,
+    /// Bytes of a path. 4,096, as `PATH_MAX` of Linux; more fail with `name-too-long`.
+    pub path_bytes_max: usize,
+    /// Entries that one answer lists. 1,000,000; more fail with `overflow`.
+    pub entries_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 1 << 30,
+            table_elements_max: 100_000,
+            timeout: None,
+            hostcall_bytes_max: 16 << 20,
+            in_flight_max: 4096,
+            requests_max: 10_000,
+            bytes_in_flight_max: 256 << 20,
+            open_files_max: 1024,
+            read_bytes_max: 16 << 20,
+            path_bytes_max: 4096,
+            entries_max: 1_000_000,
+        }
+    }
+}
+
+/// Workers that one engine starts without looking at how long requests wait. 4: on cached data two are enough, and a
+/// sleeping thread costs only its stack.
+pub(crate) const WORKERS_START: usize = 4;
+
+/// Workers that one engine has at most, unless set otherwise. 32: at 64 requests in flight on an uncached disk, 16 are
+/// within 40 % of the best and 64 within 10 %.
+pub(crate) const WORKERS_MAX: usize = 32;
+
+/// How long a request waits before another worker is started for it. 1 ms: some ten times what a disk read takes, so that a
+/// queue of short requests starts none.
+pub(crate) const QUEUE_DELAY: Duration = Duration::from_millis(1);
+
+/// How long a worker without work stays. 10 s, as in IO::AIO.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Times a lane is passed over before it is served next. 64: low priorities get at least one turn in 65.
+pub(crate) const PASSED_OVER_MAX: u32 = 64;
+
+/// Bytes that a request made of steps moves in one step, between two looks at whether it was canceled. 8 MiB: some
+/// milliseconds.
+pub(crate) const STEP_BYTES: u64 = 8 << 20;
+
+/// Bytes that `submit` and `requests` move on the guest's own thread. 64 KiB: copying more takes longer than the hop to a
+/// worker, where it overlaps with the guest.
+pub(crate) const INLINE_BYTES_MAX: usize = 64 << 10;

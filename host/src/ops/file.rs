@@ -1,0 +1,39 @@
+//! Requests on an open file.
+
+use crate::arguments::{Closing, Reading};
+use crate::ctx::{AioCtxView, AioView};
+use crate::error::Error;
+use crate::linker::Requests;
+use crate::sandbox::{OpenFile, Wait};
+use crate::sched::{Priority, Submission};
+use crate::output::Output;
+
+pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
+    requests.inline_first("close", |(closing,): &mut (Closing,), turn| {
+        if turn.wait == Wait::Never && closing.may_wait() { Err(Error::WOULD_BLOCK) } else { closing.take()?.close() }
+    })?;
+    requests.inline_first("read", |(reading,): &mut (Reading,), turn| {
+        reading.file.read(reading.offset, reading.length, turn.wait)
+    })?;
+    requests.on_worker("write", |(file, offset, data): &mut (OpenFile, Option<u64>, Vec<u8>), _| file.write(*offset, data))?;
+    requests.on_worker("sendfile", |(output, at, input, from, length): &mut Sendfile, turn| {
+        output.sendfile(*at, input, *from, *length, || turn.is_canceled())
+    })?;
+    requests.on_worker("readahead", |(file, offset, length): &mut (OpenFile, u64, u64), _| file.readahead(*offset, *length))?;
+    requests.inline_first("fstat", |(file,): &mut (OpenFile,), _| file.stat())
+}
+
+type Sendfile = (OpenFile, Option<u64>, OpenFile, u64, u64);
+
+/// The guest dropped its handle. A file that was written is closed by a worker, since that may have to wait.
+pub(crate) fn drop_handle(view: AioCtxView<'_>, file: OpenFile) {
+    if !file.close_may_wait() {
+        return;
+    }
+    let submission = Submission { name: "close", handle: false, bytes: 0 };
+    let work = Box::new(|_: &_| file.close().map(|()| Output::Done));
+    // Over a limit it is closed here after all.
+    if let Ok(id) = view.ctx.membership.submit(submission, Priority::default(), work) {
+        view.ctx.membership.disown(id);
+    }
+}

@@ -1,0 +1,18 @@
+//! The requests, a file for each family and a line for each request.
+//!
+//! To add one: its function in `wit/requests.wit` (then `UPDATE=1 cargo test --test wit_faces`), its line here, and its guest
+//! test in `tests/guests`.
+
+pub(crate) mod path;
+pub(crate) mod file;
+pub(crate) mod durability;
+pub(crate) mod tree;
+pub(crate) mod control;
+pub(crate) mod streams;
+
+use wasmtime::component::Resource;
+
+/// The resource that a guest drops.
+pub(crate) fn own<R: 'static>(rep: u32) -> Resource<R> {
+    Resource::new_own(rep)
+}

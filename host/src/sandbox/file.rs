@@ -1,0 +1,219 @@
+//! An open regular file, and the operations on it.
+
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::dir::Token;
+use super::status::{self, IdentityKey};
+use super::{Wait, transfer};
+use crate::error::{Error, Result};
+use crate::output::Status;
+
+/// The guest's handle of a file: `aiohost:aio/types.file`. Requests on the file share it and keep it open.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenFile(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    access: OFlags,
+    /// The file's position. Ours and not the kernel's: the kernel's lock on it would make an inline read wait for one on a
+    /// worker.
+    position: Mutex<u64>,
+    nowait: AtomicU8,
+    key: IdentityKey,
+    _token: Token,
+}
+
+/// What is known of reads that do not wait: see [`OpenFile::read_now`].
+mod nowait {
+    /// They work.
+    pub(super) const YES: u8 = 0;
+    /// The file system keeps everything in memory: no read waits.
+    pub(super) const NEEDLESS: u8 = 1;
+    /// The file system cannot do it.
+    pub(super) const NO: u8 = 2;
+}
+
+impl OpenFile {
+    pub(super) fn new(file: OwnedFd, access: OFlags, key: IdentityKey, token: Token) -> Self {
+        let nowait = AtomicU8::new(nowait::YES);
+        Self(Arc::new(Inner { file: file.into(), access, position: Mutex::new(0), nowait, key, _token: token }))
+    }
+
+    pub(crate) fn stat(&self) -> Result<Status> {
+        status::of_fd(&self.0.file, &self.0.key)
+    }
+
+    /// Reads at `offset`, or at the position, which moves on. Allocates no more than `length` bytes.
+    pub(crate) fn read(&self, offset: Option<u64>, length: usize, wait: Wait) -> Result<Vec<u8>> {
+        self.at(offset, wait, |at| {
+            let mut data = Vec::new();
+            data.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
+            match wait {
+                Wait::Never => self.read_now(&mut data, length, at)?,
+                Wait::May => self.read_waiting(&mut data, length, at)?,
+            }
+            let count = u64::try_from(data.len()).expect("a length fits");
+            Ok((data, count))
+        })
+    }
+
+    /// Reads up to `length` bytes, and waits for the device where it must.
+    fn read_waiting(&self, data: &mut Vec<u8>, length: usize, at: u64) -> Result<()> {
+        loop {
+            match rustix::io::pread(&self.0.file, rustix::buffer::spare_capacity(data), at) {
+                Ok(_) => break,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        // The allocator may have given more than was asked for.
+        data.truncate(length);
+        Ok(())
+    }
+
+    /// Reads what is in the page cache, if all of it is. See `RWF_NOWAIT` in `preadv2(2)`.
+    fn read_now(&self, data: &mut Vec<u8>, length: usize, at: u64) -> Result<()> {
+        match self.0.nowait.load(Ordering::Relaxed) {
+            nowait::YES => {}
+            nowait::NEEDLESS => return self.read_waiting(data, length, at),
+            _ => return Err(Error::WOULD_BLOCK),
+        }
+        data.resize(length, 0);
+        let mut done = 0;
+        while done < length {
+            let mut buffer = [IoSliceMut::new(&mut data[done..])];
+            let from = at.saturating_add(u64::try_from(done).expect("a length fits"));
+            match rustix::io::preadv2(&self.0.file, &mut buffer, from, ReadWriteFlags::NOWAIT) {
+                // A short count means that a part is not cached; only nothing at all is the end of the file.
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(Errno::OPNOTSUPP) => {
+                    self.learn_nowait();
+                    return Err(Error::WOULD_BLOCK);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => return Err(Error::WOULD_BLOCK),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        data.truncate(done);
+        Ok(())
+    }
+
+    /// The file system does not know `RWF_NOWAIT`. One that lives in memory has no need of it.
+    fn learn_nowait(&self) {
+        const TMPFS: i64 = 0x0102_1994;
+        let in_memory = rustix::fs::fstatfs(&self.0.file).is_ok_and(|fs| i64::from(fs.f_type) == TMPFS);
+        self.0.nowait.store(if in_memory { nowait::NEEDLESS } else { nowait::NO }, Ordering::Relaxed);
+    }
+
+    /// Writes at `offset`, or at the position, which moves on. In append mode the kernel writes at the end.
+    pub(crate) fn write(&self, offset: Option<u64>, data: &[u8]) -> Result<u64> {
+        self.at(offset, Wait::May, |at| {
+            let count = loop {
+                match rustix::io::pwrite(&self.0.file, data, at) {
+                    Err(Errno::INTR) => {}
+                    result => break result?,
+                }
+            };
+            let count = u64::try_from(count).expect("a count fits");
+            Ok((count, count))
+        })
+    }
+
+    /// Runs `io` with the offset, or with the position, which it moves on by the number that `io` returns.
+    fn at<T>(&self, offset: Option<u64>, wait: Wait, io: impl FnOnce(u64) -> Result<(T, u64)>) -> Result<T> {
+        let checked = |offset: u64| if i64::try_from(offset).is_ok() { Ok(offset) } else { Err(Error::INVALID) };
+        if let Some(offset) = offset {
+            return io(checked(offset)?).map(|(value, _)| value);
+        }
+        let mut position = self.position(wait)?;
+        let (value, count) = io(*position)?;
+        *position = if self.0.access.contains(OFlags::APPEND) && self.0.access.intersects(OFlags::ACCMODE) {
+            rustix::fs::fstat(&self.0.file)?.st_size.cast_unsigned()
+        } else {
+            position.saturating_add(count)
+        };
+        Ok(value)
+    }
+
+    fn position(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
+        match wait {
+            Wait::May => Ok(self.0.position.lock().unwrap_or_else(PoisonError::into_inner)),
+            Wait::Never => match self.0.position.try_lock() {
+                Ok(guard) => Ok(guard),
+                Err(TryLockError::Poisoned(error)) => Ok(error.into_inner()),
+                Err(TryLockError::WouldBlock) => Err(Error::WOULD_BLOCK),
+            },
+        }
+    }
+
+    pub(crate) fn readahead(&self, offset: u64, length: u64) -> Result<()> {
+        if !self.is_readable() {
+            return Err(Error::BAD_DESCRIPTOR);
+        }
+        let length = std::num::NonZeroU64::new(length);
+        let Some(length) = length else { return Ok(()) };
+        rustix::fs::fadvise(&self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
+        Ok(())
+    }
+
+    /// Copies up to `length` bytes of `input` into this file, and returns how many. Looks between steps whether to go on.
+    pub(crate) fn sendfile(
+        &self,
+        offset: Option<u64>,
+        input: &Self,
+        input_offset: u64,
+        length: u64,
+        canceled: impl Fn() -> bool,
+    ) -> Result<u64> {
+        if !input.is_readable() || !self.is_writable() {
+            return Err(Error::BAD_DESCRIPTOR);
+        }
+        let files = (&input.0.file, &self.0.file);
+        self.at(offset, Wait::May, |at| {
+            let copied = transfer::copy_range(files, (input_offset, at), length, canceled)?;
+            Ok((copied, copied))
+        })
+    }
+
+    /// Closes the file if nothing else uses it any more, and says what the file system says.
+    pub(crate) fn close(self) -> Result<()> {
+        let Some(inner) = Arc::into_inner(self.0) else { return Ok(()) };
+        let fd = inner.file.into_raw_fd();
+        // SAFETY: the descriptor is owned by nobody else from here on. It is closed whatever the call returns.
+        match unsafe { rustix::io::try_close(fd) } {
+            // Linux has closed it all the same.
+            Err(Errno::INTR) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Whether closing the file may have to wait for what was written to it.
+    pub(crate) fn close_may_wait(&self) -> bool {
+        self.is_writable()
+    }
+
+    fn is_readable(&self) -> bool {
+        self.0.access & OFlags::ACCMODE != OFlags::WRONLY
+    }
+
+    fn is_writable(&self) -> bool {
+        self.0.access & OFlags::ACCMODE != OFlags::RDONLY
+    }
+
+    pub(crate) fn fsync(&self) -> Result<()> {
+        Ok(rustix::fs::fsync(&self.0.file)?)
+    }
+
+    pub(crate) fn fdatasync(&self) -> Result<()> {
+        Ok(rustix::fs::fdatasync(&self.0.file)?)
+    }
+}

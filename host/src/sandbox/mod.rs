@@ -1,0 +1,52 @@
+//! The sandbox: the only code that touches the file system.
+//!
+//! `grant` finds the directory that a guest's path starts from, `resolve` opens what a path leads to without ever leaving
+//! that directory, and `place` and `file` have the operations. A raw call ends in `_unchecked` and is made only here.
+//!
+//! Rights are types: `Place<Read>` has no operation that changes anything, and a `Place<Write>` can only be had from a
+//! directory that was granted for writing.
+
+mod dir;
+mod entries;
+mod file;
+mod grant;
+mod names;
+mod path;
+mod place;
+mod resolve;
+mod status;
+mod transfer;
+
+pub(crate) use dir::OpenDir;
+pub(crate) use file::OpenFile;
+pub(crate) use grant::{Grant, Grants};
+pub(crate) use place::{OpenFlags, Opening, Place};
+pub use resolve::Resolver;
+
+/// What a directory is granted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rights {
+    /// Looking and reading.
+    Read,
+    /// Everything.
+    ReadWrite,
+}
+
+/// The right to look and to read.
+#[derive(Debug)]
+pub(crate) struct Read;
+
+/// The right to change things.
+#[derive(Debug)]
+pub(crate) struct Write;
+
+/// Whether an operation may wait for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It may: it is on a worker.
+    May,
+    /// It may not: it is on the guest's own thread, and gives [`Error::WOULD_BLOCK`](crate::error::Error::WOULD_BLOCK) where it
+    /// would have to.
+    Never,
+}

@@ -1,0 +1,288 @@
+//! A directory and a path below it, and the operations that go by name.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use wasmtime::component::flags;
+
+use super::dir::{Base, OpenDir};
+use super::file::OpenFile;
+use super::grant::{Grants, Shared};
+use super::path::{Last, RelativePath};
+use super::resolve::open_beneath;
+use super::{Read, Rights, Wait, Write, entries, status};
+use crate::error::{Error, Result};
+use crate::output::{FileType, Scan, Status};
+
+// `aiohost:aio/types.open-flags`.
+flags! {
+    OpenFlags {
+        #[component(name = "read")]
+        const READ;
+        #[component(name = "write")]
+        const WRITE;
+        #[component(name = "append")]
+        const APPEND;
+        #[component(name = "create")]
+        const CREATE;
+        #[component(name = "exclusive")]
+        const EXCLUSIVE;
+        #[component(name = "truncate")]
+        const TRUNCATE;
+        #[component(name = "no-follow")]
+        const NO_FOLLOW;
+        #[component(name = "data-sync")]
+        const DATA_SYNC;
+        #[component(name = "sync")]
+        const SYNC;
+    }
+}
+
+/// What a path names, with the right `R` to it.
+#[derive(Debug)]
+pub(crate) struct Place<R> {
+    base: Base,
+    path: RelativePath,
+    shared: Arc<Shared>,
+    right: PhantomData<R>,
+}
+
+/// A directory on the way: the one the path starts from, or one that was opened.
+enum Parent<'a> {
+    Base(&'a File),
+    Opened(OwnedFd),
+}
+
+impl AsFd for Parent<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Base(file) => file.as_fd(),
+            Self::Opened(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// A single name in an open directory. It holds no slash and is neither `.` nor `..`, so a `*at` call that does not follow
+/// symbolic links can only touch that directory.
+struct Entry<'a> {
+    dir: Parent<'a>,
+    name: &'a OsStr,
+    slash: bool,
+}
+
+impl Entry<'_> {
+    fn is_directory_unchecked(&self) -> Result<bool> {
+        let stat = rustix::fs::statat(&self.dir, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
+    }
+
+    /// A slash after a name says that it is a directory. The kernel is never given one: calls differ in what they make of it.
+    fn check_slash(&self) -> Result<()> {
+        if self.slash && !self.is_directory_unchecked()? { Err(Error::NOT_DIRECTORY) } else { Ok(()) }
+    }
+}
+
+impl Place<Read> {
+    pub(crate) fn find(grants: &Grants, at: Option<&OpenDir>, path: String) -> Result<Self> {
+        let (base, path) = grants.find(at, path)?;
+        Ok(Self { base, path, shared: Arc::clone(&grants.shared), right: PhantomData })
+    }
+
+    /// The same place with the right to change it, if it was granted.
+    pub(crate) fn writable(self) -> Result<Place<Write>> {
+        match self.base.rights {
+            Rights::ReadWrite => Ok(Place { base: self.base, path: self.path, shared: self.shared, right: PhantomData }),
+            Rights::Read => Err(Error::READ_ONLY),
+        }
+    }
+}
+
+impl<R> Place<R> {
+    fn open(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<OwnedFd> {
+        open_beneath(self.shared.strategy, &self.base.file, self.path.as_os_str(), flags, mode, wait)
+    }
+
+    /// The directory of the last name, and that name; `dots` is the answer where there is none.
+    fn entry(&self, dots: Error) -> Result<Entry<'_>> {
+        let split = self.path.split();
+        let Last::Name(name) = split.last else { return Err(dots) };
+        let dir = match split.parent {
+            None => Parent::Base(&self.base.file),
+            Some(parent) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY;
+                let strategy = self.shared.strategy;
+                Parent::Opened(open_beneath(strategy, &self.base.file, parent, flags, Mode::empty(), Wait::May)?)
+            }
+        };
+        Ok(Entry { dir, name, slash: split.slash })
+    }
+
+    /// The status of what the path leads to.
+    pub(crate) fn stat(&self, wait: Wait) -> Result<Status> {
+        status::of_fd(self.open(OFlags::PATH, Mode::empty(), wait)?, &self.shared.key)
+    }
+
+    /// The status of what the path names.
+    pub(crate) fn lstat(&self, wait: Wait) -> Result<Status> {
+        let split = self.path.split();
+        if split.slash || split.last == Last::Dots {
+            return self.stat(wait);
+        }
+        if wait == Wait::Never {
+            return status::of_fd(self.open(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), wait)?, &self.shared.key);
+        }
+        let entry = self.entry(Error::INVALID)?;
+        status::of_name_unchecked(&entry.dir, entry.name, &self.shared.key)
+    }
+
+    pub(crate) fn open_dir(&self, wait: Wait) -> Result<OpenDir> {
+        let token = self.shared.quota.take()?;
+        let fd = self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), wait)?;
+        Ok(OpenDir { base: Base { file: Arc::new(fd.into()), rights: self.base.rights }, _token: token })
+    }
+
+    /// The names in a directory.
+    pub(crate) fn readdir(&self) -> Result<Vec<String>> {
+        entries::names(&self.open_to_list()?, self.shared.entries_max)
+    }
+
+    /// The names in a directory, told apart.
+    pub(crate) fn scandir(&self) -> Result<Scan> {
+        entries::scan(&self.open_to_list()?, self.shared.entries_max)
+    }
+
+    fn open_to_list(&self) -> Result<OwnedFd> {
+        self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)
+    }
+
+    /// Opens a regular file. Nothing else: a FIFO may keep a worker waiting for ever, and a device may do anything.
+    fn open_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<OpenFile> {
+        let token = self.shared.quota.take()?;
+        // O_NONBLOCK: a FIFO without a writer is opened at once, and refused below.
+        let flags = access | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let fd = self.open(flags, mode, wait).map_err(|error| match Errno::from_raw_os_error(error.errno.cast_signed()) {
+            // A FIFO without a reader, opened for writing, or a socket.
+            Errno::NXIO => Error::UNSUPPORTED,
+            _ => error,
+        })?;
+        let stat = rustix::fs::fstat(&fd)?;
+        match status::file_type(rustix::fs::FileType::from_raw_mode(stat.st_mode)) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err(Error::IS_DIRECTORY),
+            FileType::SymbolicLink => return Err(Errno::LOOP.into()),
+            _ => return Err(Error::UNSUPPORTED),
+        }
+        Ok(OpenFile::new(fd.into(), access, self.shared.key.clone(), token))
+    }
+}
+
+/// Flags for `open`, parsed. A `ReadOptions` cannot create or truncate anything.
+#[derive(Debug)]
+enum OpenAs {
+    Read(OFlags),
+    Write(OFlags),
+}
+
+impl OpenAs {
+    fn parse(flags: OpenFlags) -> Result<Self> {
+        let has = |flag| flags & flag == flag;
+        let writes = has(OpenFlags::WRITE) || has(OpenFlags::APPEND);
+        let no_access = !has(OpenFlags::READ) && !writes;
+        let lone_create = has(OpenFlags::CREATE) && !writes || has(OpenFlags::EXCLUSIVE) && !has(OpenFlags::CREATE);
+        let lone_truncate = has(OpenFlags::TRUNCATE) && !has(OpenFlags::WRITE);
+        if no_access || lone_create || lone_truncate || has(OpenFlags::TRUNCATE | OpenFlags::APPEND) {
+            return Err(Error::INVALID);
+        }
+        let mut oflags = match (has(OpenFlags::READ), writes) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            _ => OFlags::RDONLY,
+        };
+        for (flag, oflag) in [
+            (OpenFlags::APPEND, OFlags::APPEND),
+            (OpenFlags::CREATE, OFlags::CREATE),
+            (OpenFlags::EXCLUSIVE, OFlags::EXCL),
+            (OpenFlags::TRUNCATE, OFlags::TRUNC),
+            (OpenFlags::NO_FOLLOW, OFlags::NOFOLLOW),
+            (OpenFlags::DATA_SYNC, OFlags::DSYNC),
+            (OpenFlags::SYNC, OFlags::SYNC),
+        ] {
+            if has(flag) {
+                oflags |= oflag;
+            }
+        }
+        Ok(if writes { Self::Write(oflags) } else { Self::Read(oflags) })
+    }
+}
+
+/// A file to be opened, with the flags and the rights already checked against each other.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    Read(Place<Read>, OFlags),
+    Write(Place<Write>, OFlags, Mode),
+}
+
+impl Opening {
+    pub(crate) fn new(place: Place<Read>, flags: OpenFlags, mode: u16) -> Result<Self> {
+        Ok(match OpenAs::parse(flags)? {
+            OpenAs::Read(flags) => Self::Read(place, flags),
+            OpenAs::Write(flags) => Self::Write(place.writable()?, flags, permissions(mode)),
+        })
+    }
+
+    pub(crate) fn open(&self, wait: Wait) -> Result<OpenFile> {
+        match self {
+            Self::Read(place, flags) => place.open_file(*flags, Mode::empty(), wait),
+            // What writes may have to wait for the journal.
+            Self::Write(..) if wait == Wait::Never => Err(Error::WOULD_BLOCK),
+            Self::Write(place, flags, mode) if flags.contains(OFlags::CREATE) => place.open_file(*flags, *mode, wait),
+            Self::Write(place, flags, _) => place.open_file(*flags, Mode::empty(), wait),
+        }
+    }
+}
+
+/// The permission bits that a guest may set: never set-user-id, set-group-id or sticky.
+fn permissions(mode: u16) -> Mode {
+    Mode::from_bits_truncate(u32::from(mode) & 0o777)
+}
+
+impl Place<Write> {
+    pub(crate) fn unlink(&self) -> Result<()> {
+        let entry = self.entry(Error::INVALID)?;
+        entry.check_slash()?;
+        if entry.slash {
+            return Err(Error::IS_DIRECTORY);
+        }
+        rustix::fs::unlinkat(&entry.dir, entry.name, AtFlags::empty())?;
+        Ok(())
+    }
+
+    pub(crate) fn rmdir(&self) -> Result<()> {
+        let entry = self.entry(Error::INVALID)?;
+        // A symbolic link is not followed whether or not a slash comes after it, and so is no directory.
+        rustix::fs::unlinkat(&entry.dir, entry.name, AtFlags::REMOVEDIR)?;
+        Ok(())
+    }
+
+    pub(crate) fn mkdir(&self, mode: u16) -> Result<()> {
+        let entry = self.entry(Error::EXIST)?;
+        rustix::fs::mkdirat(&entry.dir, entry.name, permissions(mode))?;
+        Ok(())
+    }
+
+    /// Both ends are of type `Place<Write>`: a rename takes from one directory and gives to another.
+    pub(crate) fn rename(&self, new: &Self) -> Result<()> {
+        let from = self.entry(Error::INVALID)?;
+        let to = new.entry(Error::INVALID)?;
+        if (from.slash || to.slash) && !from.is_directory_unchecked()? {
+            return Err(Error::NOT_DIRECTORY);
+        }
+        rustix::fs::renameat(&from.dir, from.name, &to.dir, to.name)?;
+        Ok(())
+    }
+}

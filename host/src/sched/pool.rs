@@ -1,0 +1,241 @@
+//! The worker threads: started as requests wait, gone when they have had nothing to do.
+//!
+//! The first few workers start at once when there is work for them. Beyond these a *standby* watches how long requests wait,
+//! and takes part once that is too long, with a new standby in its place. So short requests are served by few threads, and
+//! slow devices get many.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::guest::{Guest, Ticket};
+use super::lanes::Priority;
+use super::requests::RequestId;
+use super::turns::{Seat, Turns};
+use crate::error::Error;
+use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, WORKERS_START};
+
+/// A queued request, and when it was submitted.
+type Item = (RequestId, Instant);
+
+struct State {
+    turns: Turns<Arc<Guest>, Item>,
+    /// Threads, the standby among them.
+    workers: usize,
+    /// Threads that wait for work and have not been woken.
+    idle: usize,
+    /// Threads that were woken and have not looked yet.
+    woken: usize,
+    standby: Standby,
+    closing: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standby {
+    None,
+    Asleep,
+    Watching,
+}
+
+/// The workers of one engine.
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    work: Condvar,
+    watch: Condvar,
+    ended: Condvar,
+    workers_max: usize,
+    idle_timeout: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(workers_max: usize) -> Arc<Self> {
+        Self::with_idle_timeout(workers_max, IDLE_TIMEOUT)
+    }
+
+    pub(crate) fn with_idle_timeout(workers_max: usize, idle_timeout: Duration) -> Arc<Self> {
+        let workers_max = workers_max.max(1);
+        let state = State {
+            turns: Turns::new(workers_max),
+            workers: 0,
+            idle: 0,
+            woken: 0,
+            standby: Standby::None,
+            closing: false,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            watch: Condvar::new(),
+            ended: Condvar::new(),
+            workers_max,
+            idle_timeout,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Requests run outside of the lock, so no panic of theirs poisons it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn join(&self, guest: Arc<Guest>) -> Seat {
+        self.state().turns.join(guest)
+    }
+
+    pub(super) fn leave(&self, seat: Seat) {
+        let lanes = self.state().turns.leave(seat);
+        drop(lanes);
+    }
+
+    pub(super) fn push(self: &Arc<Self>, seat: Seat, priority: Priority, id: RequestId, now: Instant) {
+        let mut state = self.state();
+        state.turns.push(seat, priority, (id, now));
+        self.call_workers(&mut state);
+    }
+
+    /// Sees to it that somebody will serve what is queued.
+    fn call_workers(self: &Arc<Self>, state: &mut State) {
+        if state.woken > 0 {
+            // One is on its way; it calls the next one if there is more to do. So a burst costs one wake-up, not one each.
+        } else if state.idle > 0 {
+            state.idle -= 1;
+            state.woken += 1;
+            self.work.notify_one();
+        } else if state.workers < WORKERS_START.min(self.workers_max) {
+            self.start_thread(state, Self::serve);
+        } else if state.standby == Standby::Asleep {
+            state.standby = Standby::Watching;
+            self.watch.notify_one();
+        } else if state.standby == Standby::None && state.workers < self.workers_max {
+            state.standby = Standby::Watching;
+            if !self.start_thread(state, Self::stand_by) {
+                state.standby = Standby::None;
+            }
+        }
+    }
+
+    /// A thread that cannot be started is no error while there is another: the queue is served more slowly.
+    fn start_thread(self: &Arc<Self>, state: &mut State, run: fn(&Arc<Self>)) -> bool {
+        let pool = Arc::clone(self);
+        match thread::Builder::new().name("aiohost-worker".to_owned()).spawn(move || run(&pool)) {
+            Ok(_) => state.workers += 1,
+            Err(error) => {
+                tracing::error!(%error, workers = state.workers, "cannot start a worker thread");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A worker's life: serve until there has been nothing to do for long enough.
+    fn serve(self: &Arc<Self>) {
+        let mut state = self.state();
+        loop {
+            if let Some((seat, guest, (id, _))) = state.turns.pop() {
+                if state.turns.has_work() {
+                    self.call_workers(&mut state);
+                }
+                drop(state);
+                run(guest, id);
+                state = self.state();
+                state.turns.done(seat);
+                continue;
+            }
+            if state.closing {
+                return self.end(state);
+            }
+            state.idle += 1;
+            let deadline = Instant::now() + self.idle_timeout;
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                if state.woken > 0 {
+                    // Whoever woke this thread has taken it off the idle ones. Work may have come with the timeout, so this
+                    // is looked at first.
+                    state.woken -= 1;
+                    break;
+                }
+                if state.closing {
+                    state.idle -= 1;
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    state.idle -= 1;
+                    return self.end(state);
+                }
+            }
+        }
+    }
+
+    /// The standby's life: watch the queue, and become a worker when a request has waited too long.
+    fn stand_by(self: &Arc<Self>) {
+        let mut state = self.state();
+        loop {
+            if state.closing {
+                state.standby = Standby::None;
+                break;
+            }
+            let oldest = state.turns.heads().map(|(_, submitted)| *submitted).min();
+            let wait = match oldest {
+                Some(submitted) => {
+                    let age = submitted.elapsed();
+                    if age >= QUEUE_DELAY {
+                        state.standby = Standby::None;
+                        break;
+                    }
+                    state.standby = Standby::Watching;
+                    QUEUE_DELAY - age
+                }
+                None => {
+                    state.standby = Standby::Asleep;
+                    self.idle_timeout
+                }
+            };
+            let (guard, timeout) = self.watch.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            if timeout.timed_out() && state.standby == Standby::Asleep && !state.turns.has_work() {
+                state.standby = Standby::None;
+                return self.end(state);
+            }
+        }
+        drop(state);
+        self.serve();
+    }
+
+    /// A thread ends. It is taken off the books under the lock under which it decided to, so that no request counts on it.
+    fn end(&self, mut state: MutexGuard<'_, State>) {
+        state.workers -= 1;
+        self.ended.notify_all();
+    }
+
+    /// Tells the workers to end when what is queued is done.
+    pub(crate) fn close(&self) {
+        self.state().closing = true;
+        self.work.notify_all();
+        self.watch.notify_all();
+    }
+
+    /// Waits until every worker has ended, or the time is up; tells whether they have.
+    pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
+        let state = self.state();
+        let waited = self.ended.wait_timeout_while(state, timeout, |state| state.workers > 0);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.workers == 0
+    }
+
+    /// How many threads there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.state().workers
+    }
+}
+
+/// Runs one request. A panic is that request's error, and the worker lives on.
+fn run(guest: Arc<Guest>, id: RequestId) {
+    let Some(work) = guest.start(id) else { return };
+    let ticket = Ticket::new(Arc::clone(&guest), id);
+    let result = catch_unwind(AssertUnwindSafe(|| work(&ticket))).unwrap_or_else(|_| {
+        tracing::error!(id = id.value(), "a request panicked; please report this");
+        Err(Error::IO)
+    });
+    guest.finish(id, result);
+}

@@ -1,0 +1,102 @@
+//! Plans of the sandbox table: each argument is one request, and each line of the output what it came to.
+//!
+//! `REQUEST ARGUMENT...`, parted by single spaces. `%20` is the byte 0x20 of a path; `@PATH` before a path opens the
+//! directory that the path then starts from; what is left out is an empty path.
+
+use crate::face::{Dir, Error, Face, OpenFlags, Status};
+
+pub async fn run<F: Face>(plans: &[String]) {
+    for plan in plans {
+        match attempt::<F>(plan).await {
+            Ok(what) => println!("ok {what}"),
+            Err(error) => println!("{} {}", kebab(&format!("{:?}", error.code)), error.errno),
+        }
+    }
+}
+
+/// `ErrorCode::NoEntry` as WIT writes it.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for character in name.rsplit(':').next().unwrap_or_default().chars() {
+        if character.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(character.to_ascii_lowercase());
+    }
+    kebab
+}
+
+/// One request; what it gives, as text.
+async fn attempt<F: Face>(plan: &str) -> Result<String, Error> {
+    let mut words = plan.split(' ');
+    let request = words.next().unwrap_or_default();
+    let mut words = words.collect::<Vec<_>>().into_iter();
+    let (at, path) = place::<F>(&mut words).await?;
+    let at = at.as_ref();
+    let done = |()| String::new();
+    match request {
+        "open" => open::<F>(at, &path, flags(words.next().unwrap_or("read"))).await,
+        "open-dir" => F::open_dir(at, &path).await.map(|dir| format!("{dir:?}")),
+        "stat" => F::stat(at, &path).await.map(describe),
+        "lstat" => F::lstat(at, &path).await.map(describe),
+        "readdir" => F::readdir(at, &path).await.map(|names| names.join(" ")),
+        "scandir" => F::scandir(at, &path, 0).await.map(|scan| format!("{scan:?}")),
+        "unlink" => F::unlink(at, &path).await.map(done),
+        "rmdir" => F::rmdir(at, &path).await.map(done),
+        "mkdir" => F::mkdir(at, &path, 0o777).await.map(done),
+        "rename" => {
+            let (new_at, new_path) = place::<F>(&mut words).await?;
+            F::rename(at, &path, new_at.as_ref(), &new_path).await.map(done)
+        }
+        other => panic!("no request {other} in {plan:?}"),
+    }
+}
+
+/// A directory, if the words start with one, and a path.
+async fn place<F: Face>(words: &mut impl Iterator<Item = &str>) -> Result<(Option<Dir>, String), Error> {
+    let word = words.next().unwrap_or_default();
+    let Some(at) = word.strip_prefix('@') else { return Ok((None, decode(word))) };
+    let at = F::open_dir(None, &decode(at)).await?;
+    Ok((Some(at), decode(words.next().unwrap_or_default())))
+}
+
+fn decode(word: &str) -> String {
+    let mut parts = word.split('%');
+    let mut path = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        let (byte, rest) = part.split_at(2);
+        path.push(u8::from_str_radix(byte, 16).expect("two digits follow a %").into());
+        path += rest;
+    }
+    path
+}
+
+fn flags(words: &str) -> OpenFlags {
+    words.split(',').fold(OpenFlags::empty(), |flags, word| {
+        flags
+            | match word {
+                "read" => OpenFlags::READ,
+                "write" => OpenFlags::WRITE,
+                "append" => OpenFlags::APPEND,
+                "create" => OpenFlags::CREATE,
+                "exclusive" => OpenFlags::EXCLUSIVE,
+                "truncate" => OpenFlags::TRUNCATE,
+                "no-follow" => OpenFlags::NO_FOLLOW,
+                other => panic!("no flag {other}"),
+            }
+    })
+}
+
+/// Opens and, where it may, reads: what an escape would give away is then in the output.
+async fn open<F: Face>(at: Option<&Dir>, path: &str, flags: OpenFlags) -> Result<String, Error> {
+    let file = F::open(at, path, flags, 0o666).await?;
+    if !flags.contains(OpenFlags::READ) {
+        return Ok(String::new());
+    }
+    let data = F::read(&file, Some(0), 100).await?;
+    Ok(String::from_utf8_lossy(&data).into_owned())
+}
+
+fn describe(status: Status) -> String {
+    format!("{:?} of {} bytes, {:x}:{:x}", status.type_, status.size, status.identity.device, status.identity.inode)
+}

@@ -1,0 +1,161 @@
+//! What only guests of WASI 0.3 have: many calls awaited at a time, calls that are given up, and streams.
+
+use futures::FutureExt;
+use futures::future::{join, join_all};
+
+use crate::bindings::aiohost::aio::{control, requests, streams};
+use crate::bindings::wit_stream;
+use crate::check::{content, create, fails, readable, works, writable};
+use crate::face::{ErrorCode, Face, OpenFlags};
+use crate::tests::tests;
+
+tests!(
+    many_awaited,
+    limit_in_flight_awaited,
+    given_up_call_leaked_its_descriptor,
+    read_stream,
+    read_stream_given_up,
+    write_stream,
+    write_stream_that_fails,
+    copy_by_streams,
+);
+
+async fn many_awaited<F: Face>() {
+    let file = create::<F>("numbers", b"").await;
+    let numbers: Vec<u8> = (0..1000u32).flat_map(u32::to_le_bytes).collect();
+    assert_eq!(works(F::write(&file, Some(0), &numbers).await), numbers.len() as u64);
+    let reads = (0..1000u64).map(|number| requests::read(&file, Some(number * 4), 4));
+    for (number, data) in join_all(reads).await.into_iter().enumerate() {
+        assert_eq!(works(data), (number as u32).to_le_bytes(), "each call gets its own bytes");
+    }
+    let opened = join_all((0..100).map(|number| {
+        let path = if number % 2 == 0 { "digits" } else { "missing" };
+        requests::open(None, path.into(), OpenFlags::READ, 0)
+    }))
+    .await;
+    assert_eq!(opened.iter().filter(|result| result.is_ok()).count(), 50);
+}
+
+/// `--max-in-flight 4`: more calls than that are made to wait, and all of them end.
+async fn limit_in_flight_awaited<F: Face>() {
+    let made = join_all((0..200).map(|number| requests::mkdir(None, format!("dir-{number}"), 0o777))).await;
+    assert_eq!(made.iter().filter(|result| result.is_ok()).count(), 200);
+    let removed = join_all((0..200).map(|number| requests::rmdir(None, format!("dir-{number}")))).await;
+    assert_eq!(removed.iter().filter(|result| result.is_ok()).count(), 200);
+}
+
+/// `--max-open-files 8`: a leaked descriptor takes a place for ever.
+async fn given_up_call_leaked_its_descriptor<F: Face>() {
+    for _ in 0..20 {
+        for _ in 0..4 {
+            // Begun, and dropped where it is not done at once; a file that it has by then is dropped, too.
+            drop(requests::open(None, String::from("digits"), OpenFlags::READ, 0).now_or_never());
+            drop(requests::open_dir(None, String::from("sub")).now_or_never());
+        }
+        while let counters = control::count()
+            && counters.queued + counters.running > 0
+        {
+            works(F::nop().await);
+        }
+    }
+    let mut files = Vec::new();
+    for _ in 0..8 {
+        files.push(readable::<F>("digits").await);
+    }
+    fails(F::open(None, "digits", OpenFlags::READ, 0).await, ErrorCode::TooManyOpenFiles);
+}
+
+async fn read_stream<F: Face>() {
+    let (bytes, end) = streams::read_stream(&writable::<F>("digits").await, 0);
+    assert_eq!(bytes.collect().await, b"");
+    fails(end.await, ErrorCode::BadDescriptor);
+    let file = readable::<F>("digits").await;
+    let (bytes, end) = streams::read_stream(&file, u64::MAX);
+    assert_eq!(bytes.collect().await, b"");
+    fails(end.await, ErrorCode::Invalid);
+
+    for (offset, expected) in [(0, "0123456789"), (4, "456789"), (10, ""), (1 << 40, "")] {
+        let (bytes, end) = streams::read_stream(&file, offset);
+        assert_eq!(bytes.collect().await, expected.as_bytes(), "from {offset}");
+        works(end.await);
+    }
+    assert_eq!(works(F::read(&file, None, 3).await), b"012", "the position stays");
+    // The handle may go before the stream.
+    let (bytes, end) = streams::read_stream(&file, 0);
+    drop(file);
+    assert_eq!(bytes.collect().await, b"0123456789");
+    works(end.await);
+    let large = readable::<F>("sparse").await;
+    let (bytes, end) = streams::read_stream(&large, 5);
+    let bytes = bytes.collect().await;
+    assert_eq!((bytes.len(), &bytes[bytes.len() - 6..]), (20 << 20, &b"\0right"[..]));
+    works(end.await);
+}
+
+/// Dropping the stream ends the reading, and is no error.
+async fn read_stream_given_up<F: Face>() {
+    let file = readable::<F>("sparse").await;
+    for _ in 0..20 {
+        let (mut bytes, end) = streams::read_stream(&file, 0);
+        assert_eq!(bytes.next().await, Some(0));
+        drop(bytes);
+        drop(end);
+        let (bytes, end) = streams::read_stream(&file, 0);
+        drop(end);
+        drop(bytes);
+    }
+    assert_eq!(works(F::read(&file, Some(20 << 20), 10).await), b"right");
+}
+
+async fn write_stream<F: Face>() {
+    let file = create::<F>("written", b"..........").await;
+    let (mut writer, reader) = wit_stream::new();
+    let source = async move {
+        assert_eq!(writer.write_all(b"one, ".to_vec()).await, b"");
+        assert_eq!(writer.write_all(b"two".to_vec()).await, b"");
+    };
+    let (count, ()) = join(streams::write_stream(&file, 1, reader), source).await;
+    assert_eq!(works(count), 8);
+    assert_eq!(content::<F>("written").await, b".one, two.");
+
+    // A stream that brings nothing.
+    let (writer, reader) = wit_stream::new();
+    let (count, ()) = join(streams::write_stream(&file, 0, reader), async move { drop(writer) }).await;
+    assert_eq!(works(count), 0);
+    assert_eq!(content::<F>("written").await, b".one, two.");
+
+    // More than any buffer on the way holds.
+    let pattern: Vec<u8> = (0..2_000_000u32).map(|i| (i % 251) as u8).collect();
+    let (mut writer, reader) = wit_stream::new();
+    let bytes = pattern.clone();
+    let source = async move { assert_eq!(writer.write_all(bytes).await, b"") };
+    let (count, ()) = join(streams::write_stream(&file, 10, reader), source).await;
+    assert_eq!(works(count), 2_000_000);
+    let (bytes, end) = streams::read_stream(&file, 10);
+    assert!(bytes.collect().await == pattern, "other bytes came back");
+    works(end.await);
+}
+
+/// An error is the answer, and the writing end sees that nobody reads on.
+async fn write_stream_that_fails<F: Face>() {
+    let only_read = readable::<F>("digits").await;
+    let file = writable::<F>("digits").await;
+    for (file, offset, code) in [(&only_read, 0, ErrorCode::BadDescriptor), (&file, u64::MAX, ErrorCode::Invalid)] {
+        let (mut writer, reader) = wit_stream::new();
+        let source = async move { writer.write_all(b"unwanted".to_vec()).await };
+        let (count, left) = join(streams::write_stream(file, offset, reader), source).await;
+        fails(count, code);
+        assert!(left.len() <= 8);
+    }
+    assert_eq!(content::<F>("digits").await, b"0123456789");
+}
+
+/// The bytes of one file straight into another.
+async fn copy_by_streams<F: Face>() {
+    let (input, output) = (readable::<F>("sparse").await, create::<F>("copy", b"").await);
+    let (bytes, end) = streams::read_stream(&input, 0);
+    let (count, end) = join(streams::write_stream(&output, 0, bytes), async move { end.await }).await;
+    assert_eq!(works(count), (20 << 20) + 5);
+    works(end);
+    assert_eq!(works(F::read(&output, Some((20 << 20) - 2), 10).await), b"\0\0right");
+}

@@ -1,0 +1,44 @@
+//! `requests-sync.wasm`: a WASI 0.2 command with a plain `main`, which has the faces without an `async func`.
+
+#[macro_use]
+mod face;
+
+mod attempt;
+mod check;
+mod program;
+mod race;
+mod tests;
+
+/// Only what this guest imports: one that merely imports an `async func` needs the larger engine.
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package aiohost:tests;
+
+            world sync-guest {
+              include aiohost:aio/blocking-guest@0.1.0;
+              include aiohost:aio/submit-guest@0.1.0;
+            }
+        ",
+        world: "aiohost:tests/sync-guest",
+        generate_all,
+    });
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    block_on(async {
+        match arguments.first().map(String::as_str) {
+            Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
+            Some("submit") => program::run::<face::Submit>(&arguments[1..]).await,
+            other => panic!("this guest has the faces blocking and submit, not {other:?}"),
+        }
+    });
+}
+
+/// Polls a future once: those of the blocking faces are ready by then, because the host waits inside the call.
+fn block_on(future: impl Future<Output = ()>) {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::pin!(future).poll(&mut context).is_ready(), "nothing on these faces is pending");
+}

@@ -1,0 +1,71 @@
+//! `nop`, and the part of `control` that concerns every face: priorities, counters, grants. The rest is in `queue`.
+
+use super::tests;
+use crate::bindings::aiohost::aio::{blocking, control, submit};
+use crate::check::{content, create, fails, works};
+use crate::face::{ErrorCode, Face, OpenFlags, Outcome};
+
+tests!(nop, count, grants, set_priority, mixed_faces);
+
+async fn nop<F: Face>() {
+    let before = control::count().done;
+    works(F::nop().await);
+    works(F::nop().await);
+    assert_eq!(control::count().done, before + 2);
+}
+
+async fn count<F: Face>() {
+    let start = control::count();
+    assert_eq!((start.queued, start.running, start.done, start.failed, start.canceled), (0, 0, 0, 0, 0));
+    for _ in 0..5 {
+        works(F::stat(None, "digits").await);
+    }
+    let file = works(F::open(None, "digits", OpenFlags::READ, 0).await);
+    works(F::read(&file, Some(0), 4).await);
+    fails(F::stat(None, "missing").await, ErrorCode::NoEntry);
+    // An error of an argument is a failed request like any other.
+    fails(F::stat(None, "nul\0").await, ErrorCode::Invalid);
+    fails(F::read(&file, Some(u64::MAX), 4).await, ErrorCode::Invalid);
+    let end = control::count();
+    assert_eq!((end.queued, end.running, end.done, end.failed, end.canceled), (0, 0, 7, 3, 0));
+}
+
+async fn grants<F: Face>() {
+    let grants = control::grants();
+    let found: Vec<_> = grants.iter().map(|grant| (grant.name.as_str(), grant.writable)).collect();
+    assert_eq!(found, [("/data", true), ("/other", true), ("/frozen", false), ("/dev", false), ("/proc", false)]);
+    // The first is where relative paths start.
+    assert_eq!(content::<F>("/data/digits").await, content::<F>("digits").await);
+    fails(F::mkdir(None, "/frozen/new", 0o777).await, ErrorCode::ReadOnly);
+    works(F::mkdir(None, "/other/new", 0o777).await);
+    // A name is taken part by part: `/data-beside` is no grant, though it starts with the name of one.
+    fails(F::stat(None, "/data-beside/secret").await, ErrorCode::NotPermitted);
+}
+
+async fn set_priority<F: Face>() {
+    assert_eq!(control::set_priority(3), 0);
+    assert_eq!(control::set_priority(100), 3);
+    assert_eq!(control::set_priority(-100), 4, "the nearest to 100");
+    assert_eq!(control::set_priority(i8::MIN), -4);
+    // It is for the next request, and for no other.
+    works(F::nop().await);
+    assert_eq!(control::set_priority(-1), 0);
+    fails(F::stat(None, "missing").await, ErrorCode::NoEntry);
+    assert_eq!(control::set_priority(2), 0, "a request that fails uses it up too");
+    for priority in -4..=4 {
+        control::set_priority(priority);
+        works(F::stat(None, "digits").await);
+    }
+}
+
+/// A handle is one and the same on every face.
+async fn mixed_faces<F: Face>() {
+    let file = create::<F>("shared", b"0123456789").await;
+    assert_eq!(works(blocking::read(&file, None, 4)), b"0123");
+    let Outcome::Data(data) = works(submit::read(&file, None, 4).wait()) else { panic!("a read gives data") };
+    assert_eq!(data, b"4567");
+    assert_eq!(works(F::read(&file, None, 4).await), b"89", "the position is the file's");
+    let Outcome::Dir(sub) = works(submit::open_dir(None, "sub").wait()) else { panic!("open-dir gives a directory") };
+    assert_eq!(works(F::stat(Some(&sub), "inner").await).size, works(blocking::stat(Some(&sub), "inner")).size);
+    works(blocking::close(file));
+}

@@ -1,0 +1,282 @@
+//! What went wrong in IO::AIO and its relatives, and must not here; each named after it.
+
+use super::tests;
+use crate::bindings::aiohost::aio::{control, submit};
+use crate::check::{content, create, dir, exists, fails, readable, works};
+use crate::face::{ErrorCode, Face, File, OpenFlags, Outcome, Request};
+
+tests!(
+    discarded_open_leaked_its_descriptor,
+    dropped_requests_outlived_their_guest,
+    nul_cut_the_path,
+    huge_offset_meant_the_position,
+    canceled_read_reached_the_buffer,
+    wait_on_a_finished_request_slept_for_ever,
+    counters_went_negative,
+    blocked_fifos_stopped_every_request,
+    close_did_not_close,
+    close_pulled_the_file_from_under_a_read,
+    high_priorities_starved_low_ones,
+    completion_came_twice,
+    working_directory_went_stale_after_rename,
+    symlink_outside_followed_by_create,
+    arguments_were_swapped,
+);
+
+/// `--max-open-files 8`: a leaked descriptor takes a place for ever.
+async fn discarded_open_leaked_its_descriptor<F: Face>() {
+    for _ in 0..20 {
+        let canceled: Vec<Request> = (0..4).map(|_| submit::open(None, "digits", OpenFlags::READ, 0)).collect();
+        canceled.iter().for_each(Request::cancel);
+        canceled.iter().for_each(|request| drop(request.wait()));
+        let dirs: Vec<Request> = (0..4).map(|_| submit::open_dir(None, "sub")).collect();
+        dirs.iter().for_each(Request::cancel);
+        drop((canceled, dirs));
+        drop((submit::open(None, "digits", OpenFlags::READ, 0), submit::open_dir(None, "sub")));
+        // Done and never taken, in a handle that is then dropped.
+        let finished = submit::open(None, "digits", OpenFlags::READ, 0);
+        control::flush();
+        drop(finished);
+        drop((submit::readdir(None, "many"), submit::scandir(None, "kinds", 0)));
+        settle();
+    }
+    let mut files = Vec::new();
+    for _ in 0..8 {
+        files.push(readable::<F>("digits").await);
+    }
+    fails(F::open(None, "digits", OpenFlags::READ, 0).await, ErrorCode::TooManyOpenFiles);
+}
+
+/// Goes on until no request is queued or on a worker; those without a handle are counted too.
+fn settle() {
+    while let counters = control::count()
+        && counters.queued + counters.running > 0
+    {
+        // Each gives the workers a turn.
+        works(submit::nop().wait());
+    }
+}
+
+/// The guest ends while requests without a handle are under way: the host has to come to an end too, and cleanly.
+async fn dropped_requests_outlived_their_guest<F: Face>() {
+    let file = create::<F>("written", b"").await;
+    for number in 0..300 {
+        drop(submit::stat(None, "digits"));
+        drop(submit::write(&file, Some(number), b"x"));
+        drop(submit::open(None, "digits", OpenFlags::READ, 0));
+        drop(submit::scandir(None, "many", 0));
+    }
+    let canceled = submit::mkdir(None, "new", 0o777);
+    canceled.cancel();
+}
+
+async fn nul_cut_the_path<F: Face>() {
+    for path in ["digits\0", "digits\0.txt", "\0digits", "\0", "sub/inner\0/", "sub\0/inner", "/data/digits\0"] {
+        fails(F::open(None, path, OpenFlags::READ, 0).await, ErrorCode::Invalid);
+        fails(F::open(None, path, OpenFlags::WRITE | OpenFlags::TRUNCATE, 0).await, ErrorCode::Invalid);
+        fails(F::stat(None, path).await, ErrorCode::Invalid);
+        fails(F::unlink(None, path).await, ErrorCode::Invalid);
+        fails(F::rename(None, path, None, "target").await, ErrorCode::Invalid);
+        fails(F::rename(None, "digits", None, path).await, ErrorCode::Invalid);
+    }
+    fails(F::mkdir(None, "new\0name", 0o777).await, ErrorCode::Invalid);
+    assert!(!exists::<F>("new").await);
+    assert_eq!(content::<F>("digits").await, b"0123456789");
+}
+
+/// -1 is `u64::MAX` here; so is any number that the system would take as negative.
+async fn huge_offset_meant_the_position<F: Face>() {
+    let file = create::<F>("both", b"0123456789").await;
+    for offset in [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) + 4] {
+        fails(F::read(&file, Some(offset), 4).await, ErrorCode::Invalid);
+        fails(F::write(&file, Some(offset), b"wrong").await, ErrorCode::Invalid);
+        fails(F::sendfile(&file, Some(offset), &file, 0, 1).await, ErrorCode::Invalid);
+        fails(F::sendfile(&file, Some(0), &file, offset, 1).await, ErrorCode::Invalid);
+        fails(F::readahead(&file, offset, 1).await, ErrorCode::Invalid);
+    }
+    assert_eq!(content::<F>("both").await, b"0123456789");
+    assert_eq!(works(F::read(&file, None, 2).await), b"01", "the position did not move either");
+}
+
+/// A result that was dropped is nowhere, and the bytes given to a write are the guest's own again at once.
+async fn canceled_read_reached_the_buffer<F: Face>() {
+    let file = readable::<F>("digits").await;
+    for _ in 0..100 {
+        let request = submit::read(&file, Some(0), 10);
+        request.cancel();
+        match request.wait() {
+            Ok(Outcome::Data(data)) => assert_eq!(data, b"0123456789"),
+            result => fails(result, ErrorCode::Canceled),
+        }
+    }
+    let written = create::<F>("written", b"").await;
+    let mut buffer = *b"as it was when it was submitted";
+    let request = submit::write(&written, Some(0), &buffer);
+    buffer.fill(b'!');
+    assert!(matches!(works(request.wait()), Outcome::Count(31)));
+    assert_eq!(content::<F>("written").await, b"as it was when it was submitted");
+}
+
+async fn wait_on_a_finished_request_slept_for_ever<F: Face>() {
+    let requests = [submit::stat(None, "digits"), submit::stat(None, "missing"), submit::nop()];
+    control::flush();
+    assert_eq!(control::wait_any().len(), 3);
+    assert!(matches!(works(requests[0].wait()), Outcome::Status(_)));
+    fails(requests[1].wait(), ErrorCode::NoEntry);
+    assert!(matches!(works(requests[2].wait()), Outcome::Done));
+    for request in &requests {
+        fails(request.wait(), ErrorCode::Already);
+    }
+}
+
+async fn counters_went_negative<F: Face>() {
+    let mut submitted = 0;
+    for round in 0..30u64 {
+        let requests: Vec<Request> = (0..10).map(|_| submit::nop()).collect();
+        requests[(round % 10) as usize].cancel();
+        submitted += 10;
+        let counters = control::count();
+        let ended = counters.done + counters.failed + counters.canceled;
+        assert_eq!(counters.queued + counters.running + ended, submitted, "{counters:?}");
+        assert!(counters.queued + counters.running <= submitted, "{counters:?}");
+    }
+    settle();
+    let counters = control::count();
+    assert_eq!((counters.queued, counters.running, counters.failed), (0, 0, 0));
+}
+
+/// Opening a FIFO waits for the other end. Far more of them than there are workers must not hold up the rest.
+async fn blocked_fifos_stopped_every_request<F: Face>() {
+    let open = |flags| submit::open(None, "fifo", flags, 0);
+    let fifos: Vec<Request> = (0..50).flat_map(|_| [open(OpenFlags::READ), open(OpenFlags::WRITE)]).collect();
+    works(F::nop().await);
+    assert_eq!(content::<F>("digits").await, b"0123456789");
+    for request in &fifos {
+        fails(request.wait(), ErrorCode::Unsupported);
+    }
+}
+
+/// It is a real close: the place is free (`--max-open-files 8`), and its answer is one.
+async fn close_did_not_close<F: Face>() {
+    for round in 0..30 {
+        let file = create::<F>(&format!("closed-{round}"), b"content").await;
+        works(F::close(file).await);
+        let Outcome::File(file) = works(submit::open(None, "digits", OpenFlags::READ, 0).wait()) else { panic!("no file") };
+        assert!(matches!(works(submit::close(file).wait()), Outcome::Done));
+    }
+}
+
+/// The file is closed after the last request on it, whoever closes or drops the handle before.
+async fn close_pulled_the_file_from_under_a_read<F: Face>() {
+    for round in 0..50 {
+        let file = readable::<F>("digits").await;
+        let reads: Vec<Request> = (0..10).map(|number| submit::read(&file, Some(number), 1)).collect();
+        let closed: Option<File> = if round % 2 == 0 { Some(file) } else { None };
+        let close = closed.map(submit::close);
+        // Others take the number of the descriptor, if it is free too early.
+        let other = create::<F>(&format!("other-{round}"), b"xxxxxxxxxx").await;
+        for (number, read) in reads.iter().enumerate() {
+            let Outcome::Data(data) = works(read.wait()) else { panic!("a read gives data") };
+            assert_eq!(data, [b'0' + number as u8]);
+        }
+        if let Some(close) = close {
+            assert!(matches!(works(close.wait()), Outcome::Done));
+        }
+        drop(other);
+    }
+}
+
+/// One request of the lowest priority, and new ones of the highest as long as it has not been done.
+async fn high_priorities_starved_low_ones<F: Face>() {
+    control::set_priority(-4);
+    let low = submit::nop();
+    let mut high = Vec::new();
+    for _ in 0..200_000 {
+        control::set_priority(4);
+        high.push(submit::stat(None, "digits"));
+        if control::poll().contains(&low.id()) {
+            assert!(matches!(works(low.wait()), Outcome::Done));
+            return;
+        }
+        if high.len() == 100 {
+            high.clear();
+        }
+    }
+    panic!("200,000 requests of a higher priority went before it");
+}
+
+/// Exactly one completion for each request, those that fail and those that are canceled too.
+async fn completion_came_twice<F: Face>() {
+    let mut open: Vec<Request> = Vec::new();
+    for number in 0..300 {
+        open.push(match number % 4 {
+            0 => submit::scandir(None, "missing", 0),
+            1 => submit::scandir(None, "kinds", 1),
+            2 => submit::readdir(None, "digits"),
+            _ => submit::open(None, "digits\0", OpenFlags::READ, 0),
+        });
+        if number % 7 == 0 {
+            open[number].cancel();
+        }
+    }
+    let mut ids = Vec::new();
+    while let some = control::wait_any()
+        && !some.is_empty()
+    {
+        ids.extend(some);
+    }
+    assert_eq!(ids.len(), 300);
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 300);
+    for request in &open {
+        let (first, second) = (request.wait(), request.wait());
+        fails(second, ErrorCode::Already);
+        drop(first);
+    }
+}
+
+/// A directory handle stands for the directory, not for the name it once had.
+async fn working_directory_went_stale_after_rename<F: Face>() {
+    let sub = dir::<F>("sub").await;
+    works(F::rename(None, "sub", None, "renamed").await);
+    works(F::mkdir(None, "sub", 0o777).await);
+    assert_eq!(works(F::stat(Some(&sub), "inner").await).size, 6);
+    let inner = works(F::open(Some(&sub), "inner", OpenFlags::READ, 0).await);
+    assert_eq!(works(F::read(&inner, None, 100).await), b"inner\n");
+    works(F::mkdir(Some(&sub), "new", 0o777).await);
+    assert!(exists::<F>("renamed/new").await && !exists::<F>("sub/new").await);
+    works(F::rename(Some(&sub), "new", Some(&sub), "newer").await);
+    works(F::rmdir(Some(&sub), "newer").await);
+    works(F::unlink(Some(&sub), "inner").await);
+    assert!(!exists::<F>("renamed/inner").await);
+    assert!(works(F::readdir(Some(&sub), ".").await).contains(&String::from("deep")));
+    // A directory that is gone has nothing in it.
+    let bare = dir::<F>("bare").await;
+    works(F::rmdir(None, "bare").await);
+    fails(F::stat(Some(&bare), "x").await, ErrorCode::NoEntry);
+    fails(F::mkdir(Some(&bare), "x", 0o777).await, ErrorCode::NoEntry);
+    assert_eq!(works(F::readdir(Some(&bare), ".").await), Vec::<String>::new());
+}
+
+/// A dangling link may lead out like any other; making the file it names would be the first trace of it.
+async fn symlink_outside_followed_by_create<F: Face>() {
+    let making = OpenFlags::WRITE | OpenFlags::CREATE;
+    fails(F::open(None, "link-out-new", making, 0o666).await, ErrorCode::NotPermitted);
+    fails(F::open(None, "link-out-dir/new", making, 0o666).await, ErrorCode::NotPermitted);
+    fails(F::mkdir(None, "link-out-dir/new", 0o777).await, ErrorCode::NotPermitted);
+    fails(F::rename(None, "digits", None, "link-out-dir/new").await, ErrorCode::NotPermitted);
+    fails(F::open(None, "link-out", OpenFlags::WRITE | OpenFlags::TRUNCATE, 0).await, ErrorCode::NotPermitted);
+}
+
+/// Thin wrappers that mixed up their arguments: each of these has arguments that could be.
+async fn arguments_were_swapped<F: Face>() {
+    let (input, output) = (create::<F>("input", b"abcdefgh").await, create::<F>("output", b"--------").await);
+    assert_eq!(works(F::sendfile(&output, Some(1), &input, 5, 2).await), 2);
+    assert_eq!(content::<F>("output").await, b"-fg-----");
+    assert_eq!(content::<F>("input").await, b"abcdefgh");
+    assert_eq!(works(F::read(&input, Some(2), 5).await), b"cdefg");
+    let (sub, bare) = (dir::<F>("sub").await, dir::<F>("bare").await);
+    works(F::rename(Some(&sub), "inner", Some(&bare), "target").await);
+    assert!(exists::<F>("bare/target").await && !exists::<F>("sub/inner").await);
+}

@@ -1,0 +1,101 @@
+//! Each limit reached, with the error it gives. The host's side sets the lower ones that these tests count on.
+
+use super::tests;
+use crate::bindings::aiohost::aio::{control, submit};
+use crate::check::{create, dir, fails, readable, works};
+use crate::face::{ErrorCode, Face, OpenFlags, Outcome, Request};
+
+tests!(limit_open_files, limit_in_flight, limit_read_length, limit_path_length, limit_name_length, limit_bytes_in_flight);
+
+/// `--max-open-files 8`
+async fn limit_open_files<F: Face>() {
+    let mut files = Vec::new();
+    for _ in 0..6 {
+        files.push(readable::<F>("digits").await);
+    }
+    let dirs = [dir::<F>("sub").await, dir::<F>("bare").await];
+    fails(F::open(None, "digits", OpenFlags::READ, 0).await, ErrorCode::TooManyOpenFiles);
+    fails(F::open_dir(None, "sub").await, ErrorCode::TooManyOpenFiles);
+    let making = OpenFlags::WRITE | OpenFlags::CREATE;
+    fails(F::open(None, "new", making, 0o666).await, ErrorCode::TooManyOpenFiles);
+    fails(F::lstat(None, "new").await, ErrorCode::NoEntry);
+    // What needs no handle goes on, and so do the handles that are there.
+    assert_eq!(works(F::readdir(None, "many").await).len(), 300);
+    assert_eq!(works(F::read(&files[5], None, 2).await), b"01");
+    assert_eq!(works(F::stat(Some(&dirs[0]), "inner").await).size, 6);
+
+    // A file that was closed, and one that was dropped, make room again.
+    for _ in 0..50 {
+        works(F::close(files.pop().expect("six were opened")).await);
+        files.push(readable::<F>("digits").await);
+        drop(files.pop());
+        files.push(readable::<F>("digits").await);
+    }
+    drop(dirs);
+    files.push(readable::<F>("digits").await);
+    files.push(readable::<F>("digits").await);
+    fails(F::open(None, "digits", OpenFlags::READ, 0).await, ErrorCode::TooManyOpenFiles);
+}
+
+/// `--max-in-flight 4`: who submits more is made to wait, and all of it is done.
+async fn limit_in_flight<F: Face>() {
+    let requests: Vec<Request> = (0..200).map(|number| submit::mkdir(None, &format!("dir-{number}"), 0o777)).collect();
+    let counters = control::count();
+    assert!(counters.queued + counters.running <= 4, "{counters:?}");
+    assert!(requests.iter().all(|request| matches!(request.wait(), Ok(Outcome::Done))));
+    works(F::nop().await);
+    assert_eq!(works(F::readdir(None, ".").await).iter().filter(|name| name.starts_with("dir-")).count(), 200);
+}
+
+/// A read of more is short, and no error.
+async fn limit_read_length<F: Face>() {
+    let file = readable::<F>("sparse").await;
+    for length in [(16 << 20) + 1, u32::MAX] {
+        let data = works(F::read(&file, Some(0), length).await);
+        assert!(!data.is_empty() && data.len() <= 16 << 20, "{} bytes", data.len());
+    }
+    let end = works(F::read(&file, Some(20 << 20), u32::MAX).await);
+    assert_eq!(end, b"right", "and at the end of the file it is as short as any");
+}
+
+async fn limit_path_length<F: Face>() {
+    // 4,096 bytes with the NUL that ends it for the system.
+    let fits = format!("{}digits", "/".repeat(4095 - "./digits".len()));
+    assert_eq!(works(F::stat(None, &format!("./{fits}")).await).size, 10);
+    for length in [4097, 5000, 100_000] {
+        let path = format!("{}digits", "./".repeat(length / 2));
+        fails(F::stat(None, &path).await, ErrorCode::NameTooLong);
+        fails(F::open(None, &path, OpenFlags::READ, 0).await, ErrorCode::NameTooLong);
+        fails(F::unlink(None, &path).await, ErrorCode::NameTooLong);
+    }
+}
+
+async fn limit_name_length<F: Face>() {
+    let (fits, longer) = ("n".repeat(255), "n".repeat(256));
+    drop(create::<F>(&fits, b"x").await);
+    works(F::rename(None, &fits, None, "short").await);
+    fails(F::rename(None, "short", None, &longer).await, ErrorCode::NameTooLong);
+    fails(F::mkdir(None, &format!("sub/{longer}"), 0o777).await, ErrorCode::NameTooLong);
+    // The limit is on bytes of the file system's name: 85 characters of three bytes fit, 86 do not.
+    works(F::rename(None, "short", None, &"\u{20ac}".repeat(85)).await);
+    fails(F::stat(None, &"\u{20ac}".repeat(86)).await, ErrorCode::NameTooLong);
+}
+
+/// Results that nobody takes may not pile up without end.
+async fn limit_bytes_in_flight<F: Face>() {
+    let file = readable::<F>("sparse").await;
+    let requests: Vec<Request> = (0..20).map(|_| submit::read(&file, Some(0), 16 << 20)).collect();
+    let mut refused = 0;
+    for request in &requests {
+        match request.wait() {
+            Ok(Outcome::Data(data)) => assert!(!data.is_empty()),
+            result => {
+                fails(result, ErrorCode::WouldBlock);
+                refused += 1;
+            }
+        }
+    }
+    assert!((1..=5).contains(&refused), "20 times 16 MiB against 256 MiB: {refused} were refused");
+    // Taken results make room.
+    assert!(matches!(works(submit::read(&file, Some(0), 16 << 20).wait()), Outcome::Data(_)));
+}

@@ -1,0 +1,69 @@
+//! Every function of every world can be linked: a WIT function without a host line, or with other types, fails here.
+
+use std::path::Path;
+
+use aiohost::{AioCtx, AioCtxView, AioView};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
+
+struct State {
+    aio: AioCtx,
+    table: ResourceTable,
+}
+
+impl AioView for State {
+    fn aio(&mut self) -> AioCtxView<'_> {
+        AioCtxView { ctx: &mut self.aio, table: &mut self.table }
+    }
+}
+
+/// A component that imports everything of a world.
+fn dummy(world: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(&wit).expect("the WIT package is valid");
+    let world = resolve.select_world(&[package], Some(world)).expect("the world is there");
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("the world can be embedded");
+    let encoder = ComponentEncoder::default().module(&module).expect("the module is valid");
+    encoder.validate(true).encode().expect("the module makes a component")
+}
+
+fn engine(concurrency: bool) -> Engine {
+    let mut config = Config::new();
+    config.concurrency_support(concurrency);
+    Engine::new(&config).expect("the engine can be made")
+}
+
+fn link(world: &str, concurrency: bool) {
+    let engine = engine(concurrency);
+    let mut linker: Linker<State> = Linker::new(&engine);
+    let added = if concurrency { aiohost::add_to_linker(&mut linker) } else { aiohost::add_plain_to_linker(&mut linker) };
+    added.expect("a fresh linker takes everything");
+    let component = Component::new(&engine, dummy(world)).expect("the component compiles");
+    if let Err(error) = linker.instantiate_pre(&component) {
+        panic!("world {world} cannot be linked: {error:?}");
+    }
+}
+
+#[test]
+fn everything_links() {
+    link("guest", true);
+}
+
+#[test]
+fn requests_and_streams_link() {
+    link("async-guest", true);
+}
+
+#[test]
+fn blocking_links_without_concurrency_support() {
+    link("blocking-guest", false);
+}
+
+#[test]
+fn submit_links_without_concurrency_support() {
+    link("submit-guest", false);
+}

@@ -1,0 +1,128 @@
+//! Every request of `wit/requests.wit`, run by a real guest on every face and with both resolvers.
+//!
+//! The list of requests is read from the WIT package, and the tests are in `tests/guests`: a request without one fails here.
+//! A trial is named after the face and the test, `submit::stat`; with `::portable` where the paths are resolved without
+//! `openat2(2)`, and with `async_` before it where a guest of WASI 0.3 uses one of the other faces.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use rustix::fs::Mode;
+use wit_parser::{FunctionKind, Resolve, Type};
+
+use support::{FACES, Guest, Tree, run, success};
+
+mod support;
+
+/// What the suite knows of a request.
+struct Request {
+    /// Its name as an identifier of Rust, which is also that of its test.
+    name: String,
+    takes_path: bool,
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    // The guests see the modes of what they make; every run inherits this.
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    let requests = requests();
+    let mut trials = Vec::new();
+    for (guest, face) in FACES.into_iter().chain([(Guest::Async, "blocking"), (Guest::Async, "submit")]) {
+        // What only a guest can say: the tests that it has.
+        let tests = match tests(guest, face) {
+            Ok(tests) => tests,
+            Err(failure) => {
+                trials.push(Trial::test(format!("{face}::list"), move || Err(Failed::from(failure))));
+                continue;
+            }
+        };
+        trials.push(every_request_has_a_test(guest, face, &requests, &tests));
+        trials.extend(tests.iter().flat_map(|test| trials_of(guest, face, test, &requests)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The requests, from the interface of that name.
+fn requests() -> Vec<Request> {
+    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(&wit).expect("wit/ is a valid package");
+    let interface = resolve.packages[package].interfaces["requests"];
+    let functions = resolve.interfaces[interface].functions.values();
+    let request = |function: &wit_parser::Function| {
+        assert!(matches!(function.kind, FunctionKind::AsyncFreestanding), "{} is no async func", function.name);
+        let is_path = |name: &str, kind: Type| kind == Type::String && (name == "path" || name.ends_with("-path"));
+        Request {
+            name: function.name.replace('-', "_"),
+            takes_path: function.params.iter().any(|parameter| is_path(&parameter.name, parameter.ty)),
+        }
+    };
+    functions.map(request).collect()
+}
+
+/// The names of the tests that a guest has for a face.
+fn tests(guest: Guest, face: &str) -> Result<Vec<String>, String> {
+    let output = success(run(&Tree::new(), &[], guest, &[face, "list"]))?;
+    Ok(output.lines().map(String::from).collect())
+}
+
+fn every_request_has_a_test(guest: Guest, face: &str, requests: &[Request], tests: &[String]) -> Trial {
+    let tests: BTreeSet<&str> = tests.iter().map(String::as_str).collect();
+    let missing = requests.iter().map(|request| request.name.clone()).filter(|name| !tests.contains(name.as_str()));
+    let missing: Vec<String> = missing.collect();
+    Trial::test(name(guest, face, "every_request_has_a_test"), move || {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names = missing.join(", ");
+        Err(Failed::from(format!(
+            "no guest test for {names}: add a line for the request to tests/guests/src/face.rs, and a test of its name, \
+             which checks the errors first and then sees the effect, to a family in tests/guests/src/tests/"
+        )))
+    })
+}
+
+fn name(guest: Guest, face: &str, test: &str) -> String {
+    let guest = if guest == Guest::Async && face != "requests" { "async_" } else { "" };
+    format!("{guest}{face}::{test}")
+}
+
+/// The trials of one test. What has no path of its own is the same with any resolver.
+fn trials_of(guest: Guest, face: &'static str, test: &str, requests: &[Request]) -> Vec<Trial> {
+    let without_path = requests.iter().any(|request| request.name == *test && !request.takes_path);
+    let resolvers: &[&str] = if without_path { &["openat2"] } else { &["openat2", "portable"] };
+    let trial = |resolver: &&'static str| {
+        let suffix = if *resolver == "portable" { "::portable" } else { "" };
+        let (resolver, test) = (*resolver, test.to_owned());
+        Trial::test(name(guest, face, &test) + suffix, move || try_out(guest, face, &test, resolver))
+    };
+    resolvers.iter().map(trial).collect()
+}
+
+/// Options that a test counts on.
+fn options(test: &str) -> &'static [&'static str] {
+    match test {
+        "limit_open_files"
+        | "discarded_open_leaked_its_descriptor"
+        | "given_up_call_leaked_its_descriptor"
+        | "close_did_not_close" => &["--max-open-files", "8"],
+        "limit_in_flight" | "limit_in_flight_awaited" => &["--max-in-flight", "4"],
+        _ => &[],
+    }
+}
+
+fn try_out(guest: Guest, face: &str, test: &str, resolver: &str) -> Result<(), Failed> {
+    let tree = Tree::new();
+    let options = [&["--resolver", resolver], options(test)].concat();
+    let output = success(run(&tree, &options, guest, &[face, test]))?;
+    if output != format!("passed {test}\n") {
+        return Err(format!("the guest did not say that it ran the test: {output:?}").into());
+    }
+    let secret = fs::read_to_string(tree.path("outside/secret")).expect("it is there");
+    if secret != support::SECRET || tree.path("outside/new").exists() {
+        return Err("something outside of the granted directories was changed".into());
+    }
+    Ok(())
+}
