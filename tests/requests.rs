@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::fs::Mode;
 use wit_parser::{FunctionKind, Resolve, Type};
 
-use support::{FACES, Guest, Tree, run, success};
+use support::{FACES, Guest, SECRET, Tree, run, success};
 
 mod support;
 
@@ -64,7 +64,7 @@ fn requests() -> Vec<Request> {
 
 /// The names of the tests that a guest has for a face.
 fn tests(guest: Guest, face: &str) -> Result<Vec<String>, String> {
-    let output = success(run(&Tree::new(), &[], guest, &[face, "list"]))?;
+    let output = success(run(&Tree::new().options(&[]), guest, &[face, "list"]))?;
     Ok(output.lines().map(String::from).collect())
 }
 
@@ -115,13 +115,13 @@ fn options(test: &str) -> &'static [&'static str] {
 
 fn try_out(guest: Guest, face: &str, test: &str, resolver: &str) -> Result<(), Failed> {
     let tree = Tree::new();
-    let options = [&["--resolver", resolver], options(test)].concat();
-    let output = success(run(&tree, &options, guest, &[face, test]))?;
+    let options = tree.options(&[&["--resolver", resolver], options(test)].concat());
+    let output = success(run(&options, guest, &[face, test]))?;
     if output != format!("passed {test}\n") {
         return Err(format!("the guest did not say that it ran the test: {output:?}").into());
     }
     let secret = fs::read_to_string(tree.path("outside/secret")).expect("it is there");
-    if secret != support::SECRET || tree.path("outside/new").exists() {
+    if secret != SECRET || tree.path("outside/new").exists() {
         return Err("something outside of the granted directories was changed".into());
     }
     Ok(())

@@ -54,8 +54,8 @@ static struct job *advance(struct job *job) {
         break;
     case STATUS:
         if (outcome.val.status.type != TYPE(REGULAR_FILE)) break; /* A symbolic link for instance is left out. */
-        if (!strcmp(job->path, MANIFEST) || !strcmp(job->path, TEMPORARY)) break;
-        return submit(job, OPEN);
+        if (strcmp(job->path, MANIFEST) && strcmp(job->path, TEMPORARY)) return submit(job, OPEN);
+        break;
     case OPEN:
         job->file = outcome.val.file;
         sha256_start(&job->hash);
@@ -81,11 +81,10 @@ int main(void) {
     for (;;) {
         for (struct job **job = jobs; todo && job < jobs + IN_FLIGHT; job++) {
             if (*job) continue;
-            *job = todo, todo = todo->next;
-            submit(*job, (*job)->step);
+            *job = submit(todo, todo->step);
+            todo = todo->next;
         }
-        submit_guest_list_u64_t done;
-        aiohost_aio_control_wait_any(&done);
+            aiohost_aio_control_wait_any(&done);
         if (done.len == 0) break; /* There was nothing to wait for. */
         for (size_t i = 0; i < done.len; i++) {
             struct job **job = jobs;

@@ -3,13 +3,14 @@
 #
 # AIOHOST_ZIG: the zig to use instead.
 set -euo pipefail
-. "${BASH_SOURCE[0]%/*}/cache.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
 version=0.17.1
 prefix=$cache/zig-$version
 
 install_zig() {
-  say "installing zig $version into $prefix (100 MB to load)"
+  need python3
+  say "installing zig $version, 100 MB to load, into $prefix"
   # A wheel is a zip file: no Python environment is needed to unpack it, and no execute bit comes out of it.
   python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$1/wheel" "ziglang==$version" >&2
   python3 -m zipfile -e "$1"/wheel/*.whl "$1"
@@ -17,6 +18,6 @@ install_zig() {
   chmod +x "$1/ziglang/zig"
 }
 
-program AIOHOST_ZIG && exit
+chosen AIOHOST_ZIG && exit
 fill "$prefix" install_zig
 echo "$prefix/ziglang/zig"

@@ -97,6 +97,12 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
 }
 
 impl Queued {
+    /// Work that is no request by itself: a step of a stream.
+    pub(crate) fn step(membership: &Arc<Membership>, name: &'static str, bytes: usize, work: Work) -> Self {
+        let submission = Submission { name, handle: false, bytes };
+        Self { membership: Arc::clone(membership), submission, priority: Priority::default(), work }
+    }
+
     /// Queues the request, once there is a place for it.
     async fn submit(self, handle: bool) -> (Arc<Membership>, Result<RequestId>) {
         poll_fn(|cx| self.membership.poll_place(cx)).await;

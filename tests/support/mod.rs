@@ -1,7 +1,7 @@
 //! What the suites that run guests share: the guests, the command line, and the directories that it grants.
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -25,11 +25,8 @@ pub enum Guest {
 impl Guest {
     /// Where `tests/guests/build.sh` puts it.
     pub fn path(self) -> PathBuf {
-        let target = match std::env::var_os("CARGO_TARGET_DIR") {
-            Some(target) => PathBuf::from(target),
-            None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        };
-        let path = target.join("guests").join(match self {
+        // Cargo gives the tests a directory `tmp` in the target directory.
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests").join(match self {
             Self::Sync => "requests-sync.wasm",
             Self::Async => "requests-async.wasm",
         });
@@ -41,10 +38,10 @@ impl Guest {
 /// Every face, and a guest that has it.
 pub const FACES: [(Guest, &str); 3] = [(Guest::Sync, "blocking"), (Guest::Sync, "submit"), (Guest::Async, "requests")];
 
-/// Runs a guest with everything that a tree grants, and waits for it.
-pub fn run(tree: &Tree, options: &[&str], guest: Guest, arguments: &[impl AsRef<OsStr>]) -> Output {
+/// Runs a guest and waits for it.
+pub fn run(options: &[OsString], guest: Guest, arguments: &[impl AsRef<OsStr>]) -> Output {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_aiohost"));
-    command.arg("run").args(tree.grants()).args(options).arg(guest.path()).args(arguments);
+    command.arg("run").args(options).arg(guest.path()).args(arguments);
     command.timeout(HUNG_AFTER).output().expect("the host can be started")
 }
 

@@ -2,9 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -40,8 +40,8 @@ impl Tree {
         self.root.path().join(name)
     }
 
-    /// The options that grant it.
-    pub fn grants(&self) -> Vec<OsString> {
+    /// The options that grant it, and others.
+    pub fn options(&self, others: &[&str]) -> Vec<OsString> {
         let grant = |option: &str, host: &Path, guest: &str| {
             let mut value = host.as_os_str().to_owned();
             value.push("::");
@@ -55,7 +55,7 @@ impl Tree {
             grant("--ro-dir", Path::new("/dev"), "/dev"),
             grant("--ro-dir", Path::new("/proc"), "/proc"),
         ];
-        grants.into_iter().flatten().collect()
+        grants.into_iter().flatten().chain(others.iter().map(OsString::from)).collect()
     }
 
     fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
@@ -70,20 +70,8 @@ impl Tree {
         symlink(target, self.path(name)).expect("a symbolic link can be made");
     }
 
-    fn fifo(&self, name: &str) {
-        mknodat(CWD, self.path(name), FileType::Fifo, Mode::from(0o644), 0).expect("a FIFO can be made");
-    }
-
-    fn socket(&self, name: &str) {
-        // A path to a socket may have 108 bytes, which the target directory can use up; so it is made elsewhere and moved.
-        let short = TempDir::new().expect("the temporary directory can be written");
-        let path = short.path().join("s");
-        drop(UnixListener::bind(&path).expect("a socket can be made"));
-        let moved = fs::rename(&path, self.path(name));
-        if moved.is_err() {
-            // Another file system: then the long path has to do.
-            drop(UnixListener::bind(self.path(name)).expect("a socket can be made"));
-        }
+    fn special(&self, name: &str, kind: FileType) {
+        mknodat(CWD, self.path(name), kind, Mode::from(0o644), 0).expect("FIFOs and sockets can be made by anyone");
     }
 
     fn make_outside(&self) {
@@ -105,34 +93,25 @@ impl Tree {
 
     fn make_files(&self) {
         self.mkdir("data");
-        let digits = OpenOptions::new().write(true).create_new(true).mode(0o640).open(self.path("data/digits"));
-        drop(digits.expect("a file can be made"));
-        self.write("data/digits", "0123456789");
+        let mut options = OpenOptions::new();
+        let mut digits = options.write(true).create_new(true).mode(0o640).open(self.path("data/digits")).expect("a new file");
+        digits.write_all(b"0123456789").expect("it can be written");
         // A mode and times of its own, which `stat` has to tell apart.
         let times = FileTimes::new()
             .set_modified(UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789))
             .set_accessed(UNIX_EPOCH + Duration::new(1_100_000_000, 987_654_321));
-        self.set_times("data/digits", times);
-        fs::set_permissions(self.path("data/digits"), PermissionsExt::from_mode(0o640)).expect("the file is ours");
-        self.write("data/old", "");
-        self.set_times("data/old", FileTimes::new().set_modified(UNIX_EPOCH - Duration::from_millis(1500)));
+        digits.set_times(times).expect("the file is ours");
+        let old = File::create(self.path("data/old")).expect("a new file");
+        old.set_times(FileTimes::new().set_modified(UNIX_EPOCH - Duration::from_millis(1500))).expect("the file is ours");
         self.write("data/empty", "");
         self.write("data/twin-one", "twins");
         fs::hard_link(self.path("data/twin-one"), self.path("data/twin-two")).expect("a link can be made");
-        self.fifo("data/fifo");
-        self.socket("data/socket");
-        let sparse = File::create(self.path("data/sparse")).expect("a file can be made");
-        sparse.set_len(20 << 20).expect("it can be sparse");
-        drop(sparse);
-        let mut sparse = OpenOptions::new().append(true).open(self.path("data/sparse")).expect("it was just made");
-        std::io::Write::write_all(&mut sparse, b"right").expect("it can be written");
+        self.special("data/fifo", FileType::Fifo);
+        self.special("data/socket", FileType::Socket);
+        let sparse = File::create(self.path("data/sparse")).expect("a new file");
+        sparse.write_all_at(b"right", 20 << 20).expect("it can be sparse");
         // For the races: a file inside of the name that the files outside have.
         self.write("data/secret", "inside");
-    }
-
-    fn set_times(&self, name: &str, times: FileTimes) {
-        let file = OpenOptions::new().write(true).open(self.path(name)).expect("it was just made");
-        file.set_times(times).expect("the file is ours");
     }
 
     fn make_links(&self) {
@@ -180,8 +159,8 @@ impl Tree {
         self.mkdir("data/kinds/one");
         self.mkdir("data/kinds/two");
         self.write("data/kinds/file", "");
-        self.fifo("data/kinds/fifo");
-        self.socket("data/kinds/socket");
+        self.special("data/kinds/fifo", FileType::Fifo);
+        self.special("data/kinds/socket", FileType::Socket);
         self.link("file", "data/kinds/link-to-file");
         self.link("one", "data/kinds/link-to-dir");
         self.link("nowhere", "data/kinds/link-dangling");

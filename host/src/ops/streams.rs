@@ -1,10 +1,242 @@
-//! Long sequential transfers as streams of bytes.
+//! Long sequential transfers as streams of bytes: `read-stream` and `write-stream`.
 
-use wasmtime::component::Linker;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures::channel::oneshot;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Accessor, Destination, FutureReader, Linker, Resource, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+    VecBuffer,
+};
 
 use crate::ctx::AioView;
+use crate::door::Queued;
+use crate::error::{Error, Result};
+use crate::linker::STREAMS;
+use crate::output::Output;
+use crate::sandbox::{OpenFile, Wait};
+use crate::sched::Membership;
+
+/// Bytes of one step on a worker. 256 KiB: enough that a hop weighs nothing, and little to hold for each stream.
+const STEP_BYTES: usize = 256 << 10;
+
+/// A step that a worker is at.
+type Step<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    let _ = linker;
-    Ok(())
+    let mut streams = linker.instance(STREAMS)?;
+    streams.func_wrap("read-stream", |mut store: StoreContextMut<'_, T>, (file, offset): (Resource<OpenFile>, u64)| {
+        let transfer = transfer(&mut store, &file, offset)?;
+        let (sender, receiver) = oneshot::channel();
+        let reader = FileReader { transfer, sender: Some(sender), step: None };
+        let stream = StreamReader::new(&mut store, reader)?;
+        Ok(((stream, FutureReader::new(&mut store, receiver)?),))
+    })?;
+    streams.func_wrap_concurrent(
+        "write-stream",
+        |accessor: &Accessor<T>, (file, offset, data): (Resource<OpenFile>, u64, StreamReader<u8>)| {
+            Box::pin(async move {
+                let (sender, receiver) = oneshot::channel();
+                accessor.with(|mut access| {
+                    let transfer = transfer(&mut access, &file, offset)?;
+                    data.pipe(&mut access, FileWriter { transfer, sender: Some(sender), step: None, written: 0 })
+                })?;
+                // The writer answers before it goes, unless the store goes with it.
+                Ok((receiver.await.unwrap_or(Err(Error::CANCELED)),))
+            })
+        },
+    )
+}
+
+/// A file, the place in it, and who does the work.
+struct Transfer {
+    file: OpenFile,
+    offset: u64,
+    membership: Arc<Membership>,
+}
+
+fn transfer<T: AioView + 'static>(
+    mut store: impl wasmtime::AsContextMut<Data = T>,
+    file: &Resource<OpenFile>,
+    offset: u64,
+) -> wasmtime::Result<Transfer> {
+    let mut store = store.as_context_mut();
+    let view = store.data_mut().aio();
+    Ok(Transfer { file: view.table.get(file)?.clone(), offset, membership: Arc::clone(&view.ctx.membership) })
+}
+
+impl Transfer {
+    fn advance(&mut self, count: usize) {
+        self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+}
+
+/// The host's end of `read-stream`.
+struct FileReader {
+    transfer: Transfer,
+    sender: Option<oneshot::Sender<Result<()>>>,
+    step: Option<Step<Vec<u8>>>,
+}
+
+impl FileReader {
+    fn close(&mut self, result: Result<()>) -> Poll<wasmtime::Result<StreamResult>> {
+        if let Some(sender) = self.sender.take() {
+            // Fails if the guest has dropped the future: then nobody wants to know.
+            let _ = sender.send(result);
+        }
+        Poll::Ready(Ok(StreamResult::Dropped))
+    }
+
+    fn start_step(&self) -> Step<Vec<u8>> {
+        let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
+        let work = Box::new(move |_: &_| file.read(Some(offset), STEP_BYTES, Wait::May).map(Output::Data));
+        Box::pin(Queued::step(&self.transfer.membership, "read-stream", STEP_BYTES, work).run())
+    }
+}
+
+/// A guest that drops the stream has read what it wanted.
+impl Drop for FileReader {
+    fn drop(&mut self) {
+        let _: Poll<_> = self.close(Ok(()));
+    }
+}
+
+impl<D: 'static> StreamProducer<D> for FileReader {
+    type Item = u8;
+    type Buffer = VecBuffer<u8>;
+
+    fn poll_produce<'a>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        store: StoreContextMut<'a, D>,
+        mut destination: Destination<'a, u8, VecBuffer<u8>>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        if self.step.is_none() {
+            let mut direct = destination.as_direct(store, STEP_BYTES);
+            let buffer = direct.remaining();
+            if buffer.is_empty() {
+                return Poll::Ready(Ok(StreamResult::Completed));
+            }
+            // Straight into the guest's own buffer, if the page cache has it.
+            match self.transfer.file.read_cached(buffer, self.transfer.offset) {
+                Ok(0) => return self.close(Ok(())),
+                Ok(count) => {
+                    direct.mark_written(count);
+                    self.transfer.advance(count);
+                    self.transfer.membership.guest().report_step("read-stream", count);
+                    return Poll::Ready(Ok(StreamResult::Completed));
+                }
+                Err(Error::WOULD_BLOCK) => self.step = Some(self.start_step()),
+                Err(error) => return self.close(Err(error)),
+            }
+            return self.poll_step(cx, None, finish);
+        }
+        self.poll_step(cx, Some(&mut destination), finish)
+    }
+}
+
+impl FileReader {
+    /// Waits for a worker. `destination` is none right after the step was started, when it cannot be done yet.
+    fn poll_step(
+        &mut self,
+        cx: &mut Context<'_>,
+        destination: Option<&mut Destination<'_, u8, VecBuffer<u8>>>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        if finish {
+            // Nothing was given yet, so the step can be taken back.
+            self.step = None;
+            return Poll::Ready(Ok(StreamResult::Cancelled));
+        }
+        let Some(step) = &mut self.step else { return Poll::Ready(Ok(StreamResult::Completed)) };
+        let Some(destination) = destination else {
+            // Asked again at once: from now on with a place for the result.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        let result = ready!(step.as_mut().poll(cx));
+        self.step = None;
+        match result {
+            Ok(data) if data.is_empty() => self.close(Ok(())),
+            Ok(data) => {
+                self.transfer.advance(data.len());
+                destination.set_buffer(data.into());
+                Poll::Ready(Ok(StreamResult::Completed))
+            }
+            Err(error) => self.close(Err(error)),
+        }
+    }
+}
+
+/// The host's end of `write-stream`.
+struct FileWriter {
+    transfer: Transfer,
+    sender: Option<oneshot::Sender<Result<u64>>>,
+    step: Option<Step<u64>>,
+    written: u64,
+}
+
+impl FileWriter {
+    fn close(&mut self, result: Result<u64>) {
+        if let Some(sender) = self.sender.take() {
+            // Fails if the call is gone: then nobody wants to know.
+            let _ = sender.send(result);
+        }
+    }
+
+    fn start_step(&self, data: &[u8]) -> Step<u64> {
+        let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
+        let data = data[..data.len().min(STEP_BYTES)].to_vec();
+        let bytes = data.len();
+        let work = Box::new(move |_: &_| file.write(Some(offset), &data).map(Output::Count));
+        Box::pin(Queued::step(&self.transfer.membership, "write-stream", bytes, work).run())
+    }
+}
+
+/// The stream is at its end: what was written is the answer.
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        let written = self.written;
+        self.close(Ok(written));
+    }
+}
+
+impl<D: 'static> StreamConsumer<D> for FileWriter {
+    type Item = u8;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        store: StoreContextMut<'_, D>,
+        source: Source<'_, u8>,
+        _finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        // A write that has begun is waited for also when the guest would rather finish: it must know how much went out.
+        let mut source = source.as_direct(store);
+        if self.step.is_none() {
+            if source.remaining().is_empty() {
+                return Poll::Ready(Ok(StreamResult::Completed));
+            }
+            self.step = Some(self.start_step(source.remaining()));
+        }
+        let Some(step) = &mut self.step else { return Poll::Ready(Ok(StreamResult::Completed)) };
+        let result = ready!(step.as_mut().poll(cx));
+        self.step = None;
+        match result {
+            Ok(count) => {
+                let taken = usize::try_from(count).unwrap_or(usize::MAX);
+                source.mark_read(taken);
+                self.transfer.advance(taken);
+                self.written += count;
+                Poll::Ready(Ok(StreamResult::Completed))
+            }
+            Err(error) => {
+                self.close(Err(error));
+                Poll::Ready(Ok(StreamResult::Dropped))
+            }
+        }
+    }
 }

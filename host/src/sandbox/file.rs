@@ -31,7 +31,7 @@ struct Inner {
     _token: Token,
 }
 
-/// What is known of reads that do not wait: see [`OpenFile::read_now`].
+/// What is known of reads that do not wait: see [`OpenFile::read_cached`].
 mod nowait {
     /// They work.
     pub(super) const YES: u8 = 0;
@@ -79,32 +79,44 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Reads what is in the page cache, if all of it is. See `RWF_NOWAIT` in `preadv2(2)`.
+    /// Reads what is in the page cache, if all of it is.
     fn read_now(&self, data: &mut Vec<u8>, length: usize, at: u64) -> Result<()> {
-        match self.0.nowait.load(Ordering::Relaxed) {
-            nowait::YES => {}
-            nowait::NEEDLESS => return self.read_waiting(data, length, at),
-            _ => return Err(Error::WOULD_BLOCK),
+        if self.0.nowait.load(Ordering::Relaxed) == nowait::NEEDLESS {
+            return self.read_waiting(data, length, at);
         }
         data.resize(length, 0);
         let mut done = 0;
         while done < length {
-            let mut buffer = [IoSliceMut::new(&mut data[done..])];
-            let from = at.saturating_add(u64::try_from(done).expect("a length fits"));
-            match rustix::io::preadv2(&self.0.file, &mut buffer, from, ReadWriteFlags::NOWAIT) {
-                // A short count means that a part is not cached; only nothing at all is the end of the file.
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(Errno::OPNOTSUPP) => {
-                    self.learn_nowait();
-                    return Err(Error::WOULD_BLOCK);
-                }
-                Err(Errno::AGAIN | Errno::INTR) => return Err(Error::WOULD_BLOCK),
-                Err(errno) => return Err(errno.into()),
+            // A short count means that a part is not cached; only nothing at all is the end of the file.
+            let count = self.read_cached(&mut data[done..], at.saturating_add(u64::try_from(done).expect("a length fits")))?;
+            if count == 0 {
+                break;
             }
+            done += count;
         }
         data.truncate(done);
         Ok(())
+    }
+
+    /// Reads what is in the page cache from `at` on: a part of it perhaps, nothing at the end of the file, and `WOULD_BLOCK` if
+    /// nothing is there. See `RWF_NOWAIT` in `preadv2(2)`.
+    pub(crate) fn read_cached(&self, buffer: &mut [u8], at: u64) -> Result<usize> {
+        let flags = match self.0.nowait.load(Ordering::Relaxed) {
+            nowait::YES => ReadWriteFlags::NOWAIT,
+            nowait::NEEDLESS => ReadWriteFlags::empty(),
+            _ => return Err(Error::WOULD_BLOCK),
+        };
+        // The kernel takes the largest number for "at the position".
+        let at = checked(at)?;
+        match rustix::io::preadv2(&self.0.file, &mut [IoSliceMut::new(buffer)], at, flags) {
+            Ok(count) => Ok(count),
+            Err(Errno::OPNOTSUPP) => {
+                self.learn_nowait();
+                Err(Error::WOULD_BLOCK)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Err(Error::WOULD_BLOCK),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// The file system does not know `RWF_NOWAIT`. One that lives in memory has no need of it.
@@ -130,7 +142,6 @@ impl OpenFile {
 
     /// Runs `io` with the offset, or with the position, which it moves on by the number that `io` returns.
     fn at<T>(&self, offset: Option<u64>, wait: Wait, io: impl FnOnce(u64) -> Result<(T, u64)>) -> Result<T> {
-        let checked = |offset: u64| if i64::try_from(offset).is_ok() { Ok(offset) } else { Err(Error::INVALID) };
         if let Some(offset) = offset {
             return io(checked(offset)?).map(|(value, _)| value);
         }
@@ -216,4 +227,9 @@ impl OpenFile {
     pub(crate) fn fdatasync(&self) -> Result<()> {
         Ok(rustix::fs::fdatasync(&self.0.file)?)
     }
+}
+
+/// An offset as the kernel takes it: not negative.
+fn checked(offset: u64) -> Result<u64> {
+    if i64::try_from(offset).is_ok() { Ok(offset) } else { Err(Error::INVALID) }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::lanes::Priority;
 use super::pool::Pool;
-use super::requests::{Afterwards, Counters, RequestId, Requests, Submission, Work};
+use super::requests::{Afterwards, Counters, Report, RequestId, Requests, Submission, Work};
 use super::turns::Seat;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -66,6 +66,12 @@ impl Guest {
         after.carry_out();
     }
 
+    /// Enters what was done without a worker and outside of a call.
+    pub(crate) fn report_step(&self, name: &'static str, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.observations().add(&Report { name, failed: false, queued: Duration::ZERO, ran: Duration::ZERO, bytes });
+    }
+
     pub(crate) fn observations(&self) -> MutexGuard<'_, Observations> {
         self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,10 +109,6 @@ impl Membership {
     /// Enters a request with a handle that is done already.
     pub(crate) fn submit_done(&self, submission: Submission, result: Result<Output>) -> RequestId {
         self.guest.requests().submit_done(submission, result, Instant::now())
-    }
-
-    pub(crate) fn count_inline(&self, failed: bool) {
-        self.guest.requests().count_inline(failed);
     }
 
     pub(crate) fn poll_take(&self, id: RequestId, cx: &Context<'_>) -> Poll<Result<Output>> {

@@ -189,11 +189,6 @@ impl Requests {
         id
     }
 
-    /// Counts a request that was done on the guest's own thread.
-    pub(crate) fn count_inline(&mut self, failed: bool) {
-        *(if failed { &mut self.counters.failed } else { &mut self.counters.done }) += 1;
-    }
-
     fn insert(&mut self, submission: Submission, phase: Phase, now: Instant) -> RequestId {
         // Generations start at 1, so that no id is 0.
         self.generation = self.generation.checked_add(1).unwrap_or(1);
@@ -414,12 +409,6 @@ impl Requests {
     pub(crate) fn close(&mut self) -> Vec<Afterwards> {
         let ids: Vec<_> = self.entries.iter().map(|(index, entry)| RequestId::new(entry.generation, index)).collect();
         ids.into_iter().flat_map(|id| [self.cancel(id), self.disown(id)]).collect()
-    }
-
-    /// When the request was submitted, for as long as it is queued.
-    pub(crate) fn queued_since(&mut self, id: RequestId) -> Option<Instant> {
-        let entry = self.entry(id)?;
-        matches!(entry.phase, Phase::Queued(_)).then_some(entry.submitted)
     }
 }
 

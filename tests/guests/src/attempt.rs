@@ -8,7 +8,7 @@ use crate::face::{Dir, Error, Face, OpenFlags, Status};
 pub async fn run<F: Face>(plans: &[String]) {
     for plan in plans {
         match attempt::<F>(plan).await {
-            Ok(what) => println!("ok {what}"),
+            Ok(what) => println!("ok {}", what.escape_debug()),
             Err(error) => println!("{} {}", kebab(&format!("{:?}", error.code)), error.errno),
         }
     }

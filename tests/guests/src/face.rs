@@ -1,9 +1,9 @@
 //! The faces as one trait, so that a test is written once and runs on each.
 
-use crate::bindings::aiohost::aio::{blocking, submit};
 pub use crate::bindings::aiohost::aio::types::{
     Dir, Error, ErrorCode, File, FileType, OpenFlags, Outcome, Request, Scan, Status,
 };
+use crate::bindings::aiohost::aio::{blocking, submit};
 use crate::tests;
 
 /// Hands every request to the macro `$with`: its name, its parameters as in `requests.wit`, what it returns, and the case

@@ -1,8 +1,8 @@
 //! The face of WASI 0.3: the calls to `await`.
 
 use crate::bindings::aiohost::aio::requests;
-use crate::streams;
 use crate::face::{Dir, Error, Face, File, OpenFlags, Scan, Status};
+use crate::streams;
 
 pub enum Requests {}
 

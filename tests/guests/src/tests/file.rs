@@ -40,7 +40,9 @@ async fn open<F: Face>() {
     for path in ["link-out", "link-absolute", ".."] {
         fails(F::open(None, path, OpenFlags::READ, 0).await, ErrorCode::NotPermitted);
     }
-    for flags in [OpenFlags::WRITE, OpenFlags::APPEND, OpenFlags::READ | OpenFlags::WRITE, OpenFlags::WRITE | OpenFlags::TRUNCATE] {
+    for flags in
+        [OpenFlags::WRITE, OpenFlags::APPEND, OpenFlags::READ | OpenFlags::WRITE, OpenFlags::WRITE | OpenFlags::TRUNCATE]
+    {
         fails(F::open(None, "/frozen/ice", flags, 0).await, ErrorCode::ReadOnly);
     }
     fails(F::open(None, "/frozen/new", making, 0o666).await, ErrorCode::ReadOnly);

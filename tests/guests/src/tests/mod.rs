@@ -31,8 +31,16 @@ pub(crate) use tests;
 
 /// Every test that this face has.
 pub fn names<F: Face>() -> impl Iterator<Item = &'static str> {
-    let modules =
-        [path::NAMES, file::NAMES, transfer::NAMES, tree::NAMES, durability::NAMES, control::NAMES, limits::NAMES, defects::NAMES];
+    let modules = [
+        path::NAMES,
+        file::NAMES,
+        transfer::NAMES,
+        tree::NAMES,
+        durability::NAMES,
+        control::NAMES,
+        limits::NAMES,
+        defects::NAMES,
+    ];
     modules.into_iter().chain([F::OWN_TESTS]).flatten().copied()
 }
 

@@ -45,7 +45,8 @@ async fn wait<F: Face>() {
 }
 
 async fn wait_any<F: Face>() {
-    let requests: Vec<Request> = (0..50).map(|number| if number % 2 == 0 { submit::nop() } else { submit::stat(None, "missing") }).collect();
+    let requests: Vec<Request> =
+        (0..50).map(|number| if number % 2 == 0 { submit::nop() } else { submit::stat(None, "missing") }).collect();
     // Neither one that was waited for, nor one whose handle is gone, is announced.
     done(&requests[0]);
     let mut expected: BTreeSet<u64> = requests[1..].iter().map(Request::id).collect();

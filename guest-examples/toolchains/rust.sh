@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Prints the path of a rustc that builds for wasm32-wasip2. Where the rustc at hand can't, rustup adds the target; where rustup
+# can't, rust-debian.sh makes one.
+#
+# AIOHOST_GUEST_RUSTC: the rustc to use instead.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
+
+target=wasm32-wasip2
+debian=$(dirname "${BASH_SOURCE[0]}")/rust-debian.sh
+
+# print_rustc: prints the path of the rustc at hand if it has a standard library for the target.
+print_rustc() {
+  local libraries
+  libraries=$(rustc --print target-libdir --target "$target" 2>/dev/null) || return 1
+  compgen -G "$libraries/libstd-*.rlib" >/dev/null && command -v rustc
+}
+
+chosen AIOHOST_GUEST_RUSTC && exit
+need cargo rustc
+print_rustc && exit
+"$debian" --installed && exit
+if command -v rustup >/dev/null; then
+  say "adding the target $target with rustup"
+  rustup target add "$target" >&2 && print_rustc && exit
+  say "rustup could not add it"
+fi
+exec "$debian"

@@ -1,0 +1,84 @@
+//! What can go wrong with a plugin: what happened, why, and what to do about it.
+
+use std::{error, fmt};
+
+/// The class of a [`Problem`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// A file of the host cannot be read or written.
+    File,
+    /// A directory that was to be granted cannot be.
+    Directory,
+    /// The file is not WebAssembly, is damaged, or is compiled code that this host cannot run.
+    Format,
+    /// The plugin imports something that this host does not have, or has with another type.
+    World,
+    /// The plugin does not export what was to be called.
+    Export,
+    /// The call that was asked for does not fit the function.
+    Call,
+    /// The plugin reached a limit that ends it.
+    Limit,
+    /// The plugin trapped: its own code is wrong.
+    Trap,
+    /// The run took longer than it may.
+    Timeout,
+    /// The plugin was ended for another reason, or the host itself failed.
+    Host,
+}
+
+/// What went wrong with a plugin. [`Display`](fmt::Display) says what happened, [`source`](error::Error::source) why, and
+/// [`help`](Problem::help) what to do about it.
+#[derive(Debug)]
+pub struct Problem {
+    kind: ProblemKind,
+    what: String,
+    cause: Option<anyhow::Error>,
+    help: Option<String>,
+}
+
+pub(super) type Result<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    pub(super) fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), cause: None, help: None }
+    }
+
+    pub(super) fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    pub(super) fn because_text(self, cause: impl Into<String>) -> Self {
+        self.because(anyhow::Error::msg(cause.into()))
+    }
+
+    pub(super) fn help_with(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The class of the problem.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// What to do about it, if there is something to be said.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl error::Error for Problem {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        let cause: &(dyn error::Error + Send + Sync + 'static) = self.cause.as_ref()?.as_ref();
+        Some(cause)
+    }
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Builds the guests of the test-suite, and puts them into guests/ of the target directory.
+#
+# The compiler is that of guest-examples/toolchains/rust.sh, which RUSTC overrides there.
+set -euo pipefail
+here=$(realpath "${BASH_SOURCE[0]%/*}")
+target=${CARGO_TARGET_DIR:-$here/../../target}
+mkdir -p "$target/guests"
+target=$(realpath "$target")
+cd "$here"
+rustc=$(../../guest-examples/toolchains/rust.sh)
+
+# RUSTFLAGS and the like are meant for the host.
+env -u RUSTFLAGS -u CARGO_BUILD_TARGET RUSTC="$rustc" CARGO_TARGET_DIR="$target/guest-build" \
+  cargo build --locked --release --target wasm32-wasip2
+
+built=$target/guest-build/wasm32-wasip2/release
+cp "$built/requests-sync.wasm" "$target/guests/requests-sync.wasm"
+cp "$built/requests_async.wasm" "$target/guests/requests-async.wasm"

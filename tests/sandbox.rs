@@ -1,0 +1,488 @@
+//! Attempts to get out of the granted directories, or to change what is granted for reading only: what each is answered,
+//! and that nothing outside was touched. Each runs in a real guest, on every face and with both resolvers.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, thread};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use support::{FACES, Guest, SECRET, Tree, run, success};
+
+mod support;
+
+const INSIDE: &str = "ok";
+const OUT: &str = "not-permitted 1";
+const NONE: &str = "no-entry 2";
+const EXIST: &str = "exist 17";
+const NOT_DIRECTORY: &str = "not-directory 20";
+const IS_DIRECTORY: &str = "is-directory 21";
+const INVALID: &str = "invalid 22";
+const READ_ONLY: &str = "read-only 30";
+const TOO_LONG: &str = "name-too-long 36";
+const LOOP: &str = "loop 40";
+const UNSUPPORTED: &str = "unsupported 95";
+
+/// A request as `tests/guests/src/attempt.rs` reads it, and its answer. `ok` may be followed by what the request gives.
+type Row = (&'static str, &'static str);
+
+/// `..` in every place.
+const DOTS: &[Row] = &[
+    ("open ../outside/secret", OUT),
+    ("open ../secret", OUT),
+    ("open ..", OUT),
+    ("open sub/../../secret", OUT),
+    ("open sub/deep/../../../secret", OUT),
+    ("open ./../secret", OUT),
+    ("open .//..//secret", OUT),
+    ("open ../data/digits", OUT),
+    ("open ../data-beside/secret", OUT),
+    ("open link-dir/../../secret", OUT),
+    ("open @sub ../../secret", OUT),
+    ("open @sub/deep ../../../secret", OUT),
+    // A directory handle is a grant of its own: what lies above it is out of its reach.
+    ("open @sub ../digits", OUT),
+    ("open @sub link-up", OUT),
+    ("open @sub deep/../../digits", OUT),
+    ("open ../outside/new write,create", OUT),
+    ("open ../outside/victim write,truncate", OUT),
+    ("open-dir ..", OUT),
+    ("open-dir ../outside", OUT),
+    ("open-dir sub/../..", OUT),
+    ("open-dir @sub ..", OUT),
+    ("stat ..", OUT),
+    ("stat ../outside/secret", OUT),
+    ("stat ../missing", OUT),
+    ("lstat ../outside/secret", OUT),
+    ("lstat ../..", OUT),
+    ("readdir ..", OUT),
+    ("readdir ../outside", OUT),
+    ("scandir ../outside", OUT),
+    ("unlink ../outside/victim", OUT),
+    ("rmdir ../outside/empty", OUT),
+    ("mkdir ../outside/new", OUT),
+    ("rename ../outside/secret caught", OUT),
+    ("rename digits ../outside/secret", OUT),
+    ("rename digits ../outside/new", OUT),
+    ("rename @sub ../../outside/secret caught", OUT),
+    ("rename digits @sub ../../outside/new", OUT),
+    ("unlink ..", INVALID),
+    ("unlink sub/..", INVALID),
+    ("rmdir ..", INVALID),
+    ("rmdir sub/deep/..", INVALID),
+    ("rmdir .", INVALID),
+    ("rename .. caught", INVALID),
+    ("rename digits ..", INVALID),
+    ("rename sub/. caught", INVALID),
+    ("mkdir ..", EXIST),
+    ("mkdir .", EXIST),
+    ("open sub/../digits", INSIDE),
+    ("open sub/deep/../../digits", INSIDE),
+    ("open @sub deep/../inner", INSIDE),
+];
+
+/// Absolute paths: a grant is picked by whole components, and left by `..` like any directory.
+const ABSOLUTE: &[Row] = &[
+    ("open /etc/passwd", OUT),
+    ("open /", OUT),
+    ("open //", OUT),
+    ("stat /", OUT),
+    ("readdir /", OUT),
+    ("open-dir /", OUT),
+    ("open-dir /etc", OUT),
+    ("open /secret", OUT),
+    ("open /outside/secret", OUT),
+    ("open /dat/digits", OUT),
+    ("open /data-beside/secret", OUT),
+    ("open /datadigits", OUT),
+    ("open /data/../outside/secret", OUT),
+    ("open /data/../secret", OUT),
+    ("open /data/../data/digits", OUT),
+    ("open /data/../other/x", OUT),
+    ("open /data/sub/../../secret", OUT),
+    ("open /../data/digits", OUT),
+    ("open /./../etc/passwd", OUT),
+    ("open /other/../data/digits", OUT),
+    ("open @sub /etc/passwd", OUT),
+    ("open-dir /data/..", OUT),
+    ("readdir /frozen/..", OUT),
+    ("mkdir /new", OUT),
+    ("unlink /etc/passwd", OUT),
+    ("rename digits /tmp/caught", OUT),
+    ("rename /etc/passwd caught", OUT),
+    // A grant itself is not to be had as an entry of what it lies in.
+    ("unlink /data", INVALID),
+    ("rmdir /data", INVALID),
+    ("rmdir /other/", INVALID),
+    ("rename /data /other/data", INVALID),
+    ("rename /other caught", INVALID),
+    ("mkdir /data", EXIST),
+    ("open /data/digits", INSIDE),
+    ("open //data//./digits", INSIDE),
+    ("open @sub /data/digits", INSIDE),
+    ("open-dir /data/", INSIDE),
+];
+
+/// Symbolic links that lead out, at the end of a path and within.
+const LINKS: &[Row] = &[
+    ("open link-out", OUT),
+    ("open link-out-dir/secret", OUT),
+    ("open sub/link-out-dir/secret", OUT),
+    ("open @sub link-out-dir/secret", OUT),
+    ("open chain-out-1", OUT),
+    ("open link-absolute", OUT),
+    ("open link-absolute-dir/inner", OUT),
+    ("open link-frozen/ice", OUT),
+    ("open /other/link-frozen", OUT),
+    ("open link-proc/etc/passwd", OUT),
+    ("open link-dir/../link-out", OUT),
+    ("open link-out write", OUT),
+    ("open link-out write,truncate", OUT),
+    ("open link-out append", OUT),
+    ("open link-out-new write,create", OUT),
+    ("open link-out-dir/new write,create", OUT),
+    ("open link-out-dir read", OUT),
+    ("stat link-out", OUT),
+    ("stat link-out-dir", OUT),
+    ("stat link-out-dir/", OUT),
+    ("stat chain-out-1", OUT),
+    ("stat link-out-new", OUT),
+    ("lstat link-out-dir/", OUT),
+    ("lstat link-out-dir/.", OUT),
+    ("lstat link-out-dir/secret", OUT),
+    ("open-dir link-out-dir", OUT),
+    ("open-dir link-frozen", OUT),
+    ("readdir link-out-dir", OUT),
+    ("scandir link-out-dir/", OUT),
+    ("unlink link-out-dir/victim", OUT),
+    ("rmdir link-out-dir/empty", OUT),
+    ("mkdir link-out-dir/new", OUT),
+    ("rename link-out-dir/secret caught", OUT),
+    ("rename digits link-out-dir/new", OUT),
+    ("rename digits link-frozen/new", OUT),
+    ("mkdir link-out-dir", EXIST),
+    ("mkdir link-out-new", EXIST),
+    ("open link-out write,create,exclusive", EXIST),
+    ("open link-out-new write,create,exclusive", EXIST),
+    ("open link-out read,no-follow", LOOP),
+    ("open link-loop", LOOP),
+    ("open link-loop/x", LOOP),
+    ("stat link-loop", LOOP),
+    ("open long-0", LOOP),
+    ("open chain-in-1", INSIDE),
+    ("lstat link-out", INSIDE),
+    ("open /frozen/link-ice", INSIDE),
+];
+
+/// What the system gives to who knows where to look: magic links, and devices.
+const SYSTEM: &[Row] = &[
+    ("open /proc/self/root/etc/passwd", OUT),
+    ("stat /proc/self/root", OUT),
+    ("readdir /proc/self/root", OUT),
+    ("open-dir /proc/self/cwd", OUT),
+    ("open /proc/self/cwd/Cargo.toml", OUT),
+    ("open /proc/self/exe", OUT),
+    ("open /proc/self/fd/0", OUT),
+    ("stat /proc/self/fd/0", OUT),
+    ("open /proc/thread-self/root/etc/passwd", OUT),
+    ("open /proc/thread-self/cwd/Cargo.toml", OUT),
+    ("open @/proc/self root/etc/passwd", OUT),
+    ("open /proc/../etc/passwd", OUT),
+    ("open /dev/stdin", OUT),
+    ("open /dev/fd/0", OUT),
+    ("open-dir /dev/fd", OUT),
+    ("readdir /dev/fd/", OUT),
+    ("open /dev/null", UNSUPPORTED),
+    ("open /dev/zero", UNSUPPORTED),
+    ("open @/dev tty", UNSUPPORTED),
+    ("open /dev/null write", READ_ONLY),
+    ("open fifo", UNSUPPORTED),
+    ("open fifo write", UNSUPPORTED),
+    ("open fifo read,write", UNSUPPORTED),
+    ("open socket", UNSUPPORTED),
+    ("open socket write", UNSUPPORTED),
+];
+
+/// Slashes at the end, and parts that are empty.
+const SLASHES: &[Row] = &[
+    ("open digits/", NOT_DIRECTORY),
+    ("open digits/.", NOT_DIRECTORY),
+    ("open digits/..", NOT_DIRECTORY),
+    ("open link-file/", NOT_DIRECTORY),
+    ("stat digits/", NOT_DIRECTORY),
+    ("stat digits//", NOT_DIRECTORY),
+    ("lstat link-file/", NOT_DIRECTORY),
+    ("unlink digits/", NOT_DIRECTORY),
+    ("unlink link-dir/", NOT_DIRECTORY),
+    ("unlink link-out/", NOT_DIRECTORY),
+    ("unlink sub", IS_DIRECTORY),
+    ("unlink sub/", IS_DIRECTORY),
+    ("rmdir digits/", NOT_DIRECTORY),
+    ("rmdir link-dir", NOT_DIRECTORY),
+    ("rmdir link-dir/", NOT_DIRECTORY),
+    ("rmdir link-out-dir", NOT_DIRECTORY),
+    ("rmdir link-out-dir/", NOT_DIRECTORY),
+    ("rename digits caught/", NOT_DIRECTORY),
+    ("rename digits/ caught", NOT_DIRECTORY),
+    ("rename link-dir/ caught", NOT_DIRECTORY),
+    ("mkdir digits/", EXIST),
+    ("mkdir link-out-dir/", EXIST),
+    ("open missing/", NONE),
+    ("open ", NONE),
+    ("stat ", NONE),
+    ("stat @sub ", NONE),
+    ("open-dir ", NONE),
+    ("readdir ", NONE),
+    ("unlink ", NONE),
+    ("mkdir ", NONE),
+    ("rename  caught", NONE),
+    ("rename digits ", NONE),
+    ("open sub", IS_DIRECTORY),
+    ("open sub/", IS_DIRECTORY),
+    ("open .", IS_DIRECTORY),
+    ("open sub//inner", INSIDE),
+    ("open ./sub/./inner", INSIDE),
+    ("stat sub////", INSIDE),
+    ("lstat link-dir/", INSIDE),
+];
+
+/// NUL: the system would take the path to end there.
+const NULS: &[Row] = &[
+    ("open digits%00", INVALID),
+    ("open digits%00.txt", INVALID),
+    ("open %00", INVALID),
+    ("open ../outside/secret%00", INVALID),
+    ("open /data/digits%00/../../..", INVALID),
+    ("open @sub inner%00", INVALID),
+    ("open digits%00 write,truncate", INVALID),
+    ("open new%00 write,create", INVALID),
+    ("stat digits%00", INVALID),
+    ("unlink digits%00x", INVALID),
+    ("mkdir new%00x", INVALID),
+    ("rename digits%00 caught", INVALID),
+    ("rename digits caught%00", INVALID),
+    ("readdir sub%00", INVALID),
+];
+
+/// Changes to what was granted for reading only, by every way there.
+const RIGHTS: &[Row] = &[
+    ("open /frozen/ice write", READ_ONLY),
+    ("open /frozen/ice append", READ_ONLY),
+    ("open /frozen/ice read,write", READ_ONLY),
+    ("open /frozen/ice write,truncate", READ_ONLY),
+    ("open /frozen/ice write,create", READ_ONLY),
+    ("open /frozen/ice write,create,exclusive", READ_ONLY),
+    ("open /frozen/new write,create", READ_ONLY),
+    ("open /frozen/link-ice write", READ_ONLY),
+    ("open /frozen/link-ice write,truncate", READ_ONLY),
+    ("open @/frozen ice write", READ_ONLY),
+    ("open @/frozen new write,create", READ_ONLY),
+    ("open @/frozen/floe ../ice write", READ_ONLY),
+    ("unlink /frozen/ice", READ_ONLY),
+    ("unlink /frozen/link-ice", READ_ONLY),
+    ("unlink @/frozen ice", READ_ONLY),
+    ("rmdir /frozen/floe", READ_ONLY),
+    ("rmdir @/frozen floe", READ_ONLY),
+    ("mkdir /frozen/new", READ_ONLY),
+    ("mkdir @/frozen/floe new", READ_ONLY),
+    ("rename /frozen/ice /frozen/water", READ_ONLY),
+    ("rename /frozen/ice caught", READ_ONLY),
+    ("rename @/frozen ice caught", READ_ONLY),
+    ("rename digits /frozen/digits", READ_ONLY),
+    ("rename digits /frozen/ice", READ_ONLY),
+    ("rename digits @/frozen/floe digits", READ_ONLY),
+    ("rename /other /frozen/floe", READ_ONLY),
+    ("mkdir /proc/new", READ_ONLY),
+    ("unlink /dev/null", READ_ONLY),
+    ("open /frozen/ice", "ok cold"),
+    ("readdir @/frozen floe", INSIDE),
+];
+
+/// Names and paths that no file system holds.
+fn too_long() -> Vec<(String, &'static str)> {
+    let name = "n".repeat(256);
+    let path = "sub/../".repeat(600) + "digits";
+    let out = "../".repeat(1400) + "etc/passwd";
+    let requests = ["open", "stat", "lstat", "open-dir", "readdir", "unlink", "rmdir", "mkdir"];
+    let long = requests.iter().flat_map(|request| [&name, &path, &out].map(|path| format!("{request} {path}")));
+    let both =
+        [&name, &path, &out].into_iter().flat_map(|path| [format!("rename {path} caught"), format!("rename digits {path}")]);
+    long.chain(both).map(|plan| (plan, TOO_LONG)).collect()
+}
+
+fn table() -> Vec<(String, &'static str)> {
+    let groups = [DOTS, ABSOLUTE, LINKS, SYSTEM, SLASHES, NULS, RIGHTS];
+    let rows = groups.into_iter().flatten().map(|(plan, answer)| (String::from(*plan), *answer));
+    rows.chain(too_long()).collect()
+}
+
+/// What can be known of everything below these names without reading it: kinds, sizes, times and identities.
+fn watch(tree: &Tree, names: &[&str]) -> BTreeMap<PathBuf, String> {
+    fn add(found: &mut BTreeMap<PathBuf, String>, path: &Path) {
+        let status = fs::symlink_metadata(path).expect("it is there");
+        let changed = (status.ctime(), status.ctime_nsec());
+        // Directories are read here too, and symbolic links are read where they are refused.
+        let read = if status.is_file() { Some((status.atime(), status.atime_nsec())) } else { None };
+        let (mode, size) = (status.mode(), status.size());
+        found.insert(path.to_owned(), format!("{mode:o}, {size} bytes, inode {}, {changed:?}, {read:?}", status.ino()));
+        if status.is_dir() {
+            fs::read_dir(path).expect("it is ours").for_each(|entry| add(found, &entry.expect("an entry").path()));
+        }
+    }
+    let mut found = BTreeMap::new();
+    names.iter().for_each(|name| add(&mut found, &tree.path(name)));
+    found
+}
+
+/// Runs the whole table in one guest. All of it fails, or only looks, so the attempts do not disturb each other.
+fn attempt_all((guest, face): (Guest, &str), resolver: &str) {
+    let tree = Tree::new();
+    let watched = ["outside", "beyond", "data-beside", "secret", "frozen", "data/digits", "data/sub", "data/bare", "other"];
+    // None of it has been read since it was written, so that the file system notes the first time it is.
+    let mut before = watch(&tree, &watched);
+    let table = table();
+    let mut arguments = vec![face, "attempt"];
+    arguments.extend(table.iter().map(|(plan, _)| plan.as_str()));
+    let output = success(run(&tree.options(&["--resolver", resolver]), guest, &arguments)).expect("attempts end no guest");
+    let answers: Vec<&str> = output.lines().collect();
+    assert_eq!(answers.len(), table.len(), "one line for each attempt");
+    let as_expected = |expected: &str, answer: &str| answer == expected || expected == INSIDE && answer.starts_with("ok ");
+    let wrong: Vec<String> = std::iter::zip(&table, answers)
+        .filter(|((_, expected), answer)| !as_expected(expected, answer))
+        .map(|((plan, expected), answer)| format!("{plan:.80}: expected {expected}, got {answer}"))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} attempts:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+    assert!(!output.contains(SECRET), "a guest has read what lies outside");
+
+    let mut after = watch(&tree, &watched);
+    // These are read by attempts that stay inside.
+    for name in ["data/digits", "data/sub/inner", "frozen/ice"] {
+        let path = tree.path(name);
+        assert!(before.remove(&path).is_some() && after.remove(&path).is_some(), "{name} is gone");
+    }
+    assert_eq!(before, after, "something was changed or read");
+    assert_eq!(fs::read(tree.path("frozen/ice")).expect("it is there"), b"cold");
+    assert_eq!(fs::read(tree.path("data/digits")).expect("it is there"), b"0123456789");
+}
+
+/// Times the guest goes through what is being exchanged.
+const RACE_ROUNDS: &str = "400";
+
+/// Exchanges a directory for a link that leads outside, and moves another outside and back, while a guest goes through both.
+fn race((guest, face): (Guest, &str), resolver: &str) {
+    let tree = Tree::new();
+    let watched = ["outside", "data-beside", "secret", "beyond/secret"];
+    let before = watch(&tree, &watched);
+    let options = tree.options(&["--resolver", resolver]);
+    let [flip, flop, moving, beyond] =
+        ["data/flip", "data/flop", "data/moving/deep", "beyond/deep"].map(|name| tree.path(name));
+    let exchange = || renameat_with(CWD, &flip, CWD, &flop, RenameFlags::EXCHANGE).expect("both are there");
+    let output = thread::scope(|scope| {
+        let guest = scope.spawn(|| run(&options, guest, &[face, "race", RACE_ROUNDS]));
+        while !guest.is_finished() {
+            exchange();
+            fs::rename(&moving, &beyond).expect("it is inside");
+            exchange();
+            fs::rename(&beyond, &moving).expect("it is outside");
+        }
+        guest.join().expect("the host can be started")
+    });
+    let output = success(output).expect("nothing came from outside");
+    assert!(output.ends_with("were refused\n"), "{output}");
+    assert_eq!(before, watch(&tree, &watched), "something outside was changed or read");
+}
+
+#[test]
+fn attempts_blocking() {
+    attempt_all(FACES[0], "openat2");
+}
+
+#[test]
+fn attempts_blocking_portable() {
+    attempt_all(FACES[0], "portable");
+}
+
+#[test]
+fn attempts_submit() {
+    attempt_all(FACES[1], "openat2");
+}
+
+#[test]
+fn attempts_submit_portable() {
+    attempt_all(FACES[1], "portable");
+}
+
+#[test]
+fn attempts_requests() {
+    attempt_all(FACES[2], "openat2");
+}
+
+#[test]
+fn attempts_requests_portable() {
+    attempt_all(FACES[2], "portable");
+}
+
+#[test]
+fn race_blocking() {
+    race(FACES[0], "openat2");
+}
+
+#[test]
+fn race_blocking_portable() {
+    race(FACES[0], "portable");
+}
+
+#[test]
+fn race_submit() {
+    race(FACES[1], "openat2");
+}
+
+#[test]
+fn race_submit_portable() {
+    race(FACES[1], "portable");
+}
+
+#[test]
+fn race_requests() {
+    race(FACES[2], "openat2");
+}
+
+#[test]
+fn race_requests_portable() {
+    race(FACES[2], "portable");
+}
+
+/// What a few attempts are answered, in a run of their own.
+fn answers(options: &[OsString], plans: &[&str]) -> Vec<String> {
+    let arguments = [&["blocking", "attempt"], plans].concat();
+    let output = success(run(options, Guest::Sync, &arguments)).expect("attempts end no guest");
+    output.lines().map(String::from).collect()
+}
+
+#[test]
+fn without_a_grant_there_is_nothing() {
+    let plans = ["open digits", "open .", "open /", "open /etc/passwd", "readdir .", "mkdir new", "rename a b"];
+    assert_eq!(answers(&[], &plans), [OUT; 7]);
+}
+
+#[test]
+fn the_longest_name_of_a_grant_counts() {
+    let tree = Tree::new();
+    let inner = format!("{}::/data/sub", tree.path("data/sub").display());
+    let options = tree.options(&["--ro-dir", &inner]);
+    let plans =
+        ["unlink /data/sub/inner", "open /data/sub/inner", "open /data/subx", "open /data/sub/../digits", "unlink sub/inner"];
+    // The last is a path of the first grant, which may be written.
+    assert_eq!(answers(&options, &plans), [READ_ONLY, "ok inner\\n", NONE, OUT, "ok "]);
+}
+
+#[test]
+fn identities_hold_for_one_run_only() {
+    let tree = Tree::new();
+    let ask = || answers(&tree.options(&[]), &["stat digits", "stat digits"]);
+    let (one, other) = (ask(), ask());
+    assert_eq!(one[0], one[1]);
+    assert_ne!(one[0], other[0], "what a guest is told of an object must not lead to its inode number");
+}
