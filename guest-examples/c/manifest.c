@@ -77,14 +77,14 @@ static struct job *advance(struct job *job) {
 
 int main(void) {
     double start = seconds();
-    add("", &(submit_guest_string_t){0}, SCAN);
-    for (;;) {
+    add("", &(submit_guest_string_t){(uint8_t *)"", 0}, SCAN);
+    for (submit_guest_list_u64_t done;;) {
         for (struct job **job = jobs; todo && job < jobs + IN_FLIGHT; job++) {
             if (*job) continue;
             *job = submit(todo, todo->step);
             todo = todo->next;
         }
-            aiohost_aio_control_wait_any(&done);
+        aiohost_aio_control_wait_any(&done);
         if (done.len == 0) break; /* There was nothing to wait for. */
         for (size_t i = 0; i < done.len; i++) {
             struct job **job = jobs;

@@ -4,9 +4,9 @@ use crate::arguments::{Closing, Reading};
 use crate::ctx::{AioCtxView, AioView};
 use crate::error::Error;
 use crate::linker::Requests;
+use crate::output::Output;
 use crate::sandbox::{OpenFile, Wait};
 use crate::sched::{Priority, Submission};
-use crate::output::Output;
 
 pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
     requests.inline_first("close", |(closing,): &mut (Closing,), turn| {

@@ -122,7 +122,7 @@ impl OpenFile {
     /// The file system does not know `RWF_NOWAIT`. One that lives in memory has no need of it.
     fn learn_nowait(&self) {
         const TMPFS: i64 = 0x0102_1994;
-        let in_memory = rustix::fs::fstatfs(&self.0.file).is_ok_and(|fs| i64::from(fs.f_type) == TMPFS);
+        let in_memory = rustix::fs::fstatfs(&self.0.file).is_ok_and(|fs| fs.f_type == TMPFS);
         self.0.nowait.store(if in_memory { nowait::NEEDLESS } else { nowait::NO }, Ordering::Relaxed);
     }
 

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn bad_paths_are_refused() {
-        let parse = |path: &str| GuestPath::parse(path.to_owned(), 4096).map(|_| ()).unwrap_err();
+        let parse = |path: &str| GuestPath::parse(path.to_owned(), 4096).map(|_| ()).expect_err("a bad path");
         assert_eq!(parse(""), Error::NO_ENTRY);
         assert_eq!(parse("a\0b"), Error::INVALID);
         assert_eq!(parse(&"a/".repeat(2048)), Error::NAME_TOO_LONG);

@@ -177,7 +177,7 @@ impl<R> Place<R> {
             FileType::SymbolicLink => return Err(Errno::LOOP.into()),
             _ => return Err(Error::UNSUPPORTED),
         }
-        Ok(OpenFile::new(fd.into(), access, self.shared.key.clone(), token))
+        Ok(OpenFile::new(fd, access, self.shared.key.clone(), token))
     }
 }
 

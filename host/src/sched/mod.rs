@@ -14,3 +14,6 @@ pub(crate) use lanes::Priority;
 pub(crate) use pool::Pool;
 pub use requests::Counters;
 pub(crate) use requests::{Report, RequestId, Submission, Work, moved_bytes};
+
+#[cfg(test)]
+mod tests;

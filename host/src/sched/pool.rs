@@ -55,14 +55,8 @@ impl Pool {
 
     pub(crate) fn with_idle_timeout(workers_max: usize, idle_timeout: Duration) -> Arc<Self> {
         let workers_max = workers_max.max(1);
-        let state = State {
-            turns: Turns::new(workers_max),
-            workers: 0,
-            idle: 0,
-            woken: 0,
-            standby: Standby::None,
-            closing: false,
-        };
+        let state =
+            State { turns: Turns::new(workers_max), workers: 0, idle: 0, woken: 0, standby: Standby::None, closing: false };
         Arc::new(Self {
             state: Mutex::new(state),
             work: Condvar::new(),

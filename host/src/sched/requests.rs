@@ -420,3 +420,6 @@ pub(crate) fn moved_bytes(result: &Result<Output>) -> u64 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ impl Tally {
                         | ErrorCode::Exist
                         | ErrorCode::Loop
                         | ErrorCode::Invalid
+                        | ErrorCode::WouldBlock
                 );
                 assert!(expected, "{error:?}");
                 self.refused += 1;

@@ -1,0 +1,46 @@
+//! `bench-plain.wasm`: the faces `blocking` and `submit`.
+
+mod blocking;
+mod submit;
+
+wit_bindgen::generate!({ path: ["../../../wit", "wit"], world: "aiohost:benches/plain-guest", generate_all });
+
+struct Guest;
+export!(Guest);
+
+impl exports::aiohost::benches::work::Guest for Guest {
+    fn read_random(in_flight: Option<u32>, block: u32, count: u64) -> u64 {
+        match in_flight {
+            None => blocking::read_random(block, count),
+            Some(in_flight) => submit::read_random(in_flight, block, count),
+        }
+    }
+
+    fn stat_all(in_flight: Option<u32>, passes: u64) -> u64 {
+        match in_flight {
+            None => blocking::stat_all(passes),
+            Some(in_flight) => submit::stat_all(in_flight, passes),
+        }
+    }
+
+    fn open_read_close_all(in_flight: Option<u32>, passes: u64) -> u64 {
+        match in_flight {
+            None => blocking::open_read_close_all(passes),
+            Some(in_flight) => submit::open_read_close_all(in_flight, passes),
+        }
+    }
+
+    fn walk(in_flight: Option<u32>, passes: u64) -> u64 {
+        match in_flight {
+            None => blocking::walk(passes),
+            Some(in_flight) => submit::walk(in_flight, passes),
+        }
+    }
+
+    fn nop(in_flight: Option<u32>, count: u64) -> u64 {
+        match in_flight {
+            None => blocking::nop(count),
+            Some(in_flight) => submit::nop(in_flight, count),
+        }
+    }
+}

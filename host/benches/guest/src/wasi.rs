@@ -1,0 +1,91 @@
+//! `bench-wasi.wasm`: through `std::fs`, as a guest does that knows no host but WASI.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsRawFd;
+
+use crate::paths;
+use crate::tree::{FILE_BYTES, TREE};
+use crate::workload::{DATA, Offsets, digest};
+
+wit_bindgen::generate!({ path: ["../../../wit", "wit"], world: "aiohost:benches/wasi-guest" });
+
+struct Guest;
+export!(Guest);
+
+impl exports::aiohost::benches::work::Guest for Guest {
+    fn read_random(in_flight: Option<u32>, block: u32, count: u64) -> u64 {
+        one_at_a_time(in_flight);
+        let file = File::open(DATA).expect("the data is there");
+        let mut buffer = vec![0; block as usize];
+        let mut sum = 0u64;
+        for offset in Offsets::new(block).take(count as usize) {
+            read_exact_at(&file, &mut buffer, offset);
+            sum = sum.wrapping_add(digest(&buffer));
+        }
+        sum
+    }
+
+    fn stat_all(in_flight: Option<u32>, passes: u64) -> u64 {
+        one_at_a_time(in_flight);
+        let mut sum = 0;
+        for _ in 0..passes {
+            for path in paths() {
+                sum += fs::metadata(path).expect("the file is there").len();
+            }
+        }
+        sum
+    }
+
+    fn open_read_close_all(in_flight: Option<u32>, passes: u64) -> u64 {
+        one_at_a_time(in_flight);
+        let mut buffer = vec![0; FILE_BYTES as usize];
+        let mut sum = 0u64;
+        for _ in 0..passes {
+            for path in paths() {
+                File::open(path).expect("the file is there").read_exact(&mut buffer).expect("the file can be read");
+                sum = sum.wrapping_add(digest(&buffer));
+            }
+        }
+        sum
+    }
+
+    fn walk(in_flight: Option<u32>, passes: u64) -> u64 {
+        one_at_a_time(in_flight);
+        let mut sum = 0;
+        for _ in 0..passes {
+            let mut todo = vec![TREE.to_owned()];
+            while let Some(directory) = todo.pop() {
+                for entry in fs::read_dir(&directory).expect("the directory is there") {
+                    let entry = entry.expect("the directory can be read");
+                    let name = entry.file_name().into_string().expect("the name is UTF-8");
+                    if entry.file_type().expect("the type is known").is_dir() {
+                        todo.push(format!("{directory}/{name}"));
+                    } else {
+                        sum += name.len() as u64;
+                    }
+                }
+            }
+        }
+        sum
+    }
+
+    fn nop(_in_flight: Option<u32>, _count: u64) -> u64 {
+        panic!("WASI has no request that does nothing");
+    }
+}
+
+fn one_at_a_time(in_flight: Option<u32>) {
+    assert!(in_flight.is_none(), "std::fs does one thing after the other");
+}
+
+/// Reads all of the buffer: the host gives 64 KiB at a time at most.
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) {
+    while !buffer.is_empty() {
+        // SAFETY: the buffer is writable for its length.
+        let count = unsafe { libc::pread(file.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), offset as i64) };
+        assert!(count > 0, "the data can be read");
+        buffer = &mut buffer[count as usize..];
+        offset += count as u64;
+    }
+}

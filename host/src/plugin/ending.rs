@@ -1,0 +1,84 @@
+//! How a guest came to its end, and whose fault it was.
+
+use std::time::Duration;
+
+use wasmtime::Trap;
+use wasmtime::component::ResourceTableError;
+use wasmtime_wasi::I32Exit;
+
+use super::problem::{Problem, ProblemKind, Result};
+
+/// How a call of a guest ended.
+pub(super) enum Ending<T> {
+    /// It returned.
+    Returned(T),
+    /// wasmtime or a host function ended it.
+    Failed(wasmtime::Error),
+    /// It took too long.
+    TimedOut(Duration),
+}
+
+/// The value that was returned, or what went wrong in words for people.
+pub(super) fn report<T>(name: &str, ending: Ending<T>) -> Result<T> {
+    match ending {
+        Ending::Returned(value) => Ok(value),
+        Ending::TimedOut(timeout) => {
+            Err(Problem::new(ProblemKind::Timeout, format!("{name} was stopped: it took longer than {timeout:?}"))
+                .help_with("give it more time with --timeout, or none to wait as long as it takes"))
+        }
+        Ending::Failed(error) => Err(failure(name, error)),
+    }
+}
+
+fn failure(name: &str, error: wasmtime::Error) -> Problem {
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        let problem = Problem::new(ProblemKind::Trap, format!("{name} trapped: {trap}")).help_with(remedy_for_trap(*trap));
+        // The trap itself is said already; what is left is where it happened.
+        return match error.chain().next().map(ToString::to_string) {
+            Some(place) if error.chain().len() > 1 => problem.because_text(place),
+            _ => problem,
+        };
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        return Problem::new(ProblemKind::Host, format!("{name} ended itself with exit status {status}"))
+            .help_with("a function that is called may not exit: run the plugin as a command instead");
+    }
+    if let Some(remedy) = remedy_for_limit(&error) {
+        let cause = anyhow::Error::msg(error.root_cause().to_string());
+        return Problem::new(ProblemKind::Limit, format!("{name} reached a limit")).because(cause).help_with(remedy);
+    }
+    Problem::new(ProblemKind::Host, format!("{name} was ended by the host")).because(error)
+}
+
+fn remedy_for_trap(trap: Trap) -> &'static str {
+    match trap {
+        Trap::UnreachableCodeReached => "the plugin gave up, as for a panic or a failed assertion; its last words are above, if it had any",
+        Trap::StackOverflow => "the plugin recursed too deeply",
+        Trap::CannotBlockSyncTask => {
+            "the plugin called an `async func` from a plain one: use aiohost:aio/blocking or submit there, or export \
+             wasi:cli/run of WASI 0.3"
+        }
+        Trap::AsyncDeadlock => "the plugin waits for something that cannot happen any more",
+        _ => "this is a mistake in the plugin's own code",
+    }
+}
+
+/// What to do about a limit, if one was reached. wasmtime has no types for these errors, so it goes by their texts; should
+/// one change, a test fails and users get the bare error.
+fn remedy_for_limit(error: &wasmtime::Error) -> Option<&'static str> {
+    let text = error.root_cause().to_string();
+    if text.contains("exceeds memory limits") {
+        return Some("give it more memory with --max-memory, as in --max-memory 2GiB");
+    }
+    if text.contains("exceeds table limits") {
+        return Some("its tables are larger than any compiler makes them: build it again");
+    }
+    if text.contains("too much data is being copied") {
+        return Some("the plugin has to hand over less at a time, as by writing in pieces");
+    }
+    if text.contains("request handles") || text.contains("handle limit exceeded") {
+        return Some("the plugin has to take results and drop handles as it goes");
+    }
+    let table_is_full = matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));
+    table_is_full.then_some("the plugin has to close files and drop handles as it goes")
+}

@@ -1,0 +1,156 @@
+//! A guest: a plugin that runs, with a store of its own.
+
+use std::future::Future;
+use std::time::Duration;
+
+use wasmtime::Store;
+use wasmtime::component::{ComponentExportIndex, Instance};
+use wasmtime_wasi::I32Exit;
+
+use super::ending::{self, Ending};
+use super::invoke;
+use super::load::Plugin;
+use super::problem::{Problem, ProblemKind, Result};
+use super::state::State;
+use super::ticker::Running;
+use crate::observe::Stats;
+use crate::sched::Counters;
+
+/// A running plugin, with memory, directories and requests of its own.
+///
+/// It has ended for good once it has been run, has trapped, or a call of it was given up; what it did can still be asked.
+/// Dropping it ends its requests: those that are queued never run, those that run are finished and their results dropped.
+pub struct Guest {
+    // First, so that it is dropped first.
+    store: Store<State>,
+    instance: Option<Instance>,
+    ended: bool,
+    plugin: Plugin,
+}
+
+impl Guest {
+    pub(super) fn new(plugin: Plugin, store: Store<State>) -> Self {
+        Self { store, instance: None, ended: false, plugin }
+    }
+
+    /// Runs it as a command and gives its exit status: what it said to `exit`, else 0 or 1 for success and failure.
+    ///
+    /// Needs to be within a tokio runtime whose time is enabled. Dropping the future ends the guest.
+    ///
+    /// # Errors
+    ///
+    /// If it has no `wasi:cli/run` export, traps, reaches a limit that ends it, or takes too long.
+    pub async fn run(&mut self) -> Result<i32> {
+        let Some(command) = self.plugin.description().world.command() else { return Err(self.no_command()) };
+        let component = self.plugin.pre.component();
+        let interface = component.get_export_index(None, command.interface);
+        let function = interface.and_then(|interface| component.get_export_index(Some(&interface), "run"));
+        let Some(function) = function else { return Err(self.no_command()) };
+        let _ticks = self.enter()?;
+        let ending = within(self.timeout(), self.call_run(function)).await;
+        // A command is run once.
+        self.close(ending)
+    }
+
+    /// Calls an exported function, with arguments in WAVE, and gives its result in WAVE, if it has one; see
+    /// [`Plugin::invoke`]. May be called again, on the same memory.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such function, or the arguments do not fit; if it traps, ends itself with `exit`, reaches a limit that
+    /// ends it, or takes too long.
+    pub async fn invoke(&mut self, call: &str) -> Result<Option<String>> {
+        let call = invoke::Call::parse(&self.plugin, call)?;
+        let _ticks = self.enter()?;
+        let ending = within(self.timeout(), self.call_export(&call)).await;
+        let is_alive = matches!(ending, Ending::Returned(_));
+        let results = self.close(ending)?;
+        self.ended = !is_alive;
+        match results.first() {
+            Some(result) => call.show(result).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How its requests went, by name.
+    pub fn stats(&self) -> Stats {
+        self.store.data().aio.stats()
+    }
+
+    /// How many of its requests are where.
+    pub fn counters(&self) -> Counters {
+        self.store.data().aio.counters()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.plugin.host.0.limits.timeout
+    }
+
+    /// Ticks go on while the result lives. Whatever happens next, the store is not used again unless it is said to be good.
+    fn enter(&mut self) -> Result<Running> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Err(Problem::new(ProblemKind::Call, format!("this guest of {} has ended", self.plugin.name))
+                .help_with("make a new one with Plugin::guest"));
+        }
+        let ticker = &self.plugin.host.0.machines.ticker;
+        ticker.run().map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
+    }
+
+    async fn instance(&mut self) -> wasmtime::Result<Instance> {
+        if let Some(instance) = self.instance {
+            return Ok(instance);
+        }
+        let instance = self.plugin.pre.instantiate_async(&mut self.store).await?;
+        self.instance = Some(instance);
+        Ok(instance)
+    }
+
+    async fn call_run(&mut self, function: ComponentExportIndex) -> wasmtime::Result<i32> {
+        let instance = self.instance().await?;
+        let run = instance.get_typed_func::<(), (std::result::Result<(), ()>,)>(&mut self.store, function)?;
+        // For an `async func` this drives everything asynchronous in the store, too.
+        match run.call_async(&mut self.store, ()).await {
+            Ok((outcome,)) => Ok(i32::from(outcome.is_err())),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(status)) => Ok(*status),
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn call_export(&mut self, call: &invoke::Call) -> wasmtime::Result<Vec<wasmtime::component::Val>> {
+        let instance = self.instance().await?;
+        call.make(&mut self.store, instance).await
+    }
+
+    fn close<T>(&self, ending: Ending<T>) -> Result<T> {
+        ending::report(&self.plugin.name, ending)
+    }
+
+    fn no_command(&self) -> Problem {
+        let world = &self.plugin.description().world;
+        let exports: Vec<String> = world.exports.iter().map(|export| format!("`{}`", export.name)).collect();
+        let problem = Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no `wasi:cli/run` export", self.plugin.name));
+        if exports.is_empty() {
+            return problem.because_text("it exports nothing").help_with("build it as a command, with a main function");
+        }
+        problem
+            .because_text(format!("it exports {}", exports.join(", ")))
+            .help_with("call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function")
+    }
+}
+
+/// Waits for a guest, but not longer than it may take. It yields at every tick, so that it can be given up at any time.
+async fn within<T>(timeout: Option<Duration>, guest: impl Future<Output = wasmtime::Result<T>>) -> Ending<T> {
+    let outcome = match timeout {
+        None => guest.await,
+        Some(timeout) => match tokio::time::timeout(timeout, guest).await {
+            Ok(outcome) => outcome,
+            Err(_) => return Ending::TimedOut(timeout),
+        },
+    };
+    match outcome {
+        Ok(value) => Ending::Returned(value),
+        Err(error) => Ending::Failed(error),
+    }
+}

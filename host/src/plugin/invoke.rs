@@ -1,0 +1,165 @@
+//! Calls of exported functions, with arguments and results in WAVE, the text form of component values.
+
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
+use wasmtime::component::wasm_wave::wasm::DisplayType;
+use wasmtime::component::{ComponentExportIndex, Instance, Type, Val};
+use wasmtime::{Store, format_err};
+
+use super::load::Plugin;
+use super::offer::closest;
+use super::problem::{Problem, ProblemKind, Result};
+use super::state::State;
+
+/// A call whose function was found and whose arguments fit.
+pub(super) struct Call {
+    name: String,
+    function: ComponentExportIndex,
+    arguments: Vec<Val>,
+    results: usize,
+}
+
+/// A function that can be called.
+struct Callable {
+    /// The interface it is in, if it is in one.
+    interface: Option<String>,
+    name: String,
+    ty: ComponentFunc,
+}
+
+impl Call {
+    /// Finds what `NAME(ARGUMENTS)` calls.
+    pub(super) fn parse(plugin: &Plugin, call: &str) -> Result<Self> {
+        let (name, arguments) = match call.find('(') {
+            Some(start) => call.split_at(start),
+            None => (call, "()"),
+        };
+        let name = name.trim();
+        let callables = callables(plugin);
+        let callable = find(plugin, &callables, name)?;
+        let arguments = parse_arguments(callable, arguments)?;
+        let component = plugin.pre.component();
+        let interface = callable.interface.as_ref().and_then(|interface| component.get_export_index(None, interface));
+        let function = component
+            .get_export_index(interface.as_ref(), &callable.name)
+            .ok_or_else(|| Problem::new(ProblemKind::Host, format!("the function `{name}` was lost")))?;
+        Ok(Self { name: name.to_owned(), function, arguments, results: callable.ty.results().len() })
+    }
+
+    /// Makes the call.
+    pub(super) async fn make(&self, store: &mut Store<State>, instance: Instance) -> wasmtime::Result<Vec<Val>> {
+        let function = instance.get_func(&mut *store, self.function);
+        let function = function.ok_or_else(|| format_err!("the function `{}` was lost", self.name))?;
+        let mut results = vec![Val::Bool(false); self.results];
+        function.call_async(store, &self.arguments, &mut results).await?;
+        Ok(results)
+    }
+
+    /// A result in WAVE.
+    pub(super) fn show(&self, result: &Val) -> Result<String> {
+        let unshowable = |error| {
+            Problem::new(ProblemKind::Call, format!("`{}` returned something that has no text form", self.name)).because(error)
+        };
+        match result {
+            Val::Resource(_) | Val::Future(_) | Val::Stream(_) | Val::ErrorContext(_) => {
+                Err(unshowable(anyhow::anyhow!("handles and streams have no text form")))
+            }
+            _ => result.to_wave().map_err(|error| unshowable(error.into())),
+        }
+    }
+}
+
+fn parse_arguments(callable: &Callable, arguments: &str) -> Result<Vec<Val>> {
+    let types: Vec<Type> = callable.ty.params().map(|(_, ty)| ty).collect();
+    let unfit = |error| {
+        Problem::new(ProblemKind::Call, format!("the arguments do not fit `{}`", callable.full_name()))
+            .because(error)
+            .help_with(format!("it is {}; arguments are in WAVE: 1, -2.5, true, \"text\", [1, 2], {{name: \"x\"}}", callable.signature()))
+    };
+    // The name of a function may have characters that WAVE does not take.
+    let call = format!("call{arguments}");
+    let call = UntypedFuncCall::parse(&call).map_err(|error| unfit(anyhow::Error::new(error)))?;
+    let values = call.to_wasm_params::<Val>(&types).map_err(|error| unfit(anyhow::Error::new(error)))?;
+    if values.len() != types.len() {
+        return Err(unfit(anyhow::anyhow!("{} are given, {} are needed", values.len(), types.len())));
+    }
+    Ok(values)
+}
+
+/// Everything that can be called.
+fn callables(plugin: &Plugin) -> Vec<Callable> {
+    let component = plugin.pre.component();
+    let engine = component.engine();
+    let mut callables = Vec::new();
+    for (name, export) in component.component_type().exports(engine) {
+        match export.ty {
+            ComponentItem::ComponentFunc(ty) => callables.push(Callable { interface: None, name: name.to_owned(), ty }),
+            ComponentItem::ComponentInstance(interface) => {
+                let functions = interface.exports(engine).filter_map(|(function, export)| match export.ty {
+                    ComponentItem::ComponentFunc(ty) => {
+                        Some(Callable { interface: Some(name.to_owned()), name: function.to_owned(), ty })
+                    }
+                    _ => None,
+                });
+                callables.extend(functions);
+            }
+            _ => {}
+        }
+    }
+    callables
+}
+
+/// The function of this name: with its interface, or without if no other has the same name.
+fn find<'a>(plugin: &Plugin, callables: &'a [Callable], name: &str) -> Result<&'a Callable> {
+    let matches: Vec<&Callable> = callables.iter().filter(|callable| callable.is_called(name)).collect();
+    match *matches.as_slice() {
+        [callable] => Ok(callable),
+        [] => Err(not_found(plugin, callables, name)),
+        [..] => {
+            let names: Vec<String> = matches.iter().map(|callable| format!("`{}`", callable.full_name())).collect();
+            Err(Problem::new(ProblemKind::Export, format!("{} has several functions `{name}`", plugin.name))
+                .help_with(format!("name one of {}", names.join(", "))))
+        }
+    }
+}
+
+fn not_found(plugin: &Plugin, callables: &[Callable], name: &str) -> Problem {
+    let problem = Problem::new(ProblemKind::Export, format!("{} has no function `{name}`", plugin.name));
+    if callables.is_empty() {
+        return problem.because_text("it exports no functions");
+    }
+    let all: Vec<String> = callables.iter().map(Callable::signature).collect();
+    let problem = problem.because_text(format!("it has {}", all.join("; ")));
+    let full_names: Vec<String> = callables.iter().map(Callable::full_name).collect();
+    let short_names = callables.iter().map(|callable| callable.name.as_str());
+    match closest(name, short_names.chain(full_names.iter().map(String::as_str))) {
+        Some(closest) => problem.help_with(format!("the closest is `{closest}`")),
+        None => problem.help_with("name one of them, with arguments in parentheses"),
+    }
+}
+
+impl Callable {
+    fn is_called(&self, name: &str) -> bool {
+        if self.name == name {
+            return true;
+        }
+        let Some(interface) = &self.interface else { return false };
+        let without_version = interface.split('@').next().unwrap_or(interface);
+        let in_interface = |interface: &str| name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('.')) == Some(&self.name);
+        in_interface(interface) || in_interface(without_version)
+    }
+
+    fn full_name(&self) -> String {
+        match &self.interface {
+            Some(interface) => format!("{interface}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The function with its types, as `add(a: u32, b: u32) -> u32`.
+    fn signature(&self) -> String {
+        let parameters: Vec<String> = self.ty.params().map(|(name, ty)| format!("{name}: {}", DisplayType(&ty))).collect();
+        let results: Vec<String> = self.ty.results().map(|ty| format!(" -> {}", DisplayType(&ty))).collect();
+        format!("{}({}){}", self.full_name(), parameters.join(", "), results.concat())
+    }
+}

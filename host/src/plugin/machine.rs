@@ -1,0 +1,99 @@
+//! The two engines that plugins run on, each with everything that plugins may import.
+
+use std::sync::OnceLock;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine};
+use wasmtime_wasi::p2::bindings::LinkOptions;
+
+use super::problem::{Problem, ProblemKind, Result};
+use super::state::State;
+use super::ticker::Ticker;
+use crate::linker::{add_plain_to_linker, add_to_linker};
+
+/// Stack of WebAssembly code. 1 MiB, twice what wasmtime gives: interpreters compiled to WebAssembly recurse deeply.
+const WASM_STACK_BYTES: usize = 1 << 20;
+
+/// Stack of a guest's fiber, on which host functions run too. 2 MiB leaves them 1 MiB.
+const FIBER_STACK_BYTES: usize = 2 << 20;
+
+/// Which engine a plugin needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// Nothing in the plugin is asynchronous. A call costs less than half of what it costs on the other engine.
+    Plain,
+    /// The plugin uses the component model's async.
+    Concurrent,
+}
+
+/// An engine and what it offers to plugins.
+pub(super) struct Machine {
+    pub(super) kind: EngineKind,
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<State>,
+}
+
+/// Both engines, each made when it is first needed.
+pub(super) struct Machines {
+    plain: OnceLock<Machine>,
+    concurrent: OnceLock<Machine>,
+    pub(super) ticker: Ticker,
+}
+
+impl EngineKind {
+    /// Both, the cheaper one first.
+    pub(super) const ALL: [Self; 2] = [Self::Plain, Self::Concurrent];
+}
+
+impl Machine {
+    pub(super) fn new(kind: EngineKind) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config(kind))?;
+        let mut linker = Linker::new(&engine);
+        // The exit code of a guest is worth an unstable function; nothing else is.
+        let mut options = LinkOptions::default();
+        options.cli_exit_with_code(true);
+        wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &options)?;
+        match kind {
+            EngineKind::Plain => add_plain_to_linker(&mut linker)?,
+            EngineKind::Concurrent => {
+                wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+                add_to_linker(&mut linker)?;
+            }
+        }
+        Ok(Self { kind, engine, linker })
+    }
+}
+
+fn config(kind: EngineKind) -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(kind == EngineKind::Concurrent)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES);
+    config
+}
+
+impl Machines {
+    pub(super) fn new() -> Self {
+        Self { plain: OnceLock::new(), concurrent: OnceLock::new(), ticker: Ticker::new() }
+    }
+
+    pub(super) fn get(&self, kind: EngineKind) -> Result<&Machine> {
+        let cell = match kind {
+            EngineKind::Plain => &self.plain,
+            EngineKind::Concurrent => &self.concurrent,
+        };
+        if let Some(machine) = cell.get() {
+            return Ok(machine);
+        }
+        let machine = Machine::new(kind)
+            .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
+        // Another thread may have been faster; then its engine is used.
+        Ok(cell.get_or_init(|| {
+            self.ticker.add(&machine.engine);
+            machine
+        }))
+    }
+}

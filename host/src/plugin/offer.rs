@@ -1,0 +1,265 @@
+//! What this host offers to plugins, and what a plugin wants beyond it.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::world::{ItemKind, World};
+
+/// The WIT package `aiohost:aio`: the name and the text of each file, for the authors of plugins.
+pub const WIT: [(&str, &str); 7] = [
+    ("world.wit", include_str!("../../../wit/world.wit")),
+    ("types.wit", include_str!("../../../wit/types.wit")),
+    ("control.wit", include_str!("../../../wit/control.wit")),
+    ("blocking.wit", include_str!("../../../wit/blocking.wit")),
+    ("submit.wit", include_str!("../../../wit/submit.wit")),
+    ("requests.wit", include_str!("../../../wit/requests.wit")),
+    ("streams.wit", include_str!("../../../wit/streams.wit")),
+];
+
+/// The version of the WIT package.
+pub(super) const AIO_VERSION: &str = "0.1.0";
+
+/// What wasmtime has of WASI 0.2, without the unstable interfaces.
+const WASI_0_2: &str = "cli/environment cli/exit cli/stderr cli/stdin cli/stdout cli/terminal-input cli/terminal-output \
+    cli/terminal-stderr cli/terminal-stdin cli/terminal-stdout clocks/monotonic-clock clocks/wall-clock filesystem/preopens \
+    filesystem/types io/error io/poll io/streams random/insecure random/insecure-seed random/random \
+    sockets/instance-network sockets/ip-name-lookup sockets/network sockets/tcp sockets/tcp-create-socket sockets/udp \
+    sockets/udp-create-socket";
+
+/// The same of WASI 0.3.
+const WASI_0_3: &str = "cli/environment cli/exit cli/stderr cli/stdin cli/stdout cli/terminal-input cli/terminal-output \
+    cli/terminal-stderr cli/terminal-stdin cli/terminal-stdout cli/types clocks/monotonic-clock clocks/system-clock \
+    clocks/types filesystem/preopens filesystem/types random/insecure random/insecure-seed random/random \
+    sockets/ip-name-lookup sockets/types";
+
+/// Something that a plugin imports and this host does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The import, as `aiohost:aio/blocking@0.2.0`, or `aiohost:aio/blocking@0.1.0 raed` for a function of it.
+    pub import: String,
+    /// What this host has instead.
+    pub why: String,
+    /// The name that comes nearest, if one comes near.
+    pub closest: Option<String>,
+}
+
+/// The name of an interface, apart from its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Name<'a> {
+    interface: &'a str,
+    version: Option<&'a str>,
+}
+
+/// The functions of each interface of `aiohost:aio`, by the name of the interface without package.
+type Faces = BTreeMap<String, Vec<String>>;
+
+impl World {
+    /// What the plugin imports and this host does not have. The types of functions are not looked at.
+    pub fn missing(&self) -> Vec<Missing> {
+        let imports = self.imports.iter().filter(|import| match &import.kind {
+            // An interface of which only types are used needs nothing from the host.
+            ItemKind::Interface(functions) => !functions.is_empty(),
+            ItemKind::Type => false,
+            ItemKind::Function { .. } | ItemKind::Other => true,
+        });
+        let missing = imports.flat_map(|import| {
+            let functions: Vec<&str> = import.functions().iter().map(|function| function.name.as_str()).collect();
+            missing_of(&import.name, &functions)
+        });
+        missing.collect()
+    }
+}
+
+fn missing_of(import: &str, functions: &[&str]) -> Vec<Missing> {
+    let name = Name::parse(import);
+    if let Some(missing) = missing_interface(import, name) {
+        return vec![missing];
+    }
+    let Some(offered) = name.interface.strip_prefix("aiohost:aio/").and_then(|face| faces().get(face)) else {
+        return Vec::new();
+    };
+    let unknown = functions.iter().filter(|function| !offered.iter().any(|offered| offered == *function));
+    unknown
+        .map(|function| Missing {
+            import: format!("{import} {function}"),
+            why: format!("this host's {}@{AIO_VERSION} has no such function", name.interface),
+            closest: closest(function, offered.iter().map(String::as_str)),
+        })
+        .collect()
+}
+
+fn missing_interface(import: &str, name: Name<'_>) -> Option<Missing> {
+    let here: Vec<String> = offered().collect();
+    let of_that_name = here.iter().filter(|offered| Name::parse(offered).interface == name.interface);
+    let versions: Vec<&str> = of_that_name.filter_map(|offered| Name::parse(offered).version).collect();
+    if versions.is_empty() {
+        let why = if name.interface.contains('/') {
+            "this host has no such interface"
+        } else {
+            "this host has functions in interfaces only"
+        };
+        let missing = |closest| Missing { import: import.to_owned(), why: why.to_owned(), closest };
+        return Some(missing(closest(import, here.iter().map(String::as_str))));
+    }
+    if versions.iter().any(|version| name.version.is_some_and(|wanted| track(wanted) == track(version))) {
+        return None;
+    }
+    let wanted = name.version.unwrap_or("one without a version");
+    Some(Missing {
+        import: import.to_owned(),
+        why: format!("this host has {} {}, not {wanted}", name.interface, versions.join(" and ")),
+        closest: None,
+    })
+}
+
+/// All interfaces that are offered, with a version each.
+fn offered() -> impl Iterator<Item = String> {
+    let aio = faces().keys().map(|face| format!("aiohost:aio/{face}@{AIO_VERSION}"));
+    let wasi_0_2 = WASI_0_2.split_whitespace().map(|interface| format!("wasi:{interface}@0.2.0"));
+    let wasi_0_3 = WASI_0_3.split_whitespace().map(|interface| format!("wasi:{interface}@0.3.0"));
+    aio.chain(wasi_0_2).chain(wasi_0_3)
+}
+
+fn faces() -> &'static Faces {
+    static FACES: LazyLock<Faces> = LazyLock::new(|| {
+        // A test sees to it that the package can be parsed; should it not, then nothing is reported as missing.
+        parse_faces().unwrap_or_default()
+    });
+    &FACES
+}
+
+fn parse_faces() -> anyhow::Result<Faces> {
+    let mut sources = wit_parser::SourceMap::new();
+    for (name, text) in WIT {
+        sources.push(name.as_ref(), text);
+    }
+    let mut resolve = wit_parser::Resolve::new();
+    let group = sources.parse().map_err(|(_, error)| anyhow::anyhow!("{error}"))?;
+    resolve.push_group(group)?;
+    let interfaces = resolve.interfaces.iter().filter_map(|(_, interface)| {
+        let functions = interface.functions.keys().cloned().collect();
+        Some((interface.name.clone()?, functions))
+    });
+    Ok(interfaces.collect())
+}
+
+impl<'a> Name<'a> {
+    fn parse(name: &'a str) -> Self {
+        match name.split_once('@') {
+            Some((interface, version)) => Self { interface, version: Some(version) },
+            None => Self { interface: name, version: None },
+        }
+    }
+}
+
+/// The part of a version that must be equal for two to fit, as wasmtime has it: up to the first number that is not 0.
+fn track(version: &str) -> &str {
+    let numbers = version.split(['-', '+']).next().unwrap_or(version);
+    if version[numbers.len()..].starts_with('-') {
+        return version;
+    }
+    let mut end = 0;
+    for number in numbers.split('.') {
+        end += number.len();
+        if number != "0" {
+            break;
+        }
+        end += 1;
+    }
+    &version[..end.min(numbers.len())]
+}
+
+/// The candidate with the fewest changed characters, if they are few.
+pub(super) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let measured = candidates.map(|candidate| (distance(name, candidate), candidate));
+    let (distance, candidate) = measured.min_by_key(|(distance, _)| *distance)?;
+    (distance <= name.chars().count() / 3).then(|| candidate.to_owned())
+}
+
+/// The Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (index, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::machine::{EngineKind, Machine};
+
+    #[test]
+    fn the_package_can_be_parsed_and_has_all_faces() {
+        let faces = parse_faces().expect("a valid package");
+        let names: Vec<&str> = faces.keys().map(String::as_str).collect();
+        assert_eq!(names, ["blocking", "control", "requests", "streams", "submit", "types"]);
+        assert!(faces["types"].iter().any(|function| function == "[method]request.wait"));
+        assert!(WIT.iter().all(|(_, text)| text.contains(&format!("package aiohost:aio@{AIO_VERSION};"))));
+    }
+
+    #[test]
+    fn what_is_said_to_be_offered_is_in_the_linker() {
+        let machine = Machine::new(EngineKind::Concurrent).expect("an engine");
+        let mut linker = machine.linker.clone();
+        for name in offered() {
+            let (interface, version) = name.split_once('@').expect("a version");
+            let track = track(version);
+            // Nothing can be added under a name that is taken. Which patch level the linker has is wasmtime's affair.
+            let taken = (0..100).any(|patch| {
+                let name = format!("{interface}@{track}.{patch}");
+                linker.root().func_wrap(&name, |_, (): ()| Ok(())).is_err()
+            });
+            // Interfaces with types alone are not in any linker.
+            assert!(taken || interface.ends_with("/types"), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_missing() {
+        assert_eq!(missing_of("aiohost:aio/blocking@0.1.0", &["nop", "stat"]), []);
+        assert_eq!(missing_of("aiohost:aio/blocking@0.1.7", &["nop"]), []);
+        assert_eq!(missing_of("aiohost:aio/types@0.1.0", &["[method]request.wait"]), []);
+        assert_eq!(missing_of("wasi:cli/stdout@0.2.6", &["get-stdout"]), []);
+        assert_eq!(missing_of("wasi:random/random@0.3.2", &["get-random-u64"]), []);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_what_comes_nearest() {
+        let missing = |import: &str, function: &str| missing_of(import, &[function]).remove(0);
+        let function = missing("aiohost:aio/blocking@0.1.0", "sttat");
+        assert_eq!(function.import, "aiohost:aio/blocking@0.1.0 sttat");
+        assert_eq!(function.closest.as_deref(), Some("stat"));
+        let interface = missing("aiohost:aio/blokcing@0.1.0", "stat");
+        assert_eq!(interface.closest.as_deref(), Some("aiohost:aio/blocking@0.1.0"));
+        assert_eq!(missing("example:other/thing", "f").closest, None);
+        assert_eq!(missing_of("env", &[])[0].why, "this host has functions in interfaces only");
+    }
+
+    #[test]
+    fn another_version_is_called_that() {
+        let why = |import: &str| missing_of(import, &["f"]).remove(0).why;
+        assert_eq!(why("aiohost:aio/blocking@0.2.0"), "this host has aiohost:aio/blocking 0.1.0, not 0.2.0");
+        assert_eq!(why("wasi:cli/stdout@0.2.0-rc-2023"), "this host has wasi:cli/stdout 0.2.0 and 0.3.0, not 0.2.0-rc-2023");
+        assert_eq!(why("wasi:cli/stdout"), "this host has wasi:cli/stdout 0.2.0 and 0.3.0, not one without a version");
+    }
+
+    #[test]
+    fn a_track_ends_at_the_first_number_that_is_not_zero() {
+        let tracks = ["1.2.3", "0.2.6", "0.0.4", "0.2.3+abc", "0.2.0-rc"].map(track);
+        assert_eq!(tracks, ["1", "0.2", "0.0.4", "0.2", "0.2.0-rc"]);
+    }
+
+    #[test]
+    fn a_distance_counts_changed_characters() {
+        assert_eq!([distance("", "abc"), distance("abc", "abc"), distance("read", "raed"), distance("stat", "lstat")], [3, 0, 2, 1]);
+    }
+}

@@ -1,0 +1,249 @@
+//! What a component imports and exports, and whether anything in it is asynchronous.
+
+use anyhow::Context as _;
+use wasmparser::component_types::{ComponentEntityType, ComponentItem};
+use wasmparser::types::Types;
+use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem as CompiledItem;
+
+use super::machine::EngineKind;
+
+/// What a plugin imports and exports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    /// What it needs from the host.
+    pub imports: Vec<Item>,
+    /// What it can be asked for.
+    pub exports: Vec<Item>,
+}
+
+/// One import or export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its name, with the version, as `wasi:cli/run@0.2.6`.
+    pub name: String,
+    /// What it is.
+    pub kind: ItemKind,
+}
+
+/// What an import or export is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ItemKind {
+    /// A function outside of any interface.
+    Function {
+        /// Whether it is an `async func`.
+        is_async: bool,
+    },
+    /// An interface.
+    Interface(Vec<Function>),
+    /// A type outside of any interface.
+    Type,
+    /// A module or a component.
+    Other,
+}
+
+/// A function of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name, as `stat` or `[method]request.wait`.
+    pub name: String,
+    /// Whether it is an `async func`.
+    pub is_async: bool,
+}
+
+/// The export by which a plugin is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command<'a> {
+    /// The name of the interface, as `wasi:cli/run@0.2.6`.
+    pub interface: &'a str,
+    /// 2 for WASI 0.2, 3 for WASI 0.3.
+    pub wasi_minor: u64,
+}
+
+/// Features that a component needs only when something in it is asynchronous.
+const ASYNC_FEATURES: WasmFeatures = WasmFeatures::CM_ASYNC
+    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+    .union(WasmFeatures::CM_ASYNC_STACKFUL)
+    .union(WasmFeatures::CM_THREADING)
+    .union(WasmFeatures::CM_ERROR_CONTEXT);
+
+impl World {
+    /// Reads a binary component, without looking at the code of its functions, and tells which engine it needs.
+    pub(super) fn read(component: &[u8]) -> anyhow::Result<(Self, EngineKind)> {
+        // A component that is valid without the asynchronous features has nothing asynchronous in it, at any depth.
+        if let Ok(world) = Self::read_with(component, WasmFeatures::all().difference(ASYNC_FEATURES)) {
+            let kind = if world.uses_wasi(3) { EngineKind::Concurrent } else { EngineKind::Plain };
+            return Ok((world, kind));
+        }
+        Ok((Self::read_with(component, WasmFeatures::all())?, EngineKind::Concurrent))
+    }
+
+    fn read_with(component: &[u8], features: WasmFeatures) -> anyhow::Result<Self> {
+        let mut validator = Validator::new_with_features(features);
+        let (mut imports, mut exports) = (Vec::new(), Vec::new());
+        let mut depth = 0_usize;
+        let mut types = None;
+        for payload in Parser::new(0).parse_all(component) {
+            let payload = payload?;
+            match &payload {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section.clone() {
+                        imports.push(import?.name.name);
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section.clone() {
+                        exports.push(export?.name.name);
+                    }
+                }
+                _ => {}
+            }
+            if let ValidPayload::End(end) = validator.payload(&payload)? {
+                types = Some(end);
+            }
+        }
+        let types = types.context("the component is cut short")?;
+        let item = |name: &str, item: Option<&ComponentItem>| {
+            let ty = item.context("a name of the component has no type")?.ty;
+            anyhow::Ok(Item { name: name.to_owned(), kind: ItemKind::read(&types, ty) })
+        };
+        let view = types.as_ref();
+        Ok(Self {
+            imports: imports.iter().map(|name| item(name, view.component_item_for_import(name))).collect::<Result<_, _>>()?,
+            exports: exports.iter().map(|name| item(name, view.component_item_for_export(name))).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The same from a component that was compiled.
+    pub(super) fn of_compiled(component: &Component) -> Self {
+        let engine = component.engine();
+        let ty = component.component_type();
+        let item = |name: &str, item| Item { name: name.to_owned(), kind: ItemKind::of_compiled(engine, item) };
+        Self {
+            imports: ty.imports(engine).map(|(name, import)| item(name, import.ty)).collect(),
+            exports: ty.exports(engine).map(|(name, export)| item(name, export.ty)).collect(),
+        }
+    }
+
+    /// The export by which this plugin is run: `wasi:cli/run` of WASI 0.2 or 0.3.
+    pub fn command(&self) -> Option<Command<'_>> {
+        self.exports.iter().find_map(|export| {
+            let wasi_minor = match export.name.strip_prefix("wasi:cli/run@0.") {
+                Some(rest) if rest.starts_with("2.") => 2,
+                Some(rest) if rest.starts_with("3.") => 3,
+                _ => return None,
+            };
+            let runs = export.functions().iter().any(|function| function.name == "run");
+            runs.then_some(Command { interface: &export.name, wasi_minor })
+        })
+    }
+
+    /// Whether it imports or exports anything of WASI 0.2 or 0.3.
+    pub fn uses_wasi(&self, minor: u64) -> bool {
+        let of_wasi = |item: &Item| item.name.starts_with("wasi:") && item.name.contains(&format!("@0.{minor}."));
+        self.imports.iter().chain(&self.exports).any(of_wasi)
+    }
+}
+
+impl Item {
+    /// The functions of an interface; none for anything else.
+    pub fn functions(&self) -> &[Function] {
+        match &self.kind {
+            ItemKind::Interface(functions) => functions,
+            ItemKind::Function { .. } | ItemKind::Type | ItemKind::Other => &[],
+        }
+    }
+}
+
+impl ItemKind {
+    fn read(types: &Types, ty: ComponentEntityType) -> Self {
+        match ty {
+            ComponentEntityType::Func(id) => Self::Function { is_async: types[id].async_ },
+            ComponentEntityType::Instance(id) => {
+                let function = |(name, item): (&String, &ComponentItem)| match item.ty {
+                    ComponentEntityType::Func(id) => Some(Function { name: name.clone(), is_async: types[id].async_ }),
+                    _ => None,
+                };
+                Self::Interface(types[id].exports.iter().filter_map(function).collect())
+            }
+            ComponentEntityType::Type { .. } => Self::Type,
+            ComponentEntityType::Module(_) | ComponentEntityType::Value(_) | ComponentEntityType::Component(_) => Self::Other,
+        }
+    }
+
+    fn of_compiled(engine: &wasmtime::Engine, item: CompiledItem) -> Self {
+        match item {
+            CompiledItem::ComponentFunc(ty) => Self::Function { is_async: ty.async_() },
+            CompiledItem::ComponentInstance(ty) => {
+                let function = |name: &str, item| match item {
+                    CompiledItem::ComponentFunc(ty) => Some(Function { name: name.to_owned(), is_async: ty.async_() }),
+                    _ => None,
+                };
+                Self::Interface(ty.exports(engine).filter_map(|(name, export)| function(name, export.ty)).collect())
+            }
+            CompiledItem::Type(_) | CompiledItem::Resource(_) => Self::Type,
+            CompiledItem::CoreFunc(_) | CompiledItem::Module(_) | CompiledItem::Component(_) => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An import of each kind, and a core module whose sections must not be taken for the component's.
+    const TEXT: &str = r#"(component
+        (import "aiohost:aio/blocking@0.1.0" (instance
+            (export "nop" (func (result (result (error u32)))))))
+        (import "alone" (func))
+        (core module $m (import "a" "b" (func)) (func (export "run") (result i32) i32.const 0))
+        (core module $n (func (export "b")))
+        (core instance $n (instantiate $n))
+        (core instance $m (instantiate $m (with "a" (instance $n))))
+        (func $run (result (result)) (canon lift (core func $m "run")))
+        (instance $run (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.6" (instance $run)))"#;
+
+    fn read(text: &str) -> (World, EngineKind) {
+        World::read(&wat::parse_str(text).expect("a valid test component")).expect("a valid component")
+    }
+
+    #[test]
+    fn a_component_is_read_without_compiling_it() {
+        let (world, kind) = read(TEXT);
+        assert_eq!(kind, EngineKind::Plain);
+        let names: Vec<&str> = world.imports.iter().map(|import| import.name.as_str()).collect();
+        assert_eq!(names, ["aiohost:aio/blocking@0.1.0", "alone"]);
+        assert_eq!(world.imports[0].functions(), [Function { name: "nop".to_owned(), is_async: false }]);
+        assert_eq!(world.imports[1].kind, ItemKind::Function { is_async: false });
+        assert_eq!(world.command(), Some(Command { interface: "wasi:cli/run@0.2.6", wasi_minor: 2 }));
+    }
+
+    #[test]
+    fn a_compiled_component_tells_the_same() {
+        let engine = wasmtime::Engine::default();
+        let component = Component::new(&engine, TEXT).expect("a valid test component");
+        assert_eq!(World::of_compiled(&component), read(TEXT).0);
+    }
+
+    #[test]
+    fn whatever_is_asynchronous_at_any_depth_needs_concurrency() {
+        let kind = |text: &str| read(text).1;
+        assert_eq!(kind("(component)"), EngineKind::Plain);
+        assert_eq!(kind(r#"(component (import "f" (func async)))"#), EngineKind::Concurrent);
+        assert_eq!(kind(r#"(component (import "f" (func (param "s" (stream u8)))))"#), EngineKind::Concurrent);
+        assert_eq!(kind("(component (component (type (future u8))))"), EngineKind::Concurrent);
+        assert_eq!(kind("(component (core func (canon backpressure.inc)))"), EngineKind::Concurrent);
+    }
+
+    #[test]
+    fn wasi_0_3_needs_concurrency_even_where_nothing_is_asynchronous() {
+        let random = r#"(component (import "wasi:random/random@0.3.0" (instance
+            (export "get-random-u64" (func (result u64))))))"#;
+        assert_eq!(read(random).1, EngineKind::Concurrent);
+    }
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Everything that must hold: format, lints, documentation, and all tests with real guests. Installs what it needs.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: tests/run.sh
+
+Builds aiohost and the guests, and checks everything: format, lints, documentation, unit tests, and the tests that run real
+guests through the real host. Guest toolchains are installed where they are missing, into
+${AIOHOST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/aiohost}; nothing else outside of the build folder is touched.
+
+Needs: bash, cargo with rustfmt and clippy, python3 with pip, and for guests in Rust either rustup or apt and npm.
+
+Ends with the number of tests, and with status 0 if all passed.
+TEXT
+}
+
+case "${1-}" in
+  "") ;;
+  -h | --help) usage; exit 0 ;;
+  *) usage >&2; exit 2 ;;
+esac
+
+cd "$(dirname "$0")/.."
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+mkdir -p "$target"
+log="$target/tests.log"
+skipped=0
+
+step() {
+  printf '\n== %s\n' "$1"
+  shift
+  local start=$SECONDS
+  "$@"
+  printf '   %s s\n' "$((SECONDS - start))"
+}
+
+# The code of every guest crate, too, is formatted as the host's.
+format() {
+  cargo fmt --all --check
+  local manifest
+  for manifest in guest-examples/*/Cargo.toml tests/guests/Cargo.toml host/benches/guest/Cargo.toml; do
+    cargo fmt --check --manifest-path "$manifest"
+  done
+}
+
+# Advisories are fetched from the network, which not every machine has.
+deny() {
+  if ! command -v cargo-deny >/dev/null; then
+    echo "   skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"
+    skipped=$((skipped + 1))
+  elif ! cargo deny fetch >/dev/null 2>&1; then
+    echo "   the advisory database cannot be fetched; checking licences, bans and sources only"
+    skipped=$((skipped + 1))
+    cargo deny check licenses bans sources
+  else
+    cargo deny check
+  fi
+}
+
+tests() {
+  cargo test --release --no-fail-fast 2>&1 | tee "$log"
+}
+
+step "format" format
+step "guests for the tests" tests/guests/build.sh
+step "guest examples" guest-examples/build.sh
+step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
+step "dependencies" deny
+status=0
+step "tests" tests || status=$?
+
+count() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+printf '\n%s passed, %s failed, %s skipped\n' "$(count passed)" "$(count failed)" "$((skipped + $(count ignored)))"
+exit "$status"

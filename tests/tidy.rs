@@ -1,0 +1,125 @@
+//! The rules of the house that a machine can check.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wit_parser::Resolve;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files below a folder that git could track.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let entry = entry.expect("the entry can be read");
+        let name = entry.file_name();
+        if name == "target" || name == ".git" {
+            continue;
+        }
+        let path = entry.path();
+        if entry.file_type().expect("the entry has a type").is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// The files with an extension, and what is in them.
+fn texts(extension: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    files(&root(), &mut found);
+    found.retain(|path| path.extension() == Some(OsStr::new(extension)));
+    found.sort();
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("a source file is text");
+            (path, text)
+        })
+        .collect()
+}
+
+fn assert_none(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn every_module_says_its_job_in_its_first_line() {
+    let silent = texts("rs").into_iter().filter(|(_, text)| !text.starts_with("//! "));
+    assert_none(silent.map(|(path, _)| format!("{}: the first line is not `//! `", path.display())).collect());
+}
+
+#[test]
+fn no_file_has_grown_into_two() {
+    const LINES_MAX: usize = 800;
+    let long = texts("rs").into_iter().filter(|(_, text)| text.lines().count() > LINES_MAX);
+    assert_none(long.map(|(path, _)| format!("{}: over {LINES_MAX} lines: find its second job", path.display())).collect());
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    const LINES_MAX: usize = 70;
+    let mut problems = Vec::new();
+    for (path, text) in texts("rs") {
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let is_function = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "pub async fn "]
+                .iter()
+                .any(|prefix| code.starts_with(prefix));
+            if !is_function {
+                continue;
+            }
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[start..].iter().position(|line| **line == end).map_or(1, |length| length + 1);
+            if length > LINES_MAX && !line.ends_with(';') {
+                problems.push(format!("{}:{}: {length} lines", path.display(), start + 1));
+            }
+        }
+    }
+    assert_none(problems);
+}
+
+#[test]
+fn nothing_is_called_util() {
+    let mut found = Vec::new();
+    files(&root(), &mut found);
+    let vague = |path: &PathBuf| {
+        path.components().any(|part| {
+            let name = part.as_os_str().to_string_lossy();
+            matches!(name.split('.').next(), Some("util" | "utils" | "common" | "helpers" | "misc"))
+        })
+    };
+    assert_none(found.into_iter().filter(vague).map(|path| format!("{}: says nothing", path.display())).collect());
+}
+
+#[test]
+fn only_the_sandbox_makes_unchecked_calls() {
+    let sandbox = root().join("host/src/sandbox");
+    let outside = texts("rs").into_iter().filter(|(path, _)| path.starts_with(root().join("host/src")) && !path.starts_with(&sandbox));
+    let calls = outside.filter(|(_, text)| text.contains("_unchecked("));
+    assert_none(calls.map(|(path, _)| format!("{}: calls something `_unchecked`", path.display())).collect());
+}
+
+#[test]
+fn the_readme_lists_every_request() {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(root().join("wit")).expect("the WIT package is valid");
+    let interface = resolve.packages[package].interfaces["requests"];
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let missing = resolve.interfaces[interface].functions.keys().filter(|name| !readme.contains(&format!("| `{name}` |")));
+    assert_none(missing.map(|name| format!("README.md: no row for the request `{name}`")).collect());
+}
+
+#[test]
+fn the_code_map_lists_every_file_of_the_host() {
+    let map = fs::read_to_string(root().join("host/ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");
+    let source = root().join("host/src");
+    let files = texts("rs").into_iter().filter_map(|(path, _)| path.strip_prefix(&source).ok().map(Path::to_owned));
+    let modules = files.filter(|path| path.file_name() != Some(OsStr::new("tests.rs")));
+    let missing = modules.filter(|path| !map.contains(&format!("`{}`", path.display())));
+    assert_none(missing.map(|path| format!("ARCHITECTURE.md: no line for `{}`", path.display())).collect());
+}
