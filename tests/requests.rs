@@ -64,7 +64,7 @@ fn requests() -> Vec<Request> {
 
 /// The names of the tests that a guest has for a face.
 fn tests(guest: Guest, face: &str) -> Result<Vec<String>, String> {
-    let output = success(run(&Tree::new().options(&[]), guest, &[face, "list"]))?;
+    let output = success(run(&[], guest, &[face, "list"]))?;
     Ok(output.lines().map(String::from).collect())
 }
 

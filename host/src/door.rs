@@ -13,7 +13,7 @@ use crate::ctx::AioCtxView;
 use crate::error::{Error, Result};
 use crate::output::{Answer, Output, RequestHandle};
 use crate::sandbox::Wait;
-use crate::sched::{Membership, Priority, RequestId, Submission, Ticket, Work, moved_bytes};
+use crate::sched::{Membership, Origin, Priority, RequestId, Submission, Ticket, Work, moved_bytes};
 
 /// How a request is carried out.
 pub(crate) struct Turn<'a> {
@@ -88,7 +88,7 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
             return Passed::Done(result);
         }
     }
-    let submission = Submission { name: request.name, handle: false, bytes };
+    let submission = Submission { name: request.name, origin: Origin::Call, bytes };
     let work: Work = Box::new(move |ticket| {
         let turn = Turn { wait: Wait::May, ticket: Some(ticket) };
         (request.run)(&mut arguments, &turn).map(O::into_output)
@@ -99,21 +99,20 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
 impl Queued {
     /// Work that is no request by itself: a step of a stream.
     pub(crate) fn step(membership: &Arc<Membership>, name: &'static str, bytes: usize, work: Work) -> Self {
-        let submission = Submission { name, handle: false, bytes };
+        let submission = Submission { name, origin: Origin::Host, bytes };
         Self { membership: Arc::clone(membership), submission, priority: Priority::default(), work }
     }
 
     /// Queues the request, once there is a place for it.
-    async fn submit(self, handle: bool) -> (Arc<Membership>, Result<RequestId>) {
+    async fn submit(self) -> (Arc<Membership>, Result<RequestId>) {
         poll_fn(|cx| self.membership.poll_place(cx)).await;
-        let submission = Submission { handle, ..self.submission };
-        let id = self.membership.submit(submission, self.priority, self.work);
+        let id = self.membership.submit(self.submission, self.priority, self.work);
         (self.membership, id)
     }
 
     /// Carries the request out on a worker. Dropping the future takes the request back.
     pub(crate) async fn run<O: Answer>(self) -> Result<O> {
-        let (membership, id) = self.submit(false).await;
+        let (membership, id) = self.submit().await;
         let owned = Owned { membership, id: id? };
         let output = poll_fn(|cx| owned.membership.poll_take(owned.id, cx)).await?;
         // The output was made by this request's own `into_output`.
@@ -165,10 +164,13 @@ pub(crate) async fn submit<A: Arguments, O: Answer>(
     }
     let id = match enter(&mut view, request, wire, inline_bytes_max) {
         Passed::Done(result) => submit_done(&view, request.name, result.map(O::into_output)),
-        Passed::ToQueue(queued) => match queued.submit(true).await {
-            (_, Ok(id)) => id,
-            (_, Err(error)) => submit_done(&view, request.name, Err(error)),
-        },
+        Passed::ToQueue(mut queued) => {
+            queued.submission.origin = Origin::Handle;
+            match queued.submit().await {
+                (_, Ok(id)) => id,
+                (_, Err(error)) => submit_done(&view, request.name, Err(error)),
+            }
+        }
     };
     view.ctx.request_handles += 1;
     Ok(view.table.push(RequestHandle { id })?)
@@ -176,5 +178,5 @@ pub(crate) async fn submit<A: Arguments, O: Answer>(
 
 fn submit_done(view: &AioCtxView<'_>, name: &'static str, result: Result<Output>) -> RequestId {
     let bytes = usize::try_from(moved_bytes(&result)).unwrap_or(0);
-    view.ctx.membership.submit_done(Submission { name, handle: true, bytes }, result)
+    view.ctx.membership.submit_done(Submission { name, origin: Origin::Handle, bytes }, result)
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::linker::Requests;
 use crate::output::Output;
 use crate::sandbox::{OpenFile, Wait};
-use crate::sched::{Priority, Submission};
+use crate::sched::{Origin, Priority, Submission};
 
 pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
     requests.inline_first("close", |(closing,): &mut (Closing,), turn| {
@@ -30,7 +30,7 @@ pub(crate) fn drop_handle(view: AioCtxView<'_>, file: OpenFile) {
     if !file.close_may_wait() {
         return;
     }
-    let submission = Submission { name: "close", handle: false, bytes: 0 };
+    let submission = Submission { name: "close", origin: Origin::Host, bytes: 0 };
     let work = Box::new(|_: &_| file.close().map(|()| Output::Done));
     // Over a limit it is closed here after all.
     if let Ok(id) = view.ctx.membership.submit(submission, Priority::default(), work) {

@@ -56,12 +56,22 @@ pub struct Counters {
     pub canceled: u64,
 }
 
+/// Who asked for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A call that waits for it.
+    Call,
+    /// The guest, which holds a handle of it: `wait-any` tells of it.
+    Handle,
+    /// The host itself, to close a dropped file or to go on with a stream. Not in the counters.
+    Host,
+}
+
 /// What is known of a request when it is submitted.
 pub(crate) struct Submission {
     /// Its name in the WIT package.
     pub(crate) name: &'static str,
-    /// Whether the guest holds a handle of it, and `wait-any` tells of it.
-    pub(crate) handle: bool,
+    pub(crate) origin: Origin,
     /// Bytes that it holds, or that its result will hold.
     pub(crate) bytes: usize,
 }
@@ -84,6 +94,17 @@ struct Entry {
     waker: Option<Waker>,
     submitted: Instant,
     started: Instant,
+}
+
+impl Entry {
+    /// What it adds to a counter.
+    fn counted(&self) -> u64 {
+        u64::from(self.submission.origin != Origin::Host)
+    }
+
+    fn has_handle(&self) -> bool {
+        self.submission.origin == Origin::Handle
+    }
 }
 
 /// How a request went, for the statistics.
@@ -166,23 +187,24 @@ impl Requests {
     /// Queues a request. Its bytes count until its result is taken; over the limit it fails, unless it is the only one.
     pub(crate) fn submit(&mut self, submission: Submission, work: Work, now: Instant) -> Result<RequestId> {
         let bytes = self.bytes.saturating_add(submission.bytes);
+        let counted = u64::from(submission.origin != Origin::Host);
         if bytes > self.bytes_max && self.bytes > 0 {
+            self.counters.failed += counted;
             return Err(Error::WOULD_BLOCK);
         }
         self.bytes = bytes;
-        self.counters.queued += 1;
+        self.counters.queued += counted;
         self.in_flight += 1;
-        if submission.handle {
+        if submission.origin == Origin::Handle {
             self.unannounced += 1;
             self.unfinished += 1;
         }
         Ok(self.insert(submission, Phase::Queued(work), now))
     }
 
-    /// Enters a request with a handle that is done already. Its bytes are those of its result.
+    /// Enters a request with a handle that is done, and counted, already. Its bytes are those of its result.
     pub(crate) fn submit_done(&mut self, submission: Submission, result: Result<Output>, now: Instant) -> RequestId {
         self.bytes = self.bytes.saturating_add(submission.bytes);
-        *(if result.is_ok() { &mut self.counters.done } else { &mut self.counters.failed }) += 1;
         self.unannounced += 1;
         let id = self.insert(submission, Phase::Done(result), now);
         self.finished.push_back(id);
@@ -218,8 +240,9 @@ impl Requests {
             && let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Running)
         {
             entry.started = now;
-            self.counters.queued -= 1;
-            self.counters.running += 1;
+            let counted = entry.counted();
+            self.counters.queued -= counted;
+            self.counters.running += counted;
             return (Some(work), Afterwards::default());
         }
         (None, self.free_place())
@@ -236,15 +259,15 @@ impl Requests {
             ran: now.saturating_duration_since(entry.started),
             bytes: moved_bytes(&result),
         };
-        let (canceled, unwanted) = (entry.canceled, entry.unwanted);
+        let (canceled, unwanted, counted) = (entry.canceled, entry.unwanted, entry.counted());
         after.wakers.extend(entry.waker.take());
         let counter = match (canceled, result.is_ok()) {
             (true, _) => &mut self.counters.canceled,
             (false, true) => &mut self.counters.done,
             (false, false) => &mut self.counters.failed,
         };
-        *counter += 1;
-        self.counters.running -= 1;
+        *counter += counted;
+        self.counters.running -= counted;
         if canceled || unwanted {
             after.result = Some(result);
         } else if let Some(entry) = self.entry(id) {
@@ -265,7 +288,7 @@ impl Requests {
 
     /// The request has an answer: those who wait for any are told.
     fn tell(&mut self, id: RequestId, after: &mut Afterwards) {
-        if self.entry(id).is_some_and(|entry| entry.submission.handle) {
+        if self.entry(id).is_some_and(|entry| entry.has_handle()) {
             self.unfinished -= 1;
             self.finished.push_back(id);
             after.wakers.append(&mut self.waiters);
@@ -282,8 +305,9 @@ impl Requests {
                 entry.phase = Phase::Done(Err(Error::CANCELED));
                 entry.canceled = true;
                 after.wakers.extend(entry.waker.take());
-                self.counters.queued -= 1;
-                self.counters.canceled += 1;
+                let counted = entry.counted();
+                self.counters.queued -= counted;
+                self.counters.canceled += counted;
             }
             Phase::Running => {
                 entry.canceled = true;
@@ -335,7 +359,7 @@ impl Requests {
             }
             return after;
         }
-        let unfinished = entry.submission.handle && !entry.canceled;
+        let unfinished = entry.has_handle() && !entry.canceled;
         entry.unwanted = true;
         self.settle_announcement(id);
         if unfinished {
@@ -356,7 +380,7 @@ impl Requests {
     /// From here on `wait-any` does not give the id.
     fn settle_announcement(&mut self, id: RequestId) {
         let Some(entry) = self.entry(id) else { return };
-        if entry.submission.handle && !entry.announced {
+        if entry.has_handle() && !entry.announced {
             entry.announced = true;
             self.unannounced -= 1;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
-use super::{Membership, Pool, Priority, RequestId, Submission, Work};
+use super::{Membership, Origin, Pool, Priority, RequestId, Submission, Work};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::output::Output;
@@ -16,7 +16,7 @@ use crate::output::Output;
 const LONG: Duration = Duration::from_secs(60);
 
 fn submit(guest: &Membership, work: Work) -> RequestId {
-    let submission = Submission { name: "test", handle: true, bytes: 0 };
+    let submission = Submission { name: "test", origin: Origin::Handle, bytes: 0 };
     guest.submit(submission, Priority::default(), work).expect("there is room")
 }
 

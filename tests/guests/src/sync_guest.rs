@@ -5,6 +5,7 @@ mod face;
 
 mod attempt;
 mod check;
+mod lifecycle;
 mod program;
 mod race;
 mod tests;
@@ -30,6 +31,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     block_on(async {
         match arguments.first().map(String::as_str) {
+            Some("lifecycle") => lifecycle::run(&arguments[1]),
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
             Some("submit") => program::run::<face::Submit>(&arguments[1..]).await,
             other => panic!("this guest has the faces blocking and submit, not {other:?}"),

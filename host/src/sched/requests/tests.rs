@@ -34,7 +34,7 @@ impl Fixture {
     }
 
     fn submit_bytes(&mut self, bytes: usize) -> Result<RequestId> {
-        let submission = Submission { name: "nop", handle: true, bytes };
+        let submission = Submission { name: "nop", origin: Origin::Handle, bytes };
         self.requests.submit(submission, Box::new(|_| Ok(Output::Done)), self.now)
     }
 

@@ -1,0 +1,213 @@
+//! Guests that end with requests under way: whatever happens, no descriptor, no thread and no memory of theirs is left.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Counters, Limits, Rights};
+use tempfile::TempDir;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::p2::bindings::Command;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Long enough for anything on a busy machine; a test that works never waits for it.
+const LONG: Duration = Duration::from_secs(60);
+
+struct State {
+    wasi: WasiCtx,
+    aio: AioCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl AioView for State {
+    fn aio(&mut self) -> AioCtxView<'_> {
+        AioCtxView { ctx: &mut self.aio, table: &mut self.table }
+    }
+}
+
+/// The compiled guest, once for all tests.
+fn guest() -> &'static (Engine, Component) {
+    static GUEST: OnceLock<(Engine, Component)> = OnceLock::new();
+    GUEST.get_or_init(|| {
+        let mut config = Config::new();
+        config.concurrency_support(false).epoch_interruption(true);
+        let engine = Engine::new(&config).expect("the engine can be made");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/requests-sync.wasm");
+        let component = Component::from_file(&engine, &path).expect("tests/guests/build.sh has built the guest");
+        (engine, component)
+    })
+}
+
+/// The tests count the descriptors of the whole process, so they take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    guest();
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn descriptors() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/proc/self/fd").expect("procfs is mounted");
+    let mut links: Vec<_> = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+    links.retain(|link| !link.starts_with("/proc"));
+    links.sort();
+    links
+}
+
+fn workers_named_in_proc() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("procfs is mounted");
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("aiohost-worker")).count()
+}
+
+/// A directory with a file that takes long to copy.
+fn fixture() -> TempDir {
+    let dir = TempDir::new().expect("there is room for temporary files");
+    let large = File::create(dir.path().join("large")).expect("it can be made");
+    large.set_len(8 << 30).expect("the file system knows holes");
+    dir
+}
+
+fn store(dir: &Path, how: &str, workers: &AioEngine) -> Store<State> {
+    let mut aio = AioCtx::builder();
+    aio.dir(dir, ".", Rights::ReadWrite).expect("the directory is there").limits(Limits::default());
+    let state = State {
+        wasi: WasiCtx::builder().args(&["guest", "lifecycle", how]).inherit_stderr().build(),
+        aio: aio.build(workers),
+        table: ResourceTable::new(),
+    };
+    let mut store = Store::new(&guest().0, state);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    store
+}
+
+async fn run(store: &mut Store<State>) -> wasmtime::Result<Result<(), ()>> {
+    let (engine, component) = guest();
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    aiohost::add_plain_to_linker(&mut linker)?;
+    let command = Command::instantiate_async(&mut *store, component, &linker).await?;
+    command.wasi_cli_run().call_run(&mut *store).await
+}
+
+/// How a run went, and the guest's counters at its end.
+type Ending = (Option<wasmtime::Result<Result<(), ()>>>, Counters);
+
+/// Runs the guest until it ends, or until it has requests running if `cut` says so, and then sees that nothing is left.
+fn ends(how: &str, cut: Cut) -> Ending {
+    let _turn = turn();
+    let dir = fixture();
+    let before = descriptors();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let workers = AioEngine::builder().workers_max(8).build();
+    let mut store = store(dir.path(), how, &workers);
+    let outcome = runtime.block_on(async {
+        match cut {
+            Cut::No => Some(run(&mut store).await),
+            Cut::WhenRunning => {
+                let mut run = Box::pin(run(&mut store));
+                let copy = dir.path().join("copy-0");
+                // The guest comes up for air at every tick; once a copy has grown, requests are under way.
+                std::future::poll_fn(|cx| {
+                    guest().0.increment_epoch();
+                    match run.as_mut().poll(cx) {
+                        std::task::Poll::Ready(_) => panic!("the guest ended by itself"),
+                        std::task::Poll::Pending if fs::metadata(&copy).is_ok_and(|copy| copy.len() > 0) => {
+                            std::task::Poll::Ready(())
+                        }
+                        std::task::Poll::Pending => {
+                            cx.waker().wake_by_ref();
+                            std::task::Poll::Pending
+                        }
+                    }
+                })
+                .await;
+                None
+            }
+        }
+    });
+    let counters = store.data().aio.counters();
+    drop(store);
+    assert!(workers.shutdown(LONG), "workers are left");
+    drop((runtime, workers));
+    assert_eq!(workers_named_in_proc(), 0);
+    assert_eq!(descriptors(), before, "descriptors are left, or gone");
+    (outcome, counters)
+}
+
+#[derive(Clone, Copy)]
+enum Cut {
+    No,
+    WhenRunning,
+}
+
+fn submitted(counters: Counters) -> u64 {
+    counters.queued + counters.running + counters.done + counters.failed + counters.canceled
+}
+
+#[test]
+fn a_guest_returns_with_requests_running() {
+    let (outcome, _) = ends("return", Cut::No);
+    assert!(matches!(outcome, Some(Ok(Ok(())))), "{outcome:?}");
+}
+
+#[test]
+fn a_guest_exits_with_requests_running() {
+    let (outcome, _) = ends("exit", Cut::No);
+    assert!(matches!(outcome, Some(Err(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_guest_traps_with_requests_running() {
+    let (outcome, counters) = ends("trap", Cut::No);
+    assert!(matches!(&outcome, Some(Err(error)) if error.is::<wasmtime::Trap>()), "{outcome:?}");
+    // Three copies and a hundred listings, and the four files that were opened for them.
+    assert_eq!(submitted(counters), 3 + 100 + 4, "{counters:?}");
+}
+
+#[test]
+fn a_guest_that_loops_is_cut_off_with_requests_running() {
+    ends("loop", Cut::WhenRunning);
+}
+
+#[test]
+fn a_guest_that_waits_is_cut_off_with_requests_running() {
+    ends("wait", Cut::WhenRunning);
+}
+
+#[test]
+fn a_guest_takes_back_what_runs_and_what_is_queued() {
+    let (outcome, counters) = ends("cancel", Cut::No);
+    assert!(matches!(outcome, Some(Ok(Ok(())))), "{outcome:?}");
+    assert_eq!((counters.queued, counters.running), (0, 0), "{counters:?}");
+    assert_eq!(submitted(counters), 3 + 100 + 4, "{counters:?}");
+}
+
+#[test]
+fn an_engine_that_is_dropped_first_serves_its_guests_to_the_end() {
+    let _turn = turn();
+    let dir = fixture();
+    let before = descriptors();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let workers = AioEngine::new();
+    let mut store = store(dir.path(), "cancel", &workers);
+    drop(workers);
+    let outcome = runtime.block_on(run(&mut store));
+    assert!(matches!(outcome, Ok(Ok(()))), "{outcome:?}");
+    drop((store, runtime));
+    let all_gone = || workers_named_in_proc() == 0 && descriptors() == before;
+    // The last worker ends by itself, soon after the store.
+    let start = std::time::Instant::now();
+    while !all_gone() {
+        assert!(start.elapsed() < LONG, "workers or descriptors are left: {:?}", descriptors());
+        std::thread::yield_now();
+    }
+}
