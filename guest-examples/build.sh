@@ -78,10 +78,10 @@ build_c() {
   mkdir -p "$work/c"
   "$wit_bindgen" c --world submit-guest --out-dir "$work/c/bindings" "$root/wit" >"$work/c/wit-bindgen.log" 2>&1 ||
     { cat "$work/c/wit-bindgen.log" >&2; exit 1; }
-  # The first build for WASI takes half a minute: zig compiles its libc.
+  # The first build for WASI takes half a minute: zig compiles its libc. Its usual stack is 16 MiB, far more than is needed.
   ZIG_GLOBAL_CACHE_DIR=$work/c/cache ZIG_LOCAL_CACHE_DIR=$work/c/cache \
-    "$zig" cc -target wasm32-wasi -std=gnu17 -O3 -s -Wall -Wextra -I"$work/c/bindings" -o "$work/c/$name" \
-    "$here"/c/*.c "$work/c/bindings/submit_guest.c" "$work/c/bindings/submit_guest_component_type.o" >&2
+    "$zig" cc -target wasm32-wasi -std=gnu17 -O3 -s -Wl,-z,stack-size=1048576 -Wall -Wextra -I"$work/c/bindings" \
+    -o "$work/c/$name" "$here"/c/*.c "$work/c/bindings/submit_guest.c" "$work/c/bindings/submit_guest_component_type.o" >&2
   rm -f "$guests/$name" # The new one may be the same as before, and must be newer than what it is made of.
   publish "$work/c/$name" "$name"
 }

@@ -46,31 +46,31 @@ static struct job *submit(struct job *job, enum step step) {
 
 /* Takes the outcome of a job's request and submits the next one, or returns NULL if the job is finished. */
 static struct job *advance(struct job *job) {
-    outcome_t outcome = take(job->request, job->path);
+    outcome_t got = take(job->request, *job->path ? job->path : ".");
     switch (job->step) {
     case SCAN:
-        for (size_t i = 0; i < outcome.val.scan.directories.len; i++) add(job->path, &outcome.val.scan.directories.ptr[i], SCAN);
-        for (size_t i = 0; i < outcome.val.scan.others.len; i++) add(job->path, &outcome.val.scan.others.ptr[i], STATUS);
+        for (size_t i = 0; i < got.val.scan.directories.len; i++) add(job->path, &got.val.scan.directories.ptr[i], SCAN);
+        for (size_t i = 0; i < got.val.scan.others.len; i++) add(job->path, &got.val.scan.others.ptr[i], STATUS);
         break;
     case STATUS:
-        if (outcome.val.status.type != TYPE(REGULAR_FILE)) break; /* A symbolic link for instance is left out. */
+        if (got.val.status.type != TYPE(REGULAR_FILE)) break; /* A symbolic link for instance is left out. */
         if (strcmp(job->path, MANIFEST) && strcmp(job->path, TEMPORARY)) return submit(job, OPEN);
         break;
     case OPEN:
-        job->file = outcome.val.file;
+        job->file = got.val.file;
         sha256_start(&job->hash);
         return submit(job, READ);
     case READ:
-        if (outcome.val.data.len > 0) {
+        if (got.val.data.len > 0) {
             submit(job, READ); /* The host reads the next piece while this one is hashed. */
-            sha256_add(&job->hash, outcome.val.data.ptr, outcome.val.data.len);
-            aiohost_aio_types_outcome_free(&outcome);
+            sha256_add(&job->hash, got.val.data.ptr, got.val.data.len);
+            aiohost_aio_types_outcome_free(&got);
             return job;
         }
         aiohost_aio_types_file_drop_own(job->file);
         sha256sum_add(job->path, &job->hash);
     }
-    aiohost_aio_types_outcome_free(&outcome);
+    aiohost_aio_types_outcome_free(&got);
     free(job);
     return NULL;
 }

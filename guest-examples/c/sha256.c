@@ -17,24 +17,38 @@ static const uint32_t K[64] = {
 
 static uint32_t rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
+/* Round t + i. W[i] has its word, and is then made that of the round sixteen later. */
+#define ROUND(a, b, c, d, e, f, g, h, i) \
+    do { \
+        uint32_t T1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + K[t + (i)] + W[i]; \
+        d += T1; \
+        h = T1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c)); \
+        uint32_t x = W[((i) + 1) % 16], y = W[((i) + 14) % 16]; \
+        W[i] += (rotr(x, 7) ^ rotr(x, 18) ^ x >> 3) + W[((i) + 9) % 16] + (rotr(y, 17) ^ rotr(y, 19) ^ y >> 10); \
+    } while (0)
+
+/* The variables change places instead of values. After eight rounds they are where they were. */
+#define EIGHT_ROUNDS(i) \
+    ROUND(a, b, c, d, e, f, g, h, i + 0); \
+    ROUND(h, a, b, c, d, e, f, g, i + 1); \
+    ROUND(g, h, a, b, c, d, e, f, i + 2); \
+    ROUND(f, g, h, a, b, c, d, e, i + 3); \
+    ROUND(e, f, g, h, a, b, c, d, i + 4); \
+    ROUND(d, e, f, g, h, a, b, c, i + 5); \
+    ROUND(c, d, e, f, g, h, a, b, i + 6); \
+    ROUND(b, c, d, e, f, g, h, a, i + 7)
+
 static void add_block(uint32_t state[8], const uint8_t block[64]) {
-    uint32_t W[64];
+    uint32_t W[16];
     for (int t = 0; t < 16; t++) {
         const uint8_t *b = block + 4 * t;
         W[t] = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
     }
-    for (int t = 16; t < 64; t++) {
-        uint32_t s0 = rotr(W[t - 15], 7) ^ rotr(W[t - 15], 18) ^ W[t - 15] >> 3;
-        uint32_t s1 = rotr(W[t - 2], 17) ^ rotr(W[t - 2], 19) ^ W[t - 2] >> 10;
-        W[t] = W[t - 16] + s0 + W[t - 7] + s1;
-    }
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int t = 0; t < 64; t++) {
-        uint32_t T1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + K[t] + W[t];
-        uint32_t T2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-        h = g, g = f, f = e, e = d + T1;
-        d = c, c = b, b = a, a = T1 + T2;
+    for (int t = 0; t < 64; t += 16) {
+        EIGHT_ROUNDS(0);
+        EIGHT_ROUNDS(8);
     }
     state[0] += a, state[1] += b, state[2] += c, state[3] += d;
     state[4] += e, state[5] += f, state[6] += g, state[7] += h;

@@ -24,6 +24,8 @@ chosen() {
 fill() {
   [ ! -d "$1" ] || return 0
   mkdir -p "$cache"
+  # What a killed install left behind, a day ago or earlier.
+  find "$cache" -maxdepth 1 -name 'new.*' -mtime +0 -exec rm -rf {} +
   new=$(mktemp -d "$cache/new.XXXXXX")
   trap 'rm -rf "$new"' EXIT
   chmod 755 "$new"

@@ -80,6 +80,6 @@ pub(crate) const PASSED_OVER_MAX: u32 = 64;
 /// milliseconds.
 pub(crate) const STEP_BYTES: u64 = 8 << 20;
 
-/// Bytes that `submit` and `requests` move on the guest's own thread. 64 KiB: copying more takes longer than the hop to a
-/// worker, where it overlaps with the guest.
-pub(crate) const INLINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes that `submit` and `requests` move on the guest's own thread. 256 KiB: copying more takes longer than the hop to a
+/// worker, where it overlaps with the guest. It counts what was asked for, and programs ask for more than small files have.
+pub(crate) const INLINE_BYTES_MAX: usize = 256 << 10;

@@ -1,13 +1,19 @@
 //! What the suites that run guests share: the guests, the command line, and the directories that it grants.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 mod tree;
 
-pub use tree::{SECRET, Tree};
+pub(crate) use tree::{SECRET, Tree};
 
 /// How long a guest may run before it counts as hung. Far more than any needs: the suites run beside each other on slow
 /// machines.
@@ -15,7 +21,7 @@ const HUNG_AFTER: Duration = Duration::from_secs(300);
 
 /// A guest of `tests/guests`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guest {
+pub(crate) enum Guest {
     /// A WASI 0.2 command: the faces `blocking` and `submit`.
     Sync,
     /// A WASI 0.3 command: every face.
@@ -24,7 +30,7 @@ pub enum Guest {
 
 impl Guest {
     /// Where `tests/guests/build.sh` puts it.
-    pub fn path(self) -> PathBuf {
+    pub(crate) fn path(self) -> PathBuf {
         // Cargo gives the tests a directory `tmp` in the target directory.
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests").join(match self {
             Self::Sync => "requests-sync.wasm",
@@ -36,17 +42,63 @@ impl Guest {
 }
 
 /// Every face, and a guest that has it.
-pub const FACES: [(Guest, &str); 3] = [(Guest::Sync, "blocking"), (Guest::Sync, "submit"), (Guest::Async, "requests")];
+pub(crate) const FACES: [(Guest, &str); 3] = [(Guest::Sync, "blocking"), (Guest::Sync, "submit"), (Guest::Async, "requests")];
+
+/// How paths are resolved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolver {
+    /// What the host is told.
+    pub(crate) option: &'static str,
+    /// Whether `openat2(2)` is there, as it is not on old kernels and under some system call filters.
+    pub(crate) openat2: bool,
+}
+
+/// The kernel does it.
+pub(crate) const OPENAT2: Resolver = Resolver { option: "openat2", openat2: true };
+
+/// cap-std does it. It uses `openat2` itself where it can, and here it cannot.
+pub(crate) const PORTABLE: Resolver = Resolver { option: "portable", openat2: false };
 
 /// Runs a guest and waits for it.
-pub fn run(options: &[OsString], guest: Guest, arguments: &[impl AsRef<OsStr>]) -> Output {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_aiohost"));
-    command.arg("run").args(options).arg(guest.path()).args(arguments);
-    command.timeout(HUNG_AFTER).output().expect("the host can be started")
+pub(crate) fn run(options: &[OsString], resolver: Resolver, guest: Guest, arguments: &[impl AsRef<OsStr>]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    command.args(["run", "--resolver", resolver.option]).args(options).arg(guest.path()).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (sender, ended) = mpsc::channel();
+    // What is forbidden is forbidden to a thread for ever, and to the processes that it starts.
+    thread::spawn(move || {
+        if !resolver.openat2 {
+            forbid_openat2();
+        }
+        let child = command.spawn().expect("the host can be started");
+        // Nobody listens any more if it hung.
+        let _ = sender.send(Err(Pid::from_child(&child)));
+        let _ = sender.send(Ok(child.wait_with_output().expect("the host has pipes")));
+    });
+    let pid = ended.recv().expect("the host can be started").expect_err("the first message is the process");
+    match ended.recv_timeout(HUNG_AFTER) {
+        Ok(output) => output.expect("the second message is the output"),
+        Err(_) => {
+            // It is still there: its end was not waited for.
+            kill_process(pid, Signal::KILL).expect("it is a child of ours");
+            panic!("the host hung, with {:?}", arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// From here on `openat2` does not exist for this thread.
+fn forbid_openat2() {
+    const OPENAT2: i64 = 437;
+    const ENOSYS: u32 = 38;
+    let arch = std::env::consts::ARCH.try_into().expect("an architecture with system call filters");
+    let rules = BTreeMap::from([(OPENAT2, Vec::new())]);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(ENOSYS), arch);
+    let program: BpfProgram = filter.and_then(TryInto::try_into).expect("a filter of one rule is valid");
+    seccompiler::apply_filter(&program).expect("anyone may give up system calls");
 }
 
 /// The standard output of a run that has to succeed; its failure shows what the guest said.
-pub fn success(output: Output) -> Result<String, String> {
+pub(crate) fn success(output: Output) -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if !output.status.success() {
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));

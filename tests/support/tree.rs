@@ -12,20 +12,20 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 /// What no guest may ever see.
-pub const SECRET: &str = "the secret that lies outside";
+pub(crate) const SECRET: &str = "the secret that lies outside";
 
 /// A fresh directory with
 ///
 /// * `data`, granted for writing and the working directory, and `other`, granted for writing, too;
 /// * `frozen`, granted for reading only, as are the system's `/dev` and `/proc`;
 /// * `outside`, `data-beside`, `beyond` and a file `secret`, which are not granted.
-pub struct Tree {
+pub(crate) struct Tree {
     root: TempDir,
 }
 
 impl Tree {
     /// Made on the disk of the target directory: a temporary directory is in memory on many systems, where nothing waits.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
         let tree = Self { root };
         tree.make_outside();
@@ -36,12 +36,12 @@ impl Tree {
         tree
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root.path().join(name)
     }
 
     /// The options that grant it, and others.
-    pub fn options(&self, others: &[&str]) -> Vec<OsString> {
+    pub(crate) fn options(&self, others: &[&str]) -> Vec<OsString> {
         let grant = |option: &str, host: &Path, guest: &str| {
             let mut value = host.as_os_str().to_owned();
             value.push("::");

@@ -32,12 +32,11 @@ pub(super) fn report<T>(name: &str, ending: Ending<T>) -> Result<T> {
 
 fn failure(name: &str, error: wasmtime::Error) -> Problem {
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        let problem = Problem::new(ProblemKind::Trap, format!("{name} trapped: {trap}")).help_with(remedy_for_trap(*trap));
+        let trap_text = trap.to_string();
+        let what = format!("{name} trapped: {}", trap_text.trim_start_matches("wasm trap: "));
+        let problem = Problem::new(ProblemKind::Trap, what).help_with(remedy_for_trap(*trap));
         // The trap itself is said already; what is left is where it happened.
-        return match error.chain().next().map(ToString::to_string) {
-            Some(place) if error.chain().len() > 1 => problem.because_text(place),
-            _ => problem,
-        };
+        return if error.chain().count() > 1 { problem.because_text(error.to_string()) } else { problem };
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         return Problem::new(ProblemKind::Host, format!("{name} ended itself with exit status {status}"))
@@ -52,7 +51,9 @@ fn failure(name: &str, error: wasmtime::Error) -> Problem {
 
 fn remedy_for_trap(trap: Trap) -> &'static str {
     match trap {
-        Trap::UnreachableCodeReached => "the plugin gave up, as for a panic or a failed assertion; its last words are above, if it had any",
+        Trap::UnreachableCodeReached => {
+            "the plugin gave up, as for a panic or a failed assertion; its last words are above, if it had any"
+        }
         Trap::StackOverflow => "the plugin recursed too deeply",
         Trap::CannotBlockSyncTask => {
             "the plugin called an `async func` from a plain one: use aiohost:aio/blocking or submit there, or export \

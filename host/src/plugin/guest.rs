@@ -93,7 +93,9 @@ impl Guest {
                 .help_with("make a new one with Plugin::guest"));
         }
         let ticker = &self.plugin.host.0.machines.ticker;
-        ticker.run().map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
+        ticker
+            .run()
+            .map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
     }
 
     async fn instance(&mut self) -> wasmtime::Result<Instance> {
@@ -130,13 +132,14 @@ impl Guest {
     fn no_command(&self) -> Problem {
         let world = &self.plugin.description().world;
         let exports: Vec<String> = world.exports.iter().map(|export| format!("`{}`", export.name)).collect();
-        let problem = Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no `wasi:cli/run` export", self.plugin.name));
+        let problem =
+            Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no `wasi:cli/run` export", self.plugin.name));
         if exports.is_empty() {
             return problem.because_text("it exports nothing").help_with("build it as a command, with a main function");
         }
-        problem
-            .because_text(format!("it exports {}", exports.join(", ")))
-            .help_with("call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function")
+        problem.because_text(format!("it exports {}", exports.join(", "))).help_with(
+            "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function",
+        )
     }
 }
 
@@ -152,5 +155,77 @@ async fn within<T>(timeout: Option<Duration>, guest: impl Future<Output = wasmti
     match outcome {
         Ok(value) => Ending::Returned(value),
         Err(error) => Ending::Failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::Host;
+
+    fn plugin(text: &str) -> Plugin {
+        let host = Host::builder().build().expect("a host without directories");
+        host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin")
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("an event loop").block_on(future)
+    }
+
+    const COUNTER: &str = r#"(component
+        (core module $code (global $count (mut i32) (i32.const 0))
+            (func (export "next") (result i32)
+                (global.set $count (i32.add (global.get $count) (i32.const 1))) (global.get $count))
+            (func (export "trap") unreachable))
+        (core instance $code (instantiate $code))
+        (func (export "next") (result u32) (canon lift (core func $code "next")))
+        (func (export "trap") (canon lift (core func $code "trap"))))"#;
+
+    #[test]
+    fn a_guest_keeps_its_memory_from_call_to_call_and_shares_it_with_no_other() {
+        let plugin = plugin(COUNTER);
+        block_on(async {
+            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1"));
+            assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("2"));
+            assert_eq!(plugin.invoke("next()").await.expect("a call").as_deref(), Some("1"));
+        });
+    }
+
+    #[test]
+    fn a_guest_that_trapped_is_not_called_again() {
+        let plugin = plugin(COUNTER);
+        block_on(async {
+            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            assert_eq!(guest.invoke("trap()").await.expect_err("a trap").kind(), ProblemKind::Trap);
+            assert_eq!(guest.invoke("next()").await.expect_err("it has ended").kind(), ProblemKind::Call);
+        });
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_ends_the_guest() {
+        let plugin = plugin(
+            r#"(component
+            (core module $code (func (export "spin") (loop $again (br $again))))
+            (core instance $code (instantiate $code))
+            (func (export "spin") (canon lift (core func $code "spin"))))"#,
+        );
+        block_on(async {
+            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let spin = tokio::time::timeout(Duration::from_millis(30), guest.invoke("spin()"));
+            assert!(spin.await.is_err(), "it can only be given up");
+            assert_eq!(guest.invoke("spin()").await.expect_err("it has ended").kind(), ProblemKind::Call);
+        });
+    }
+
+    #[test]
+    fn a_run_may_be_handed_to_another_thread() {
+        fn assert_send<T: Send>(value: T) -> T {
+            value
+        }
+        let plugin = plugin(COUNTER);
+        let run = block_on(assert_send(plugin.run(&["argument"])));
+        assert_eq!(run.expect_err("it is no command").kind(), ProblemKind::Export);
     }
 }

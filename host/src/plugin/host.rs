@@ -174,9 +174,7 @@ fn twice(grants: &[Grant]) -> Option<&str> {
 
 fn open_cache(dir: &Path) -> Option<Cache> {
     let opened = Cache::open(dir);
-    opened
-        .inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "the code cache is not used"))
-        .ok()
+    opened.inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "the code cache is not used")).ok()
 }
 
 impl Grant {

@@ -34,10 +34,12 @@ impl Call {
             Some(start) => call.split_at(start),
             None => (call, "()"),
         };
+        // The name may have characters that WAVE does not take; one of the same length keeps the places in error messages.
+        let wave = "f".repeat(name.len()) + arguments;
         let name = name.trim();
         let callables = callables(plugin);
         let callable = find(plugin, &callables, name)?;
-        let arguments = parse_arguments(callable, arguments)?;
+        let arguments = parse_arguments(callable, &wave)?;
         let component = plugin.pre.component();
         let interface = callable.interface.as_ref().and_then(|interface| component.get_export_index(None, interface));
         let function = component
@@ -69,16 +71,17 @@ impl Call {
     }
 }
 
-fn parse_arguments(callable: &Callable, arguments: &str) -> Result<Vec<Val>> {
+fn parse_arguments(callable: &Callable, call: &str) -> Result<Vec<Val>> {
     let types: Vec<Type> = callable.ty.params().map(|(_, ty)| ty).collect();
     let unfit = |error| {
         Problem::new(ProblemKind::Call, format!("the arguments do not fit `{}`", callable.full_name()))
             .because(error)
-            .help_with(format!("it is {}; arguments are in WAVE: 1, -2.5, true, \"text\", [1, 2], {{name: \"x\"}}", callable.signature()))
+            .help_with(format!(
+                "it is {}; arguments are in WAVE: 1, -2.5, true, \"text\", [1, 2], {{name: \"x\"}}",
+                callable.signature()
+            ))
     };
-    // The name of a function may have characters that WAVE does not take.
-    let call = format!("call{arguments}");
-    let call = UntypedFuncCall::parse(&call).map_err(|error| unfit(anyhow::Error::new(error)))?;
+    let call = UntypedFuncCall::parse(call).map_err(|error| unfit(anyhow::Error::new(error)))?;
     let values = call.to_wasm_params::<Val>(&types).map_err(|error| unfit(anyhow::Error::new(error)))?;
     if values.len() != types.len() {
         return Err(unfit(anyhow::anyhow!("{} are given, {} are needed", values.len(), types.len())));
@@ -129,7 +132,7 @@ fn not_found(plugin: &Plugin, callables: &[Callable], name: &str) -> Problem {
         return problem.because_text("it exports no functions");
     }
     let all: Vec<String> = callables.iter().map(Callable::signature).collect();
-    let problem = problem.because_text(format!("it has {}", all.join("; ")));
+    let problem = problem.because_text(format!("its functions are\n{}", all.join("\n")));
     let full_names: Vec<String> = callables.iter().map(Callable::full_name).collect();
     let short_names = callables.iter().map(|callable| callable.name.as_str());
     match closest(name, short_names.chain(full_names.iter().map(String::as_str))) {
@@ -145,7 +148,8 @@ impl Callable {
         }
         let Some(interface) = &self.interface else { return false };
         let without_version = interface.split('@').next().unwrap_or(interface);
-        let in_interface = |interface: &str| name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('.')) == Some(&self.name);
+        let in_interface =
+            |interface: &str| name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('.')) == Some(&self.name);
         in_interface(interface) || in_interface(without_version)
     }
 

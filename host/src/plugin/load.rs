@@ -105,9 +105,10 @@ impl Host {
             (Format::Component | Format::CoreModule | Format::Text, _) => self.compile_or_find(name, format, bytes)?,
         };
         let world = World::of_compiled(&component);
-        let pre = machine.linker.instantiate_pre(&component).map_err(|error| {
-            check(name, &world).err().unwrap_or_else(|| wrong_types(name, error))
-        })?;
+        let pre = machine
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| check(name, &world).err().unwrap_or_else(|| wrong_types(name, error)))?;
         let description = Description { format, world, engine: machine.kind };
         Ok(Plugin { host: self.clone(), name: name.to_owned(), pre, description })
     }
@@ -169,7 +170,8 @@ impl Host {
                 Err(error) => reason = Some(error),
             }
         }
-        let problem = Problem::new(ProblemKind::Format, format!("{name} was compiled by another version or for another machine"));
+        let problem =
+            Problem::new(ProblemKind::Format, format!("{name} was compiled by another version or for another machine"));
         Err(refuse(match reason {
             Some(error) => problem.because(error),
             None => problem,
@@ -225,7 +227,9 @@ fn remedy_for_import(missing: &Missing) -> String {
 fn wrong_types(name: &str, error: wasmtime::Error) -> Problem {
     Problem::new(ProblemKind::World, format!("{name} imports something with another type than it has in this host"))
         .because(error)
-        .help_with(format!("build the plugin with the WIT package of this host, aiohost:aio@{AIO_VERSION}: aiohost wit --out DIR"))
+        .help_with(format!(
+            "build the plugin with the WIT package of this host, aiohost:aio@{AIO_VERSION}: aiohost wit --out DIR"
+        ))
 }
 
 impl Plugin {
@@ -246,7 +250,8 @@ impl Plugin {
     /// If there is not enough memory.
     pub fn compiled(&self) -> Result<Vec<u8>> {
         let code = self.pre.component().serialize();
-        let problem = |error| Problem::new(ProblemKind::Host, format!("cannot get at the code of {}", self.name)).because(error);
+        let problem =
+            |error| Problem::new(ProblemKind::Host, format!("cannot get at the code of {}", self.name)).because(error);
         Ok(sealed::seal(code.map_err(problem)?))
     }
 

@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
-use wasmtime_wasi::p2::bindings::LinkOptions;
 
 use super::problem::{Problem, ProblemKind, Result};
 use super::state::State;
@@ -50,10 +49,7 @@ impl Machine {
     pub(super) fn new(kind: EngineKind) -> wasmtime::Result<Self> {
         let engine = Engine::new(&config(kind))?;
         let mut linker = Linker::new(&engine);
-        // The exit code of a guest is worth an unstable function; nothing else is.
-        let mut options = LinkOptions::default();
-        options.cli_exit_with_code(true);
-        wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &options)?;
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         match kind {
             EngineKind::Plain => add_plain_to_linker(&mut linker)?,
             EngineKind::Concurrent => {

@@ -1,7 +1,37 @@
 //! Plugins with batteries: from a file to a running guest, with WASI, limits, and a cache of compiled code.
 //!
+//! ```
+//! use aiohost::{Host, Limits, Rights};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), aiohost::Problem> {
+//! // What plugins may do is set once.
+//! let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::default() };
+//! let host = Host::builder().dir(std::env::temp_dir(), "tmp", Rights::Read).limits(limits).build()?;
+//!
+//! // A plugin is loaded once, from a file as a rule, and runs as often as you like.
+//! let text = r#"(component
+//!     (core module $code (func (export "double") (param i32) (result i32)
+//!         (i32.mul (local.get 0) (i32.const 2))))
+//!     (core instance $code (instantiate $code))
+//!     (func (export "double") (param "number" u32) (result u32) (canon lift (core func $code "double"))))"#;
+//! let plugin = host.load_bytes("double.wat", text.as_bytes())?;
+//! assert_eq!(plugin.invoke("double(21)").await?.as_deref(), Some("42"));
+//!
+//! // Each run is a guest of its own, which can be asked what it did.
+//! let mut guest = plugin.guest(&["--an-argument"])?;
+//! assert_eq!(guest.invoke("double(4)").await?.as_deref(), Some("8"));
+//! assert!(guest.stats().is_empty(), "it made no requests");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A plugin that is a command, with a main function, is run with [`Plugin::run`], which gives its exit status. What goes wrong
+//! is a [`Problem`], which says what happened, why, and what to do about it.
+//!
 //! `host` has the settings, `load` makes a plugin of a file by way of `format`, `world`, `offer` and `cache`, and `guest` runs
-//! it. Embedders with a wasmtime of their own do without all this; they use [`add_to_linker`](crate::add_to_linker).
+//! it. Embedders with a linker of their own do without all this and use [`add_to_linker`](crate::add_to_linker). This module
+//! is behind the feature `host`, which is on by default.
 
 mod cache;
 mod ending;

@@ -260,6 +260,9 @@ mod tests {
 
     #[test]
     fn a_distance_counts_changed_characters() {
-        assert_eq!([distance("", "abc"), distance("abc", "abc"), distance("read", "raed"), distance("stat", "lstat")], [3, 0, 2, 1]);
+        assert_eq!(
+            [distance("", "abc"), distance("abc", "abc"), distance("read", "raed"), distance("stat", "lstat")],
+            [3, 0, 2, 1]
+        );
     }
 }

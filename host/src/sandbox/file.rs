@@ -11,7 +11,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::dir::Token;
 use super::status::{self, IdentityKey};
-use super::{Wait, transfer};
+use super::{Wait, sys, transfer};
 use crate::error::{Error, Result};
 use crate::output::Status;
 
@@ -31,7 +31,7 @@ struct Inner {
     _token: Token,
 }
 
-/// What is known of reads that do not wait: see [`OpenFile::read_cached`].
+/// What is known of reads that do not wait: see [`OpenFile::without_waiting`].
 mod nowait {
     /// They work.
     pub(super) const YES: u8 = 0;
@@ -81,34 +81,34 @@ impl OpenFile {
 
     /// Reads what is in the page cache, if all of it is.
     fn read_now(&self, data: &mut Vec<u8>, length: usize, at: u64) -> Result<()> {
-        if self.0.nowait.load(Ordering::Relaxed) == nowait::NEEDLESS {
-            return self.read_waiting(data, length, at);
-        }
-        data.resize(length, 0);
-        let mut done = 0;
-        while done < length {
+        while data.len() < length {
+            let from = at.saturating_add(u64::try_from(data.len()).expect("a length fits"));
+            let left = length - data.len();
+            let read = |flags| sys::read_at_unchecked(&self.0.file, data, left, from, flags);
             // A short count means that a part is not cached; only nothing at all is the end of the file.
-            let count = self.read_cached(&mut data[done..], at.saturating_add(u64::try_from(done).expect("a length fits")))?;
-            if count == 0 {
+            if self.without_waiting(read)? == 0 {
                 break;
             }
-            done += count;
         }
-        data.truncate(done);
         Ok(())
     }
 
     /// Reads what is in the page cache from `at` on: a part of it perhaps, nothing at the end of the file, and `WOULD_BLOCK` if
-    /// nothing is there. See `RWF_NOWAIT` in `preadv2(2)`.
+    /// nothing is there.
     pub(crate) fn read_cached(&self, buffer: &mut [u8], at: u64) -> Result<usize> {
+        // The kernel takes the largest number for "at the position".
+        let at = checked(at)?;
+        self.without_waiting(|flags| rustix::io::preadv2(&self.0.file, &mut [IoSliceMut::new(buffer)], at, flags))
+    }
+
+    /// Makes a call that gives `EAGAIN` where it would have to wait. See `RWF_NOWAIT` in `preadv2(2)`.
+    fn without_waiting(&self, call: impl FnOnce(ReadWriteFlags) -> rustix::io::Result<usize>) -> Result<usize> {
         let flags = match self.0.nowait.load(Ordering::Relaxed) {
             nowait::YES => ReadWriteFlags::NOWAIT,
             nowait::NEEDLESS => ReadWriteFlags::empty(),
             _ => return Err(Error::WOULD_BLOCK),
         };
-        // The kernel takes the largest number for "at the position".
-        let at = checked(at)?;
-        match rustix::io::preadv2(&self.0.file, &mut [IoSliceMut::new(buffer)], at, flags) {
+        match call(flags) {
             Ok(count) => Ok(count),
             Err(Errno::OPNOTSUPP) => {
                 self.learn_nowait();

@@ -15,6 +15,7 @@ mod path;
 mod place;
 mod resolve;
 mod status;
+mod sys;
 mod transfer;
 
 pub(crate) use dir::OpenDir;

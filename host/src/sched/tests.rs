@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use futures::executor::block_on;
-
 use super::{Membership, Origin, Pool, Priority, RequestId, Submission, Work};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::output::Output;
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers").block_on(future)
+}
 
 /// Long enough for any thread to get its turn on a busy machine; a test that works never waits for it.
 const LONG: Duration = Duration::from_secs(60);

@@ -1,17 +1,17 @@
 //! The tree of files that is listed and opened. The harness has this module too.
 
 /// The tree: directories of files.
-pub const TREE: &str = "tree";
-pub const DIRECTORIES: u32 = 200;
-pub const FILES: u32 = 100;
-pub const FILE_BYTES: u32 = 4096;
+pub(crate) const TREE: &str = "tree";
+pub(crate) const DIRECTORIES: u32 = 200;
+pub(crate) const FILES: u32 = 100;
+pub(crate) const FILE_BYTES: u32 = 4096;
 
-pub fn directory(number: u32) -> String {
+pub(crate) fn directory(number: u32) -> String {
     format!("{TREE}/dir-{number:03}")
 }
 
 /// The paths of all files of the tree.
-pub fn paths() -> Vec<String> {
+pub(crate) fn paths() -> Vec<String> {
     let of_directory = |number| (0..FILES).map(move |file| format!("{}/file-{file:02}", directory(number)));
     (0..DIRECTORIES).flat_map(of_directory).collect()
 }

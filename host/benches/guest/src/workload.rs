@@ -1,18 +1,18 @@
 //! What is read. The harness has this module too, for the native loops and for making the data.
 
 /// The file that random reads go to, and its size. 256 MiB: far more than the processor's caches hold.
-pub const DATA: &str = "data";
-pub const DATA_BYTES: u64 = 256 << 20;
+pub(crate) const DATA: &str = "data";
+pub(crate) const DATA_BYTES: u64 = 256 << 20;
 
 /// The offsets that random reads go to, in an order that comes to each block once before it starts over.
-pub struct Offsets {
+pub(crate) struct Offsets {
     block: u64,
     blocks: u64,
     state: u64,
 }
 
 impl Offsets {
-    pub fn new(block: u32) -> Self {
+    pub(crate) fn new(block: u32) -> Self {
         let block = u64::from(block);
         Self { block, blocks: DATA_BYTES / block, state: 0 }
     }
@@ -30,7 +30,7 @@ impl Iterator for Offsets {
 }
 
 /// What is summed up of a piece of data: words at both ends, which differ all over the data, and the length.
-pub fn digest(piece: &[u8]) -> u64 {
+pub(crate) fn digest(piece: &[u8]) -> u64 {
     let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let length = u64::try_from(piece.len()).expect("a length fits");
     word(piece.first_chunk()).wrapping_add(word(piece.last_chunk())).wrapping_add(length)

@@ -5,7 +5,18 @@ use crate::bindings::aiohost::aio::{control, submit};
 use crate::check::{create, dir, fails, readable, works};
 use crate::face::{ErrorCode, Face, OpenFlags, Outcome, Request};
 
-tests!(limit_open_files, limit_in_flight, limit_read_length, limit_path_length, limit_name_length, limit_bytes_in_flight);
+tests!(
+    limit_open_files,
+    limit_in_flight,
+    limit_bytes_in_flight,
+    limit_read_length,
+    limit_path_length,
+    limit_name_length,
+    limit_memory,
+    ends_at_limit_of_write_length,
+    ends_at_limit_of_request_handles,
+    ends_at_limit_of_time,
+);
 
 /// `--max-open-files 8`
 async fn limit_open_files<F: Face>() {
@@ -98,4 +109,39 @@ async fn limit_bytes_in_flight<F: Face>() {
     assert!((1..=5).contains(&refused), "20 times 16 MiB against 256 MiB: {refused} were refused");
     // Taken results make room.
     assert!(matches!(works(submit::read(&file, Some(0), 16 << 20).wait()), Outcome::Data(_)));
+}
+
+/// `--max-memory 32MiB`: memory that is not to be had is an error like on any machine.
+async fn limit_memory<F: Face>() {
+    let mut memory = Vec::<u8>::new();
+    assert!(memory.try_reserve_exact(64 << 20).is_err());
+    assert!(memory.try_reserve_exact(8 << 20).is_ok());
+    assert_eq!(works(F::stat(None, "digits").await).size, 10);
+}
+
+/// There is no other answer to more than 16 MiB in one call.
+async fn ends_at_limit_of_write_length<F: Face>() {
+    let file = create::<F>("large", b"").await;
+    assert!(works(F::write(&file, Some(0), &vec![1; 15 << 20]).await) > 0);
+    let count = F::write(&file, Some(0), &vec![1; (16 << 20) + 1]).await;
+    panic!("it was taken: {count:?}");
+}
+
+/// Nor to one handle more than 10,000.
+async fn ends_at_limit_of_request_handles<F: Face>() {
+    let mut requests: Vec<Request> = (0..10_000).map(|_| submit::nop()).collect();
+    control::flush();
+    works(F::nop().await);
+    drop(requests.pop());
+    requests.push(submit::nop());
+    requests.push(submit::nop());
+    panic!("{} handles were given", requests.len());
+}
+
+/// `--timeout 200ms`
+async fn ends_at_limit_of_time<F: Face>() {
+    works(F::nop().await);
+    loop {
+        std::hint::black_box(());
+    }
 }

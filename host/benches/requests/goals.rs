@@ -1,0 +1,83 @@
+//! The goals of the design, and whether they were met.
+
+use crate::measure::{Measured, Samples};
+use crate::rows::name;
+
+/// What a measured number is to be.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// The contender takes this many times as long as another, at most.
+    Slower { than: &'static str, at_most: f64 },
+    /// The other takes this many times as long as the contender, at least.
+    Faster { than: &'static str, at_least: f64 },
+    /// Microseconds for each operation.
+    Micros { at_most: f64 },
+}
+
+struct Goal {
+    row: &'static str,
+    contender: &'static str,
+    bound: Bound,
+}
+
+const fn goal(row: &'static str, contender: &'static str, bound: Bound) -> Goal {
+    Goal { row, contender, bound }
+}
+
+const SUBMIT_64: &str = "aiohost submit, 64 in flight";
+const CORO_64: &str = "Coro::AIO, 64 in flight";
+
+/// The goals. A copy of a gigabyte has one too, and no row yet.
+const GOALS: [Goal; 14] = [
+    goal("read-4k", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
+    goal("read-4k", name::BLOCKING, Bound::Faster { than: CORO_64, at_least: 2.5 }),
+    goal("read-4k", name::BLOCKING, Bound::Faster { than: "Coro::AIO, 64 in flight, 1 thread", at_least: 2.5 }),
+    goal("read-4k", name::BLOCKING, Bound::Faster { than: name::WASI_DEFAULT, at_least: 8.0 }),
+    goal("read-4k", name::BLOCKING, Bound::Faster { than: name::WASI_BLOCKING, at_least: 1.5 }),
+    goal("read-64k", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.15 }),
+    goal("read-1m", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
+    goal("nop-64", SUBMIT_64, Bound::Micros { at_most: 1.5 }),
+    // At least 0.9 times as fast.
+    goal("uncached-64", SUBMIT_64, Bound::Slower { than: name::NATIVE, at_most: 1.0 / 0.9 }),
+    goal("stat", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
+    goal("walk", name::BLOCKING, Bound::Slower { than: name::FIND, at_most: 1.1 }),
+    goal("walk", name::BLOCKING, Bound::Faster { than: name::NATIVE_STATUS, at_least: 2.0 }),
+    goal("instantiate", name::ON_DEMAND, Bound::Micros { at_most: 10.0 }),
+    goal("instantiate", name::POOLING, Bound::Micros { at_most: 10.0 }),
+];
+
+/// A goal whose row was measured.
+pub(crate) struct Checked {
+    /// What is to be reached.
+    pub(crate) text: String,
+    /// What was measured.
+    pub(crate) measured: f64,
+    pub(crate) met: bool,
+}
+
+/// The goals of the rows that were measured.
+pub(crate) fn check(rows: &[Measured]) -> Vec<Checked> {
+    GOALS.iter().filter_map(|goal| checked(goal, rows)).collect()
+}
+
+/// None if the row, or one of the two contenders, was left out.
+fn checked(goal: &Goal, rows: &[Measured]) -> Option<Checked> {
+    let row = rows.iter().find(|row| row.name == goal.row)?;
+    let find = |name: &str| row.contenders.iter().find(|samples| samples.name == name);
+    let contender: &Samples = find(goal.contender)?;
+    let (bound, measured, met) = match goal.bound {
+        Bound::Slower { than, at_most } => {
+            let ratio = contender.ratio_to(find(than)?);
+            (format!("at most {at_most:.2} times the time of {than}"), ratio, ratio <= at_most)
+        }
+        Bound::Faster { than, at_least } => {
+            let ratio = find(than)?.ratio_to(contender);
+            (format!("at least {at_least:.2} times as fast as {than}"), ratio, ratio >= at_least)
+        }
+        Bound::Micros { at_most } => {
+            let micros = contender.median() / 1e3;
+            (format!("at most {at_most:.2} µs"), micros, micros <= at_most)
+        }
+    };
+    Some(Checked { text: format!("{}: {} {bound}", goal.row, goal.contender), measured, met })
+}

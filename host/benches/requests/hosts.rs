@@ -1,0 +1,225 @@
+//! The hosts of guests: wasmtime with WASI as its command line has it, and aiohost.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use std::{hint, thread};
+
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Rights};
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+use wasmtime::component::{
+    Component, ComponentNamedList, Instance, InstancePre, Linker, Lower, ResourceTable, TypedFunc,
+};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime_wasi::filesystem::FsPerms;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::measure::{Batch, Run, timed};
+use crate::setup::{Program, Setup};
+
+/// Who serves the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Host {
+    /// `wasmtime-wasi` as it is by default: each call hops to a thread of tokio's and back.
+    WasiDefault,
+    /// `wasmtime-wasi` with leave to block the guest's thread.
+    WasiBlocking,
+    /// aiohost for a guest without an `async func`.
+    Aiohost,
+    /// aiohost for a guest of WASI 0.3.
+    AiohostAsync,
+}
+
+/// Where instances come from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Allocation {
+    OnDemand,
+    Pooling,
+}
+
+impl Host {
+    fn is_aiohost(self) -> bool {
+        matches!(self, Self::Aiohost | Self::AiohostAsync)
+    }
+
+    fn program(self) -> Program {
+        match self {
+            Self::WasiDefault | Self::WasiBlocking => Program::Wasi,
+            Self::Aiohost => Program::Plain,
+            Self::AiohostAsync => Program::Async,
+        }
+    }
+
+    /// The interface with what is timed.
+    fn interface(self) -> &'static str {
+        match self {
+            Self::AiohostAsync => "aiohost:benches/async-work",
+            _ => "aiohost:benches/work",
+        }
+    }
+
+    /// The settings of the two command lines.
+    fn config(self, allocation: Allocation) -> Config {
+        let mut config = Config::new();
+        if self.is_aiohost() {
+            config.epoch_interruption(true).concurrency_support(self == Self::AiohostAsync);
+        }
+        if allocation == Allocation::Pooling {
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::default()));
+            // The pool has no place for a heap of garbage-collected objects, which none of the guests has.
+            config.gc_support(false);
+        }
+        config
+    }
+}
+
+/// What a store keeps for its guest.
+struct State {
+    wasi: WasiCtx,
+    aio: Option<AioCtx>,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl AioView for State {
+    fn aio(&mut self) -> AioCtxView<'_> {
+        let ctx = self.aio.as_mut().expect("only aiohost links these functions");
+        AioCtxView { ctx, table: &mut self.table }
+    }
+}
+
+/// A host that is ready for instances of its guest.
+struct Machine {
+    host: Host,
+    engine: Engine,
+    workers: AioEngine,
+    guest: InstancePre<State>,
+}
+
+impl Machine {
+    fn new(setup: &Setup, host: Host, allocation: Allocation) -> anyhow::Result<Self> {
+        let engine = Engine::new(&host.config(allocation))?;
+        let mut linker: Linker<State> = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        match host {
+            Host::WasiDefault | Host::WasiBlocking => {}
+            Host::Aiohost => aiohost::add_plain_to_linker(&mut linker)?,
+            Host::AiohostAsync => aiohost::add_to_linker(&mut linker)?,
+        }
+        if host.is_aiohost() {
+            tick(&engine);
+        }
+        let component = Component::from_file(&engine, setup.program(host.program()))?;
+        let guest = linker.instantiate_pre(&component)?;
+        Ok(Self { host, engine, workers: AioEngine::new(), guest })
+    }
+
+    fn state(&self, data: &Path) -> anyhow::Result<State> {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stderr().allow_blocking_current_thread(self.host == Host::WasiBlocking);
+        let mut aio = None;
+        if self.host.is_aiohost() {
+            let mut builder = AioCtx::builder();
+            builder.dir(data, ".", Rights::Read)?;
+            aio = Some(builder.build(&self.workers));
+        } else {
+            wasi.preopened_dir(data, ".", FsPerms::ReadOnly)?;
+        }
+        Ok(State { wasi: wasi.build(), aio, table: ResourceTable::new() })
+    }
+
+    async fn instantiate(&self, state: State) -> anyhow::Result<(Store<State>, Instance)> {
+        let mut store = Store::new(&self.engine, state);
+        if self.host.is_aiohost() {
+            store.epoch_deadline_async_yield_and_update(1);
+        }
+        let instance = self.guest.instantiate_async(&mut store).await?;
+        Ok((store, instance))
+    }
+}
+
+/// Lets guests yield every 10 ms, as the command line of aiohost does.
+fn tick(engine: &Engine) {
+    let engine = engine.weak();
+    thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+/// The hosts, each made when it is first asked for.
+#[derive(Default)]
+pub(crate) struct Hosts(RefCell<HashMap<(Host, Allocation), Rc<Machine>>>);
+
+impl Hosts {
+    fn get(&self, setup: &Setup, host: Host, allocation: Allocation) -> anyhow::Result<Rc<Machine>> {
+        if let Some(machine) = self.0.borrow().get(&(host, allocation)) {
+            return Ok(Rc::clone(machine));
+        }
+        let machine = Rc::new(Machine::new(setup, host, allocation)?);
+        self.0.borrow_mut().insert((host, allocation), Rc::clone(&machine));
+        Ok(machine)
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_time().build()?)
+}
+
+/// Calls a function of a guest, which gets its parameters from the number of steps. The guest is instantiated here.
+pub(crate) fn call<P>(setup: &Setup, host: Host, function: &str, parameters: impl Fn(u64) -> P + 'static) -> anyhow::Result<Run>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+{
+    let machine = setup.hosts.get(setup, host, Allocation::OnDemand)?;
+    let runtime = runtime()?;
+    let (mut store, instance) = runtime.block_on(machine.instantiate(machine.state(&setup.data())?))?;
+    let interface = instance.get_export_index(&mut store, None, host.interface()).context("the guest has the interface")?;
+    let index = instance.get_export_index(&mut store, Some(&interface), function).context("the guest has the function")?;
+    let function: TypedFunc<P, (u64,)> = instance.get_typed_func(&mut store, index)?;
+    Ok(Box::new(move |steps| {
+        let parameters = parameters(steps);
+        timed(|| Ok(runtime.block_on(function.call_async(&mut store, parameters))?.0))
+    }))
+}
+
+/// Makes stores with an instance in them and drops them. Their states, with the directories that guests are given, are made
+/// before and not timed.
+pub(crate) fn instantiate(setup: &Setup, host: Host, allocation: Allocation) -> anyhow::Result<Run> {
+    /// States that are made at a time: each has a file descriptor.
+    const STATES: u64 = 100;
+
+    let machine = setup.hosts.get(setup, host, allocation)?;
+    let runtime = runtime()?;
+    let data = setup.data();
+    Ok(Box::new(move |steps| {
+        let (mut time, mut busy, mut left) = (Duration::ZERO, Duration::ZERO, steps);
+        while left > 0 {
+            let count = left.min(STATES);
+            let states = (0..count).map(|_| machine.state(&data)).collect::<anyhow::Result<Vec<_>>>()?;
+            let batch = timed(|| {
+                runtime.block_on(async {
+                    for state in states {
+                        drop(hint::black_box(machine.instantiate(state).await?));
+                    }
+                    Ok(count)
+                })
+            })?;
+            time += batch.time;
+            busy += batch.busy.unwrap_or_default();
+            left -= count;
+        }
+        Ok(Batch { time, busy: Some(busy), sum: Some(steps) })
+    }))
+}

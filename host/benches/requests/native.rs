@@ -1,0 +1,199 @@
+//! The same work without a guest: system calls in a loop, and other ways that a program of its own has.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+
+use crate::measure::{Batch, Run, timed};
+use crate::setup::Setup;
+use crate::tree::{FILE_BYTES, TREE, paths};
+use crate::workload::{DATA, Offsets, digest};
+
+fn add(sum: u64, piece: &[u8]) -> u64 {
+    sum.wrapping_add(digest(piece))
+}
+
+/// `pread` in a loop, into one buffer.
+pub(crate) fn read_random(setup: &Setup, block: u32) -> anyhow::Result<Run> {
+    let path = setup.data().join(DATA);
+    let mut buffer = vec![0; usize::try_from(block)?];
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let file = File::open(&path)?;
+            let mut sum = 0;
+            for offset in Offsets::new(block).take(usize::try_from(steps)?) {
+                let count = rustix::io::pread(&file, &mut buffer, offset)?;
+                sum = add(sum, &buffer[..count]);
+            }
+            Ok(sum)
+        })
+    }))
+}
+
+/// `pread` in a loop on each of many threads.
+pub(crate) fn read_random_threads(setup: &Setup, block: u32, threads: usize) -> anyhow::Result<Run> {
+    let path = setup.data().join(DATA);
+    let length = usize::try_from(block)?;
+    Ok(Box::new(move |steps| {
+        let offsets: Vec<u64> = Offsets::new(block).take(usize::try_from(steps)?).collect();
+        let next = AtomicUsize::new(0);
+        timed(|| {
+            let file = File::open(&path)?;
+            let read = || {
+                let mut buffer = vec![0; length];
+                let mut sum = 0;
+                while let Some(offset) = offsets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let count = rustix::io::pread(&file, &mut buffer, *offset)?;
+                    sum = add(sum, &buffer[..count]);
+                }
+                anyhow::Ok(sum)
+            };
+            thread::scope(|scope| {
+                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+                let sums = threads.into_iter().map(|thread| thread.join().expect("no thread panics"));
+                sums.into_iter().try_fold(0u64, |sum, part| Ok(sum.wrapping_add(part?)))
+            })
+        })
+    }))
+}
+
+/// The paths of the tree as system calls take them, and the directory that they start from.
+fn tree(setup: &Setup) -> anyhow::Result<(OwnedFd, Vec<CString>)> {
+    let dir = rustix::fs::openat(CWD, setup.data(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((dir, paths().into_iter().map(CString::new).collect::<Result<_, _>>()?))
+}
+
+/// `statx` in a loop.
+pub(crate) fn stat_all(setup: &Setup) -> anyhow::Result<Run> {
+    let (dir, paths) = tree(setup)?;
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let mut sum = 0;
+            for _ in 0..steps {
+                for path in &paths {
+                    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+                    sum += rustix::fs::statx(&dir, path, AtFlags::empty(), wanted)?.stx_size;
+                }
+            }
+            Ok(sum)
+        })
+    }))
+}
+
+/// `openat`, `pread` and `close` in a loop.
+pub(crate) fn open_read_close_all(setup: &Setup) -> anyhow::Result<Run> {
+    let (dir, paths) = tree(setup)?;
+    let mut buffer = vec![0; usize::try_from(FILE_BYTES)?];
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let mut sum = 0;
+            for _ in 0..steps {
+                for path in &paths {
+                    let file = rustix::fs::openat(&dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+                    let count = rustix::io::pread(&file, &mut buffer, 0)?;
+                    sum = add(sum, &buffer[..count]);
+                }
+            }
+            Ok(sum)
+        })
+    }))
+}
+
+/// What a walk asks of each entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Its name and its kind, as the directory has them.
+    Name,
+    /// Its status as well.
+    Status,
+}
+
+/// `std::fs::read_dir`, down the tree.
+pub(crate) fn walk(setup: &Setup, ask: Ask) -> Run {
+    let root = setup.data().join(TREE);
+    Box::new(move |steps| {
+        timed(|| {
+            let mut sum = 0;
+            for _ in 0..steps {
+                let mut todo = vec![root.clone()];
+                while let Some(directory) = todo.pop() {
+                    for entry in fs::read_dir(&directory)? {
+                        let entry = entry?;
+                        let kind = if ask == Ask::Status { entry.metadata()?.file_type() } else { entry.file_type()? };
+                        if kind.is_dir() {
+                            todo.push(entry.path());
+                        } else {
+                            sum += u64::try_from(entry.file_name().len())?;
+                        }
+                    }
+                }
+            }
+            Ok(sum)
+        })
+    })
+}
+
+/// The program `find`, which writes the names to nowhere. It is timed from its start to its end.
+pub(crate) fn find(setup: &Setup) -> Run {
+    let root: PathBuf = setup.data().join(TREE);
+    Box::new(move |steps| {
+        let start = Instant::now();
+        for _ in 0..steps {
+            let status = Command::new("find").arg(&root).args(["-type", "f"]).stdout(Stdio::null()).status()?;
+            anyhow::ensure!(status.success(), "find failed");
+        }
+        Ok(Batch { time: start.elapsed(), busy: None, sum: None })
+    })
+}
+
+/// Two channels and a thread that sends back what it gets.
+pub(crate) fn channels(in_flight: u64) -> Run {
+    let (to_worker, requests) = mpsc::channel();
+    let (to_us, results) = mpsc::channel();
+    // It ends when our end of its channel is dropped.
+    thread::spawn(move || requests.into_iter().try_for_each(|request| to_us.send(request)));
+    Box::new(move |steps| {
+        timed(|| {
+            for request in 0..steps {
+                to_worker.send(request)?;
+                if request >= in_flight - 1 {
+                    results.recv()?;
+                }
+            }
+            for _ in 0..steps.min(in_flight - 1) {
+                results.recv()?;
+            }
+            Ok(steps)
+        })
+    })
+}
+
+/// `tokio::task::spawn_blocking`, by which `wasmtime-wasi` makes its calls unless it is told otherwise.
+pub(crate) fn spawn_blocking(in_flight: usize) -> anyhow::Result<Run> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            runtime.block_on(async {
+                let mut pending = FuturesUnordered::new();
+                for _ in 0..steps {
+                    if pending.len() == in_flight {
+                        pending.next().await.transpose()?;
+                    }
+                    pending.push(tokio::task::spawn_blocking(|| ()));
+                }
+                while pending.next().await.transpose()?.is_some() {}
+                Ok(steps)
+            })
+        })
+    }))
+}

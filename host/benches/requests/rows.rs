@@ -1,0 +1,204 @@
+//! The rows: what is done, and who does it.
+
+use crate::hosts::{Allocation, Host, call, instantiate};
+use crate::measure::{Contender, Row};
+use crate::native::{self, Ask};
+use crate::perl::{self, Work};
+use crate::setup::Setup;
+use crate::tree::{DIRECTORIES, FILES};
+use crate::workload::DATA_BYTES;
+
+/// A row that can be measured.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) make: fn(&Setup) -> anyhow::Result<Row>,
+}
+
+/// Every row, in the order in which they are measured.
+pub(crate) fn all() -> Vec<Plan> {
+    vec![
+        Plan { name: "read-4k", make: read_4k },
+        Plan { name: "read-64k", make: |setup| read(setup, "64 KiB", one_at_a_time(setup, 64 << 10)?) },
+        Plan { name: "read-1m", make: |setup| read(setup, "1 MiB", one_at_a_time(setup, 1 << 20)?) },
+        Plan { name: "uncached-1", make: |setup| uncached(setup, 1) },
+        Plan { name: "uncached-8", make: |setup| uncached(setup, 8) },
+        Plan { name: "uncached-64", make: |setup| uncached(setup, 64) },
+        Plan { name: "stat", make: stat },
+        Plan { name: "open-read-close", make: open_read_close },
+        Plan { name: "walk", make: walk },
+        Plan { name: "nop-1", make: |setup| nop(setup, 1) },
+        Plan { name: "nop-8", make: |setup| nop(setup, 8) },
+        Plan { name: "nop-64", make: |setup| nop(setup, 64) },
+        Plan { name: "nop-512", make: |setup| nop(setup, 512) },
+        Plan { name: "instantiate", make: instantiation },
+    ]
+}
+
+pub(crate) fn names() -> String {
+    all().iter().map(|plan| plan.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The names that the goals use.
+pub(crate) mod name {
+    pub(crate) const NATIVE: &str = "native";
+    pub(crate) const NATIVE_STATUS: &str = "native, with a stat of each";
+    pub(crate) const FIND: &str = "find";
+    pub(crate) const WASI_DEFAULT: &str = "wasi, default";
+    pub(crate) const WASI_BLOCKING: &str = "wasi, blocking mode";
+    pub(crate) const CORO: &str = "Coro::AIO";
+    pub(crate) const BLOCKING: &str = "aiohost blocking";
+    pub(crate) const SUBMIT: &str = "aiohost submit";
+    pub(crate) const ON_DEMAND: &str = "aiohost, on demand";
+    pub(crate) const POOLING: &str = "aiohost, pooling";
+}
+
+const BLOCK: u32 = 4096;
+
+/// Reads one after the other: natively, through both modes of WASI, and on the face `blocking`.
+fn one_at_a_time(setup: &Setup, block: u32) -> anyhow::Result<Vec<Contender>> {
+    let guest = |host| call(setup, host, "read-random", move |count| (None::<u32>, block, count));
+    Ok(vec![
+        Contender::new(name::NATIVE, native::read_random(setup, block)?),
+        Contender::new(name::WASI_DEFAULT, guest(Host::WasiDefault)?),
+        Contender::new(name::WASI_BLOCKING, guest(Host::WasiBlocking)?),
+        Contender::new(name::BLOCKING, guest(Host::Aiohost)?),
+    ])
+}
+
+/// Reads with many in flight, on the faces `submit` and `requests`.
+fn many_at_a_time(setup: &Setup, block: u32, in_flight: u32) -> anyhow::Result<Vec<Contender>> {
+    let guest = |host| call(setup, host, "read-random", move |count| (Some(in_flight), block, count));
+    Ok(vec![
+        Contender::new(with(name::SUBMIT, in_flight), guest(Host::Aiohost)?),
+        Contender::new(with("aiohost requests", in_flight), guest(Host::AiohostAsync)?),
+    ])
+}
+
+/// A name with how many requests are in flight.
+fn with(name: &str, in_flight: u32) -> String {
+    format!("{name}, {in_flight} in flight")
+}
+
+/// Coro::AIO with all of its threads and with one, where it is installed.
+fn coroutines(setup: &Setup, work: Work, in_flight: u32) -> anyhow::Result<Vec<Contender>> {
+    let mut contenders = Vec::new();
+    for (workers, suffix) in [(None, ""), (Some(1), ", 1 thread")] {
+        let Some(run) = perl::coroutines(setup, work, in_flight, workers)? else { break };
+        contenders.push(Contender::new(format!("{}{suffix}", with(name::CORO, in_flight)), run));
+    }
+    Ok(contenders)
+}
+
+fn read(setup: &Setup, size: &str, contenders: Vec<Contender>) -> anyhow::Result<Row> {
+    setup.remember_data()?;
+    Ok(Row {
+        title: format!("{size} random reads from the page cache, for each read"),
+        operations_per_step: 1,
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders,
+    })
+}
+
+fn read_4k(setup: &Setup) -> anyhow::Result<Row> {
+    let mut contenders = one_at_a_time(setup, BLOCK)?;
+    contenders.extend(many_at_a_time(setup, BLOCK, 64)?);
+    contenders.extend(coroutines(setup, Work::Read(BLOCK), 64)?);
+    read(setup, "4 KiB", contenders)
+}
+
+fn uncached(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {
+    let mut contenders = Vec::new();
+    if in_flight == 1 {
+        contenders.extend(one_at_a_time(setup, BLOCK)?);
+    } else {
+        let threads = native::read_random_threads(setup, BLOCK, usize::try_from(in_flight)?)?;
+        contenders.push(Contender::new(name::NATIVE, threads));
+    }
+    contenders.extend(many_at_a_time(setup, BLOCK, in_flight)?);
+    Ok(Row {
+        title: format!("4 KiB random reads that are not in the page cache, {in_flight} in flight, for each read"),
+        operations_per_step: 1,
+        // Beyond this, blocks that were read come again.
+        steps_max: DATA_BYTES / u64::from(BLOCK),
+        before: setup.forget_data(),
+        contenders,
+    })
+}
+
+/// A row on all files of the tree. `native` comes first, then what guests do.
+fn over_tree(setup: &Setup, work: &str, function: &str, native: Vec<Contender>) -> anyhow::Result<Row> {
+    let guest = |host, in_flight: Option<u32>| call(setup, host, function, move |passes| (in_flight, passes));
+    let mut contenders = native;
+    contenders.extend([
+        Contender::new(name::WASI_DEFAULT, guest(Host::WasiDefault, None)?),
+        Contender::new(name::WASI_BLOCKING, guest(Host::WasiBlocking, None)?),
+        Contender::new(name::BLOCKING, guest(Host::Aiohost, None)?),
+        Contender::new(with(name::SUBMIT, 64), guest(Host::Aiohost, Some(64))?),
+    ]);
+    let files = u64::from(DIRECTORIES * FILES);
+    Ok(Row {
+        title: format!("{work} of {files} files in {DIRECTORIES} directories, for each file"),
+        operations_per_step: files,
+        steps_max: 1000,
+        before: Box::new(|| Ok(())),
+        contenders,
+    })
+}
+
+fn stat(setup: &Setup) -> anyhow::Result<Row> {
+    over_tree(setup, "stat", "stat-all", vec![Contender::new(name::NATIVE, native::stat_all(setup)?)])
+}
+
+fn open_read_close(setup: &Setup) -> anyhow::Result<Row> {
+    let native = Contender::new(name::NATIVE, native::open_read_close_all(setup)?);
+    over_tree(setup, "open + read 4 KiB + close", "open-read-close-all", vec![native])
+}
+
+fn walk(setup: &Setup) -> anyhow::Result<Row> {
+    let native = vec![
+        Contender::new(name::NATIVE, native::walk(setup, Ask::Name)),
+        Contender::new(name::NATIVE_STATUS, native::walk(setup, Ask::Status)),
+        Contender::new(name::FIND, native::find(setup)),
+    ];
+    over_tree(setup, "walk", "walk", native)
+}
+
+fn nop(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {
+    let guest = |host, in_flight: Option<u32>| call(setup, host, "nop", move |count| (in_flight, count));
+    let mut contenders = vec![
+        Contender::new("native, a thread and channels", native::channels(in_flight.into())),
+        Contender::new("tokio spawn_blocking", native::spawn_blocking(usize::try_from(in_flight)?)?),
+    ];
+    if in_flight == 1 {
+        contenders.push(Contender::new(name::BLOCKING, guest(Host::Aiohost, None)?));
+    }
+    contenders.push(Contender::new(with(name::SUBMIT, in_flight), guest(Host::Aiohost, Some(in_flight))?));
+    contenders.push(Contender::new(with("aiohost requests", in_flight), guest(Host::AiohostAsync, Some(in_flight))?));
+    contenders.extend(coroutines(setup, Work::Nop, in_flight)?);
+    Ok(Row {
+        title: format!("a request that does nothing, {in_flight} in flight, for each request"),
+        operations_per_step: 1,
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders,
+    })
+}
+
+fn instantiation(setup: &Setup) -> anyhow::Result<Row> {
+    let contender = |name: &str, host, allocation| -> anyhow::Result<Contender> {
+        Ok(Contender::new(name, instantiate(setup, host, allocation)?))
+    };
+    Ok(Row {
+        title: "a store, an instance of the guest in it, and the end of both".to_owned(),
+        operations_per_step: 1,
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders: vec![
+            contender("wasi, on demand", Host::WasiDefault, Allocation::OnDemand)?,
+            contender("wasi, pooling", Host::WasiDefault, Allocation::Pooling)?,
+            contender(name::ON_DEMAND, Host::Aiohost, Allocation::OnDemand)?,
+            contender(name::POOLING, Host::Aiohost, Allocation::Pooling)?,
+        ],
+    })
+}

@@ -1,0 +1,160 @@
+//! What the rows work on: the guests, and the data in `bench-data/` of the target directory, which is made once.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use rustix::fs::Advice;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::hosts::Hosts;
+use crate::tree::{DIRECTORIES, FILE_BYTES, TREE, directory, paths};
+use crate::workload::{DATA, DATA_BYTES, Offsets};
+
+/// The guests and the data.
+pub(crate) struct Setup {
+    target: PathBuf,
+    pub(crate) hosts: Hosts,
+}
+
+/// A guest that the benchmarks have.
+#[derive(Clone, Copy)]
+pub(crate) enum Program {
+    /// Knows `std::fs` only.
+    Wasi,
+    /// Has the faces `blocking` and `submit`.
+    Plain,
+    /// Has the face `requests`.
+    Async,
+}
+
+impl Setup {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        // Cargo gives benchmarks a directory `tmp` in the target directory.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().context("the directory has a parent")?.to_owned();
+        let setup = Self { target, hosts: Hosts::default() };
+        if setup.guests_are_old()? {
+            setup.build_guests()?;
+        }
+        if !setup.data().join("complete").exists() {
+            setup.make_data().context("cannot make the data")?;
+        }
+        Ok(setup)
+    }
+
+    /// The directory that guests are given.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.target.join("bench-data")
+    }
+
+    pub(crate) fn program(&self, program: Program) -> PathBuf {
+        self.target.join("guests").join(match program {
+            Program::Wasi => "bench-wasi.wasm",
+            Program::Plain => "bench-plain.wasm",
+            Program::Async => "bench-async.wasm",
+        })
+    }
+
+    fn guests_are_old(&self) -> anyhow::Result<bool> {
+        let modified = |path: &Path| Ok::<_, anyhow::Error>(fs::metadata(path)?.modified()?);
+        let programs = [Program::Wasi, Program::Plain, Program::Async];
+        let built: Result<Vec<SystemTime>, _> = programs.map(|program| modified(&self.program(program))).into_iter().collect();
+        let Ok(built) = built else { return Ok(true) };
+        let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut todo = vec![crate_dir.join("benches/guest"), crate_dir.join("../wit")];
+        while let Some(path) = todo.pop() {
+            if path.is_dir() {
+                todo.extend(fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?);
+            } else if built.iter().any(|built| modified(&path).is_ok_and(|modified| modified > *built)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn build_guests(&self) -> anyhow::Result<()> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/guest/build.sh");
+        println!("building the guests with {}", script.display());
+        let mut build = Command::new(&script);
+        let status = build.env("CARGO_TARGET_DIR", &self.target).status();
+        let status = status.with_context(|| format!("cannot run {}", script.display()))?;
+        anyhow::ensure!(status.success(), "the guests could not be built: see the messages of {}", script.display());
+        Ok(())
+    }
+
+    fn make_data(&self) -> anyhow::Result<()> {
+        let data = self.data();
+        println!("making the data in {}", data.display());
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        fs::create_dir_all(data.join(TREE))?;
+        let mut words = 0u64..;
+        let mut fill = |path: &Path, bytes: u64| -> anyhow::Result<()> {
+            let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+            for word in words.by_ref().take(usize::try_from(bytes / 8)?) {
+                // Scattered by a multiplication, so that no two words are the same and sums of them tell which they were.
+                file.write_all(&word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())?;
+            }
+            file.flush()?;
+            Ok(())
+        };
+        fill(&data.join(DATA), DATA_BYTES)?;
+        // What is dirty cannot be dropped from the page cache.
+        File::open(data.join(DATA))?.sync_all()?;
+        for number in 0..DIRECTORIES {
+            fs::create_dir(data.join(directory(number)))?;
+        }
+        for path in paths() {
+            fill(&data.join(path), FILE_BYTES.into())?;
+        }
+        fs::write(data.join("complete"), "")?;
+        Ok(())
+    }
+
+    /// Brings the file of the random reads into the page cache.
+    pub(crate) fn remember_data(&self) -> anyhow::Result<()> {
+        io::copy(&mut File::open(self.data().join(DATA))?, &mut io::sink())?;
+        Ok(())
+    }
+
+    /// What puts the file of the random reads out of the page cache.
+    pub(crate) fn forget_data(&self) -> Box<dyn Fn() -> anyhow::Result<()>> {
+        let path = self.data().join(DATA);
+        Box::new(move || {
+            let file = File::open(&path)?;
+            let mut cached = 0;
+            for _ in 0..FORGET_TRIES {
+                rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+                cached = 0;
+                for offset in Offsets::new(4096).take(100) {
+                    cached += u32::from(is_cached(&file, offset)?);
+                }
+                if cached == 0 {
+                    return Ok(());
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            anyhow::bail!("{cached} of 100 blocks stayed in the page cache: {}", path.display())
+        })
+    }
+}
+
+/// How often the kernel is asked to forget. It keeps pages that something else looks at just then.
+const FORGET_TRIES: usize = 100;
+
+/// Whether a block is in the page cache; asking does not bring it there.
+fn is_cached(file: impl AsFd, offset: u64) -> anyhow::Result<bool> {
+    let mut byte = [0];
+    let mut buffers = [io::IoSliceMut::new(&mut byte)];
+    match rustix::io::preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
+        Ok(_) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno).context("the file system keeps everything in memory"),
+    }
+}

@@ -1,0 +1,100 @@
+//! The command line: every exit status, every error message, and what the commands print.
+//!
+//! The guests are written here, as text. The tests with real guests are in `requests.rs` and its neighbours.
+
+#[path = "cli/code.rs"]
+mod code;
+#[path = "cli/guests.rs"]
+mod guests;
+#[path = "cli/refusals.rs"]
+mod refusals;
+#[path = "cli/runs.rs"]
+mod runs;
+#[path = "cli/texts.rs"]
+mod texts;
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+/// An empty directory to run the program in, with a code cache of its own.
+struct Place {
+    dir: TempDir,
+}
+
+/// What came of a run of the program.
+#[derive(Debug)]
+struct Outcome {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    /// The same with one file in it.
+    fn with(name: &str, content: impl AsRef<[u8]>) -> Self {
+        let place = Self::new();
+        place.write(name, content);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect("a file of our own");
+    }
+
+    fn make_dir(&self, name: &str) {
+        fs::create_dir(self.path(name)).expect("a directory of our own");
+    }
+
+    /// The program with these arguments, which are separated by spaces.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        command.args(line.split_whitespace()).current_dir(self.dir.path()).env("AIOHOST_CACHE", self.path("cache"));
+        for variable in ["AIOHOST_LOG", "COLUMNS", "RUST_BACKTRACE"] {
+            command.env_remove(variable);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &str) -> Outcome {
+        finished(&mut self.command(line))
+    }
+}
+
+fn finished(command: &mut Command) -> Outcome {
+    Outcome::from(command.output().expect("the program starts"))
+}
+
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Outcome {
+    /// Checks the exit status and that something is on standard error.
+    #[track_caller]
+    fn assert(&self, status: i32, stderr: &str) {
+        assert_eq!(self.status, Some(status), "{self:?}");
+        assert_eq!(self.stderr, stderr, "stdout: {}", self.stdout);
+    }
+
+    /// Checks the exit status and what is on standard output; nothing may be on standard error.
+    #[track_caller]
+    fn assert_output(&self, status: i32, stdout: &str) {
+        self.assert(status, "");
+        assert_eq!(self.stdout, stdout);
+    }
+}

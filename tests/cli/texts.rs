@@ -1,0 +1,171 @@
+//! What the commands print: descriptions of plugins, the WIT package, and help.
+
+use std::path::Path;
+use std::{env, fs};
+
+use crate::{Place, guests};
+
+#[test]
+fn a_plugin_is_described() {
+    let place = Place::with("guest.wat", guests::nops("0.1.0", "nop", 1));
+    place.run("inspect guest.wat").assert_output(
+        0,
+        "\
+kind     text
+engine   plain: nothing in it is asynchronous
+wasi     0.2
+aiohost  blocking
+run      wasi:cli/run@0.2.6
+
+imports:
+  aiohost:aio/blocking@0.1.0
+    nop
+
+exports:
+  wasi:cli/run@0.2.6
+    run
+
+missing here: nothing
+",
+    );
+}
+
+#[test]
+fn what_is_missing_is_listed() {
+    let place = Place::with("guest.wat", guests::nops("0.3.0", "nop", 1));
+    let outcome = place.run("inspect guest.wat");
+    assert_eq!(outcome.status, Some(0));
+    let missing = "\nmissing here:\n  aiohost:aio/blocking@0.3.0: this host has aiohost:aio/blocking 0.1.0, not 0.3.0\n";
+    assert!(outcome.stdout.ends_with(missing), "{outcome:?}");
+}
+
+#[test]
+fn a_core_module_is_shown_as_what_it_becomes() {
+    let binary = wat::parse_str(guests::hello()).expect("a valid guest");
+    let outcome = Place::with("guest.wasm", binary).run("inspect guest.wasm");
+    assert_eq!(outcome.status, Some(0));
+    assert!(outcome.stdout.starts_with("kind     core module\nengine   plain"), "{outcome:?}");
+    assert!(outcome.stdout.contains("  wasi:cli/stdout@0.2."), "{outcome:?}");
+}
+
+#[test]
+fn compiled_code_is_described_as_its_source() {
+    let place = Place::with("guest.wat", guests::async_command(0));
+    place.run("compile guest.wat").assert_output(0, "");
+    let source = place.run("inspect guest.wat");
+    let compiled = place.run("inspect guest.cwasm");
+    assert_eq!(compiled.stdout, source.stdout.replace("kind     text", "kind     compiled code"));
+    assert!(source.stdout.contains("engine   concurrent: it uses the component model's async\nwasi     0.3\n"), "{source:?}");
+}
+
+#[test]
+fn a_description_can_be_had_as_json() {
+    let place = Place::with("guest.wat", guests::nops("0.1.0", "nopp", 1));
+    place.run("inspect guest.wat --json").assert_output(
+        0,
+        r#"{
+  "aiohost": [
+    "blocking"
+  ],
+  "engine": "plain",
+  "exports": [
+    {
+      "functions": [
+        {
+          "async": false,
+          "name": "run"
+        }
+      ],
+      "kind": "interface",
+      "name": "wasi:cli/run@0.2.6"
+    }
+  ],
+  "imports": [
+    {
+      "functions": [
+        {
+          "async": false,
+          "name": "nopp"
+        }
+      ],
+      "kind": "interface",
+      "name": "aiohost:aio/blocking@0.1.0"
+    }
+  ],
+  "kind": "text",
+  "missing": [
+    {
+      "closest": "nop",
+      "import": "aiohost:aio/blocking@0.1.0 nopp",
+      "why": "this host's aiohost:aio/blocking@0.1.0 has no such function"
+    }
+  ],
+  "run": "wasi:cli/run@0.2.6",
+  "wasi": [
+    "0.2"
+  ]
+}
+"#,
+    );
+}
+
+/// The text of a file of the WIT package in the repository.
+fn wit(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit").join(name);
+    fs::read_to_string(path).expect("a file of the package")
+}
+
+#[test]
+fn the_wit_package_is_written() {
+    let place = Place::new();
+    place.run("wit --out a/b").assert_output(0, "");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    for entry in fs::read_dir(folder).expect("the package") {
+        let name = entry.expect("the package").file_name().into_string().expect("a name in UTF-8");
+        let written = fs::read_to_string(place.path("a/b").join(&name)).expect("it was written");
+        assert_eq!(written, wit(&name), "{name}");
+    }
+    // Files that are the same already are no obstacle.
+    place.run("wit --out a/b").assert_output(0, "");
+}
+
+#[test]
+fn files_that_differ_from_the_wit_package_are_kept() {
+    let place = Place::with("world.wit", "mine");
+    place
+        .run("wit --out .")
+        .assert(1, "error: ./world.wit exists and differs from this version's\n  help: overwrite it with --force\n");
+    assert!(!place.path("types.wit").exists());
+    place.run("wit --out . --force").assert_output(0, "");
+    assert_eq!(fs::read_to_string(place.path("world.wit")).expect("it was written"), wit("world.wit"));
+}
+
+#[test]
+fn the_wit_package_is_printed_as_one_file() {
+    let outcome = Place::new().run("wit");
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(outcome.stdout.matches("\npackage ").count() + usize::from(outcome.stdout.starts_with("package ")), 1);
+    let mut resolve = wit_parser::Resolve::new();
+    resolve.push_str("aio.wit", &outcome.stdout).expect("valid WIT");
+}
+
+#[test]
+fn help_is_as_it_was() {
+    let place = Place::new();
+    for command in ["", "run", "inspect", "compile", "wit"] {
+        let outcome = place.run(&format!("{command} --help"));
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
+        let name = if command.is_empty() { "help.txt".to_owned() } else { format!("help-{command}.txt") };
+        let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/snapshots").join(name);
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&snapshot, &outcome.stdout).expect("the snapshot can be written");
+        }
+        let expected = fs::read_to_string(&snapshot).unwrap_or_default();
+        assert_eq!(outcome.stdout, expected, "{}: UPDATE=1 writes it anew", snapshot.display());
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    Place::new().run("--version").assert_output(0, &format!("aiohost {}\n", env!("CARGO_PKG_VERSION")));
+}
