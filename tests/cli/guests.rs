@@ -1,7 +1,7 @@
 //! Guests as WebAssembly text, each as short as what it shows allows.
 
 /// A core module for WASI preview 1: `declarations` and the body of `_start`.
-pub fn preview1(declarations: &str, body: &str) -> String {
+pub(crate) fn preview1(declarations: &str, body: &str) -> String {
     format!(
         r#"(module
           {declarations}
@@ -25,32 +25,44 @@ fn says(line: &str, declarations: &str, body: &str) -> String {
 }
 
 /// Says "hello".
-pub fn hello() -> String {
+pub(crate) fn hello() -> String {
     says("hello", "", "")
 }
 
 /// Says "ready" and goes on for ever without calling the host.
-pub fn spins() -> String {
+pub(crate) fn spins() -> String {
     says("ready", "", "(loop $again (br $again))")
 }
 
 /// Says "ready" and traps.
-pub fn traps() -> String {
+pub(crate) fn traps() -> String {
     says("ready", "", "unreachable")
 }
 
 /// Ends with this status, as far as WASI preview 1 on 0.2 can tell it: 0 or 1.
-pub fn exits(status: u8) -> String {
+pub(crate) fn exits(status: u8) -> String {
     preview1(EXIT, &format!("(call $exit (i32.const {status}))"))
 }
 
+/// Says "ready" and opens the file `fifo` of its first directory, which waits for ever if it is one.
+pub(crate) fn opens_fifo() -> String {
+    let declarations = r#"
+        (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (data (i32.const 64) "fifo")"#;
+    // Preopen 3, no flags, the 4 bytes at 64, the right to read, and where the descriptor goes.
+    let open = "(call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4)
+        (i32.const 0) (i64.const 2) (i64.const 2) (i32.const 0) (i32.const 512))";
+    says("ready", declarations, &format!("(drop {open})"))
+}
+
 /// Recurses for ever.
-pub fn recurses() -> String {
+pub(crate) fn recurses() -> String {
     preview1("(func $f (call $f))", "(call $f)")
 }
 
 /// Prints its arguments or its environment, with NULs between.
-pub fn prints(what: &str) -> String {
+pub(crate) fn prints(what: &str) -> String {
     let declarations = format!(
         r#"{WRITE}
         (import "wasi_snapshot_preview1" "{what}_sizes_get" (func $sizes (param i32 i32) (result i32)))
@@ -66,7 +78,7 @@ pub fn prints(what: &str) -> String {
 }
 
 /// Makes the directory `new` in preopen `number`, counted from 0, and fails if it cannot.
-pub fn makes_directory(number: u8) -> String {
+pub(crate) fn makes_directory(number: u8) -> String {
     let declarations = format!(
         r#"{EXIT} (import "wasi_snapshot_preview1" "path_create_directory" (func $make (param i32 i32 i32) (result i32)))
         (data (i32.const 8) "new")"#
@@ -77,7 +89,7 @@ pub fn makes_directory(number: u8) -> String {
 }
 
 /// Needs two pages of memory to start, and nothing else.
-pub fn large() -> String {
+pub(crate) fn large() -> String {
     r#"(component
       (core module $m (memory 2) (func (export "run") (result i32) i32.const 0))
       (core instance $m (instantiate $m))
@@ -88,7 +100,7 @@ pub fn large() -> String {
 }
 
 /// A component whose `wasi:cli/run` does what `body` says: one function imported as `$f`, and the result 0 or 1 on the stack.
-pub fn command(import: &Import<'_>, body: &str) -> String {
+pub(crate) fn command(import: &Import<'_>, body: &str) -> String {
     let Import { outer, interface, prelude, function, ty, options, core } = import;
     format!(
         r#"(component
@@ -113,22 +125,22 @@ pub fn command(import: &Import<'_>, body: &str) -> String {
 
 /// A function that a guest imports.
 #[derive(Default)]
-pub struct Import<'a> {
+pub(crate) struct Import<'a> {
     /// What comes before it: resources that it takes from another interface.
-    pub outer: &'a str,
-    pub interface: &'a str,
+    pub(crate) outer: &'a str,
+    pub(crate) interface: &'a str,
     /// Types of the interface that come before the function.
-    pub prelude: &'a str,
-    pub function: &'a str,
-    pub ty: &'a str,
+    pub(crate) prelude: &'a str,
+    pub(crate) function: &'a str,
+    pub(crate) ty: &'a str,
     /// How it is lowered.
-    pub options: &'a str,
+    pub(crate) options: &'a str,
     /// Its core type.
-    pub core: &'a str,
+    pub(crate) core: &'a str,
 }
 
 /// Ends with this exit status.
-pub fn exits_with_code(status: u8) -> String {
+pub(crate) fn exits_with_code(status: u8) -> String {
     let import = Import {
         interface: "wasi:cli/exit@0.2.12",
         function: "exit-with-code",
@@ -188,7 +200,7 @@ fn error_type() -> String {
 }
 
 /// Does a `nop` on the face `blocking` of this version, `count` times, and says whether all went well.
-pub fn nops(version: &str, function: &str, count: u32) -> String {
+pub(crate) fn nops(version: &str, function: &str, count: u32) -> String {
     let import = Import {
         interface: &format!("aiohost:aio/blocking@{version}"),
         prelude: &error_type(),
@@ -211,7 +223,7 @@ pub fn nops(version: &str, function: &str, count: u32) -> String {
 }
 
 /// Imports a function of ours with another type than it has.
-pub fn wrong_type() -> String {
+pub(crate) fn wrong_type() -> String {
     let import = Import {
         interface: "aiohost:aio/blocking@0.1.0",
         function: "nop",
@@ -223,13 +235,13 @@ pub fn wrong_type() -> String {
 }
 
 /// Imports a function that nobody has.
-pub fn imports(interface: &str, function: &str) -> String {
+pub(crate) fn imports(interface: &str, function: &str) -> String {
     let import = Import { interface, function, ..Default::default() };
     command(&import, "(call $f) i32.const 0")
 }
 
 /// Hands the host a path of 20 MiB.
-pub fn hands_over_too_much() -> String {
+pub(crate) fn hands_over_too_much() -> String {
     let import = Import {
         outer: r#"(import "aiohost:aio/types@0.1.0" (instance $types (export "dir" (type (sub resource)))))
             (alias export $types "dir" (type $dir))"#,
@@ -244,7 +256,7 @@ pub fn hands_over_too_much() -> String {
 }
 
 /// Submits requests and keeps their handles.
-pub fn keeps_requests() -> String {
+pub(crate) fn keeps_requests() -> String {
     let import = Import {
         outer: r#"(import "aiohost:aio/types@0.1.0" (instance $types (export "request" (type (sub resource)))))
             (alias export $types "request" (type $request))"#,
@@ -259,7 +271,7 @@ pub fn keeps_requests() -> String {
 }
 
 /// `wasi:cli/run` of WASI 0.3, lifted as a plain core function that gives success (0) or failure (1).
-pub fn async_command(outcome: u8) -> String {
+pub(crate) fn async_command(outcome: u8) -> String {
     format!(
         r#"(component
           (core module $m (func (export "run") (result i32) i32.const {outcome}))
@@ -271,7 +283,7 @@ pub fn async_command(outcome: u8) -> String {
 }
 
 /// Functions to be called: `add`, and `div` in an interface, which traps when it divides by zero.
-pub fn calculator() -> String {
+pub(crate) fn calculator() -> String {
     r#"(component
       (core module $m
         (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))

@@ -1,4 +1,4 @@
-//! The text that `sha256sum` writes, made of paths as the host gives them. `../rust-async` has it too.
+//! The text that `sha256sum` writes, made of paths as the host gives them. The guest `rust-async` uses it, too.
 
 /// A line for each file, given as path and hash, in the order of the bytes of the paths.
 pub fn lines(files: &[(String, [u8; 32])]) -> Vec<u8> {

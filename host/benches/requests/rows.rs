@@ -90,12 +90,11 @@ fn coroutines(setup: &Setup, work: Work, in_flight: u32) -> anyhow::Result<Vec<C
 }
 
 fn read(setup: &Setup, size: &str, contenders: Vec<Contender>) -> anyhow::Result<Row> {
-    setup.remember_data()?;
     Ok(Row {
         title: format!("{size} random reads from the page cache, for each read"),
         operations_per_step: 1,
         steps_max: u64::from(u32::MAX),
-        before: Box::new(|| Ok(())),
+        before: setup.remember_data(),
         contenders,
     })
 }

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::exit::Usage;
 use super::grants::Grants;
 use super::load::{self, Note};
 use super::{signals, stats, values};
@@ -61,10 +60,10 @@ pub(super) struct LimitOptions {
     #[arg(long, value_name = "NUMBER")]
     max_open_files: Option<usize>,
     /// Requests under way at a time; the plugin waits then [default: 4096]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
     max_in_flight: Option<usize>,
     /// Threads that do the requests [default: 32]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
     workers: Option<usize>,
     /// What keeps paths inside: the kernel's openat2, or portable code [default: auto]
     #[arg(long, value_name = "HOW", value_enum, default_value = "auto", hide_default_value = true)]
@@ -100,9 +99,6 @@ const SHUTDOWN: Duration = Duration::from_secs(60);
 
 /// Runs the plugin and gives the exit status.
 pub(super) fn run(options: &Options, quiet: bool) -> anyhow::Result<u8> {
-    if options.limits.workers == Some(0) {
-        return Err(Usage("--workers must be 1 at least".to_owned()).into());
-    }
     raise_open_files();
     let host = host(options)?;
     let note = match (quiet, options.no_cache) {

@@ -1,4 +1,4 @@
-//! The values of options: sizes, durations, and variables of the environment.
+//! The values of options: sizes, times, numbers, and variables of the environment.
 
 use std::time::Duration;
 
@@ -56,6 +56,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// A number of at least one: without a worker, or a request under way, nothing would ever happen.
+pub(super) fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be 1 at least".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("it must be a number".to_owned()),
+    }
+}
+
 /// `NAME=VALUE`, or `NAME` for the value it has here.
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = match text.split_once('=') {
@@ -92,6 +101,14 @@ mod tests {
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
         for wrong in ["", "5", "s", "5x", "-1s", "1.2.3s", "0s", "1s2", "99999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn positive_numbers() {
+        assert_eq!(positive("1"), Ok(1));
+        for wrong in ["0", "-1", "", "many"] {
+            assert!(positive(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -197,7 +197,7 @@ fn invalid(name: &str, error: impl Into<anyhow::Error>) -> Problem {
 fn untrusted(name: &str) -> Problem {
     Problem::new(ProblemKind::Format, format!("{name} is compiled code, which is not run unless it is asked for"))
         .because_text("compiled code is native code, and no sandbox holds it")
-        .help_with("run the .wasm it was compiled from; or name the file .cwasm, if you trust who made it")
+        .help_with("use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm (in a program: Host::load_trusted)")
 }
 
 /// Fails if the plugin imports what is not there.

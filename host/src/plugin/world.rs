@@ -226,7 +226,8 @@ mod tests {
     #[test]
     fn a_compiled_component_tells_the_same() {
         let engine = wasmtime::Engine::default();
-        let component = Component::new(&engine, TEXT).expect("a valid test component");
+        let binary = wat::parse_str(TEXT).expect("a valid test component");
+        let component = Component::new(&engine, binary).expect("a valid component");
         assert_eq!(World::of_compiled(&component), read(TEXT).0);
     }
 

@@ -127,8 +127,36 @@ pub async fn writable<F: Face>(path: &str) -> File {
 pub async fn create<F: Face>(path: &str, content: &[u8]) -> File {
     let flags = OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
     let file = works(F::open(None, path, flags, 0o666).await);
-    assert_eq!(works(F::write(&file, Some(0), content).await), content.len() as u64);
+    write_all::<F>(&file, content).await;
     file
+}
+
+/// Writes at the start of a file. One `write` may write less than it is given.
+pub async fn write_all<F: Face>(file: &File, mut data: &[u8]) {
+    let mut offset = 0;
+    while !data.is_empty() {
+        let count = works(F::write(file, Some(offset), data).await);
+        offset += count;
+        data = &data[usize::try_from(count).expect("no more than was given")..];
+    }
+}
+
+/// Reads a whole file from `offset` on, `length` bytes at a time.
+pub async fn read_all<F: Face>(file: &File, mut offset: u64, length: u32) -> Vec<u8> {
+    let mut data = Vec::new();
+    loop {
+        let part = works(F::read(file, Some(offset), length).await);
+        if part.is_empty() {
+            return data;
+        }
+        offset += u64::try_from(part.len()).expect("a length fits");
+        data.extend(part);
+    }
+}
+
+/// Bytes in which none of the block sizes that computers like is a period.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..=250).cycle().take(length).collect()
 }
 
 /// What is in the file `path`, if that is little.

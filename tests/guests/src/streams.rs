@@ -5,7 +5,7 @@ use futures::future::{join, join_all};
 
 use crate::bindings::aiohost::aio::{control, requests, streams};
 use crate::bindings::wit_stream;
-use crate::check::{content, create, fails, readable, works, writable};
+use crate::check::{content, create, fails, pattern, readable, works, writable};
 use crate::face::{ErrorCode, Face, OpenFlags};
 use crate::tests::tests;
 
@@ -21,12 +21,11 @@ tests!(
 );
 
 async fn many_awaited<F: Face>() {
-    let file = create::<F>("numbers", b"").await;
     let numbers: Vec<u8> = (0..1000u32).flat_map(u32::to_le_bytes).collect();
-    assert_eq!(works(F::write(&file, Some(0), &numbers).await), numbers.len() as u64);
-    let reads = (0..1000u64).map(|number| requests::read(&file, Some(number * 4), 4));
-    for (number, data) in join_all(reads).await.into_iter().enumerate() {
-        assert_eq!(works(data), (number as u32).to_le_bytes(), "each call gets its own bytes");
+    let file = create::<F>("numbers", &numbers).await;
+    let reads = (0..1000).map(|number| requests::read(&file, Some(number * 4), 4));
+    for (number, data) in (0..1000u32).zip(join_all(reads).await) {
+        assert_eq!(works(data), number.to_le_bytes(), "each call gets its own bytes");
     }
     let opened = join_all((0..100).map(|number| {
         let path = if number % 2 == 0 { "digits" } else { "missing" };
@@ -125,7 +124,7 @@ async fn write_stream<F: Face>() {
     assert_eq!(content::<F>("written").await, b".one, two.");
 
     // More than any buffer on the way holds.
-    let pattern: Vec<u8> = (0..2_000_000u32).map(|i| (i % 251) as u8).collect();
+    let pattern = pattern(2_000_000);
     let (mut writer, reader) = wit_stream::new();
     let bytes = pattern.clone();
     let source = async move { assert_eq!(writer.write_all(bytes).await, b"") };

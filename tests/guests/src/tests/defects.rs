@@ -131,9 +131,9 @@ async fn wait_on_a_finished_request_slept_for_ever<F: Face>() {
 
 async fn counters_went_negative<F: Face>() {
     let mut submitted = 0;
-    for round in 0..30u64 {
+    for round in 0..30 {
         let requests: Vec<Request> = (0..10).map(|_| submit::nop()).collect();
-        requests[(round % 10) as usize].cancel();
+        requests[round % 10].cancel();
         submitted += 10;
         let counters = control::count();
         let ended = counters.done + counters.failed + counters.canceled;
@@ -175,9 +175,9 @@ async fn close_pulled_the_file_from_under_a_read<F: Face>() {
         let close = closed.map(submit::close);
         // Others take the number of the descriptor, if it is free too early.
         let other = create::<F>(&format!("other-{round}"), b"xxxxxxxxxx").await;
-        for (number, read) in reads.iter().enumerate() {
+        for (digit, read) in (b'0'..).zip(&reads) {
             let Outcome::Data(data) = works(read.wait()) else { panic!("a read gives data") };
-            assert_eq!(data, [b'0' + number as u8]);
+            assert_eq!(data, [digit]);
         }
         if let Some(close) = close {
             assert!(matches!(works(close.wait()), Outcome::Done));

@@ -1,7 +1,7 @@
 //! Requests on one file: `open`, `close`, `read`, `write`, `fstat`.
 
 use super::tests;
-use crate::check::{content, create, dir, exists, fails, path_errors, readable, works, writable};
+use crate::check::{content, create, dir, exists, fails, path_errors, pattern, read_all, readable, works, writable};
 use crate::face::{ErrorCode, Face, FileType, OpenFlags};
 
 tests!(open, open_and_create, close, read, write, append, fstat);
@@ -122,21 +122,10 @@ async fn read<F: Face>() {
     assert_eq!(works(F::read(&again, None, 2).await), b"01");
 
     // Large ones take another way through the host than small ones: inline, on a worker, and in between.
-    let pattern: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
-    let large = create::<F>("large", b"").await;
-    let mut done = 0;
-    while done < pattern.len() {
-        done += works(F::write(&large, Some(done as u64), &pattern[done..]).await) as usize;
-    }
-    for length in [1, 4096, 65_536, 65_537, 1 << 20, 2_999_990] {
-        let mut got = Vec::new();
-        while got.len() < length {
-            let left = (length - got.len()) as u32;
-            let part = works(F::read(&large, Some(7 + got.len() as u64), left).await);
-            assert!(!part.is_empty(), "the file has more");
-            got.extend(part);
-        }
-        assert!(got == pattern[7..7 + length], "other bytes in a read of {length}");
+    let pattern = pattern(3_000_000);
+    let large = create::<F>("large", &pattern).await;
+    for length in [4096, 65_536, 65_537, 1 << 20, 3_000_000] {
+        assert!(read_all::<F>(&large, 7, length).await == pattern[7..], "other bytes in reads of {length}");
     }
 }
 
