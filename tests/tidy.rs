@@ -99,7 +99,8 @@ fn nothing_is_called_util() {
 #[test]
 fn only_the_sandbox_makes_unchecked_calls() {
     let sandbox = root().join("host/src/sandbox");
-    let outside = texts("rs").into_iter().filter(|(path, _)| path.starts_with(root().join("host/src")) && !path.starts_with(&sandbox));
+    let outside =
+        texts("rs").into_iter().filter(|(path, _)| path.starts_with(root().join("host/src")) && !path.starts_with(&sandbox));
     let calls = outside.filter(|(_, text)| text.contains("_unchecked("));
     assert_none(calls.map(|(path, _)| format!("{}: calls something `_unchecked`", path.display())).collect());
 }

@@ -92,6 +92,17 @@ fn a_cache_that_cannot_be_used_is_only_a_warning() {
 }
 
 #[test]
+fn a_cache_that_plugins_may_write_to_is_not_used() {
+    let place = Place::with("guest.wat", guests::hello());
+    let outcome = place.run("run guest.wat --dir .");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(0), "hello\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("plugins may write to it"), "{outcome:?}");
+    assert_eq!(entries(&place), Vec::<PathBuf>::new());
+    place.run("run guest.wat --ro-dir .").assert_output(0, "hello\n");
+    assert_eq!(entries(&place).len(), 1);
+}
+
+#[test]
 fn a_compiled_plugin_runs_as_the_plugin_does() {
     let place = Place::with("hello.wat", guests::hello());
     place.write("async.wat", guests::async_command(1));

@@ -10,9 +10,7 @@ use std::{hint, thread};
 use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Rights};
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
-use wasmtime::component::{
-    Component, ComponentNamedList, Instance, InstancePre, Linker, Lower, ResourceTable, TypedFunc,
-};
+use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Linker, Lower, ResourceTable, TypedFunc};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};

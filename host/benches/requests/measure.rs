@@ -152,11 +152,7 @@ pub(crate) fn row(name: &'static str, row: Row, options: &Options) -> anyhow::Re
 }
 
 /// How many steps fill a batch.
-fn steps_for(
-    batch: Duration,
-    steps_max: u64,
-    mut run: impl FnMut(u64) -> anyhow::Result<Duration>,
-) -> anyhow::Result<u64> {
+fn steps_for(batch: Duration, steps_max: u64, mut run: impl FnMut(u64) -> anyhow::Result<Duration>) -> anyhow::Result<u64> {
     let mut steps = 1;
     // The first call of a guest makes what the later ones use.
     run(steps)?;

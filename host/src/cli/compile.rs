@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use wasmtime::Engine;
 
+use super::Verbosity;
 use super::exit::Remedied;
 use super::load::{self, Note};
 
@@ -31,19 +32,20 @@ const EXAMPLES: &str = "\
 The file starts in milliseconds, with this version of aiohost on this kind of machine only. `aiohost run` keeps such code \
 by itself, so this is for machines that must not compile.
 
-Compiled code is native code: no sandbox holds it. Never run a .cwasm file from someone you would not let run a program.
+Compiled code is native code: no sandbox holds it. Never run a .cwasm file from someone you would not let run a program, \
+nor one in a directory that a plugin may write to.
 
 Examples:
   aiohost compile plugin.wasm                writes plugin.cwasm
   aiohost run plugin.cwasm --dir data";
 
-pub(super) fn compile(options: &Options, quiet: bool) -> anyhow::Result<()> {
+pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Result<()> {
     let output = options.output.clone().unwrap_or_else(|| options.plugin.with_extension("cwasm"));
     if !options.force {
         refuse_to_overwrite(&output)?;
     }
     let host = Host::builder().build()?;
-    let note = if quiet { Note::Silent } else { Note::Plain };
+    let note = if verbosity.quiet { Note::Silent } else { Note::Plain };
     let compiled = load::load(&host, &options.plugin, note)?.compiled()?;
     write_whole(&output, &compiled).with_context(|| format!("cannot write {}", output.display()))
 }

@@ -70,9 +70,9 @@ pub(crate) fn main() -> ExitCode {
         return exit::fail(&error);
     }
     let outcome = match cli.command {
-        Command::Run(options) => run::run(&options, cli.verbosity.quiet),
+        Command::Run(options) => run::run(&options, &cli.verbosity),
         Command::Inspect(options) => inspect::inspect(&options).map(|()| 0),
-        Command::Compile(options) => compile::compile(&options, cli.verbosity.quiet).map(|()| 0),
+        Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
     };
     // Guests write to this process's buffered output.

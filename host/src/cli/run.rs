@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::grants::Grants;
 use super::load::{self, Note};
-use super::{signals, stats, values};
+use super::{Verbosity, signals, stats, values};
 
 /// Run a plugin
 #[derive(Args)]
@@ -98,10 +98,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SHUTDOWN: Duration = Duration::from_secs(60);
 
 /// Runs the plugin and gives the exit status.
-pub(super) fn run(options: &Options, quiet: bool) -> anyhow::Result<u8> {
+pub(super) fn run(options: &Options, verbosity: &Verbosity) -> anyhow::Result<u8> {
     raise_open_files();
     let host = host(options)?;
-    let note = match (quiet, options.no_cache) {
+    let note = match (verbosity.quiet, options.no_cache) {
         (true, _) => Note::Silent,
         (false, true) => Note::EveryTime,
         (false, false) => Note::OnceOnly,
@@ -120,7 +120,7 @@ pub(super) fn run(options: &Options, quiet: bool) -> anyhow::Result<u8> {
             Ended::ByItself(outcome) => outcome.map_err(anyhow::Error::new),
             Ended::Interrupted(status) => Ok(status),
         };
-        Ok::<_, anyhow::Error>(finish(&host, guest, outcome, options.stats, quiet))
+        Ok::<_, anyhow::Error>(finish(&host, guest, outcome, options, verbosity))
     });
     // A thread that reads standard input cannot be stopped; it ends with the process.
     runtime.shutdown_background();
@@ -188,26 +188,32 @@ async fn call(guest: &mut Guest, invoke: Option<&str>) -> Result<u8, Problem> {
 }
 
 /// Ends the guest, waits for its requests that run, and prints what was asked for.
-fn finish(host: &Host, guest: Guest, outcome: anyhow::Result<u8>, with_stats: bool, quiet: bool) -> anyhow::Result<u8> {
+fn finish(
+    host: &Host,
+    guest: Guest,
+    outcome: anyhow::Result<u8>,
+    options: &Options,
+    verbosity: &Verbosity,
+) -> anyhow::Result<u8> {
     let (stats, counters) = (guest.stats(), guest.counters());
     drop(guest);
     let _ = stdout().flush();
-    wait_for_requests(host, quiet);
+    wait_for_requests(host, verbosity);
     // Before the error, which is what one looks for at the end.
-    if with_stats {
+    if options.stats {
         eprint!("{}", stats::table(&stats, counters));
     }
     outcome
 }
 
-fn wait_for_requests(host: &Host, quiet: bool) {
+fn wait_for_requests(host: &Host, verbosity: &Verbosity) {
     if host.shutdown(PATIENCE) {
         return;
     }
-    if !quiet {
+    if !verbosity.quiet {
         eprintln!("waiting for requests that still run; Ctrl-C ends the program at once…");
     }
-    if !host.shutdown(SHUTDOWN) && !quiet {
+    if !host.shutdown(SHUTDOWN) && !verbosity.quiet {
         eprintln!("warning: some requests still run; they are left to themselves");
     }
 }

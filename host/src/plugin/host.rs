@@ -44,6 +44,8 @@ type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 struct Grant {
     dir: cap_std::fs::Dir,
     host: PathBuf,
+    /// The same path without symbolic links.
+    canonical: PathBuf,
     guest: String,
     rights: Rights,
 }
@@ -110,7 +112,8 @@ impl HostBuilder {
         self
     }
 
-    /// Keeps compiled code in this directory. It must belong to the user who runs the host, and be writable by nobody else.
+    /// Keeps compiled code in this directory. It must belong to the user who runs the host, and be writable by nobody else,
+    /// plugins included; otherwise it is not used.
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache = Some(dir.into());
         self
@@ -155,7 +158,7 @@ impl HostBuilder {
             workers: self.workers.build(),
             limits: self.limits,
             argv0: self.argv0,
-            cache: self.cache.and_then(|dir| open_cache(&dir)),
+            cache: self.cache.and_then(|dir| open_cache(&dir, &grants)),
             grants,
             environment: self.environment,
             resolver: self.resolver,
@@ -172,8 +175,15 @@ fn twice(grants: &[Grant]) -> Option<&str> {
     Some(&grant.guest)
 }
 
-fn open_cache(dir: &Path) -> Option<Cache> {
-    let opened = Cache::open(dir);
+/// What is in the cache is run as native code, so plugins must not be able to write there.
+fn open_cache(dir: &Path, grants: &[Grant]) -> Option<Cache> {
+    let opened = Cache::open(dir).and_then(|cache| {
+        let place = fs::canonicalize(dir)?;
+        match grants.iter().find(|grant| grant.rights == Rights::ReadWrite && place.starts_with(&grant.canonical)) {
+            Some(grant) => Err(io::Error::other(format!("plugins may write to it, since it is in {}", grant.host.display()))),
+            None => Ok(cache),
+        }
+    });
     opened.inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "the code cache is not used")).ok()
 }
 
@@ -188,7 +198,8 @@ impl Grant {
         })?;
         // WASI opens it again for each guest, wherever the process may have gone meanwhile.
         let host = std::path::absolute(&host).unwrap_or(host);
-        Ok(Self { dir, host, guest, rights })
+        let canonical = fs::canonicalize(&host).unwrap_or_else(|_| host.clone());
+        Ok(Self { dir, host, canonical, guest, rights })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::IoSliceMut;
+use std::num::NonZeroU64;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -60,8 +61,8 @@ impl OpenFile {
                 Wait::Never => self.read_now(&mut data, length, at)?,
                 Wait::May => self.read_waiting(&mut data, length, at)?,
             }
-            let count = u64::try_from(data.len()).expect("a length fits");
-            Ok((data, count))
+            let end = at.saturating_add(u64::try_from(data.len()).expect("a length fits"));
+            Ok((data, end))
         })
     }
 
@@ -136,22 +137,27 @@ impl OpenFile {
                 }
             };
             let count = u64::try_from(count).expect("a count fits");
-            Ok((count, count))
+            Ok((count, self.after_writing(at.saturating_add(count))?))
         })
     }
 
-    /// Runs `io` with the offset, or with the position, which it moves on by the number that `io` returns.
+    /// Where the position is after a write that was to end at `end`. In append mode it is at the end of the file.
+    fn after_writing(&self, end: u64) -> Result<u64> {
+        if self.0.access.contains(OFlags::APPEND) {
+            Ok(rustix::fs::fstat(&self.0.file)?.st_size.cast_unsigned())
+        } else {
+            Ok(end)
+        }
+    }
+
+    /// Runs `io` with the offset, or with the position. It returns what the position is then.
     fn at<T>(&self, offset: Option<u64>, wait: Wait, io: impl FnOnce(u64) -> Result<(T, u64)>) -> Result<T> {
         if let Some(offset) = offset {
             return io(checked(offset)?).map(|(value, _)| value);
         }
         let mut position = self.position(wait)?;
-        let (value, count) = io(*position)?;
-        *position = if self.0.access.contains(OFlags::APPEND) && self.0.access.intersects(OFlags::ACCMODE) {
-            rustix::fs::fstat(&self.0.file)?.st_size.cast_unsigned()
-        } else {
-            position.saturating_add(count)
-        };
+        let (value, next) = io(*position)?;
+        *position = next;
         Ok(value)
     }
 
@@ -170,8 +176,8 @@ impl OpenFile {
         if !self.is_readable() {
             return Err(Error::BAD_DESCRIPTOR);
         }
-        let length = std::num::NonZeroU64::new(length);
-        let Some(length) = length else { return Ok(()) };
+        let offset = checked(offset)?;
+        let Some(length) = NonZeroU64::new(length) else { return Ok(()) };
         rustix::fs::fadvise(&self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
         Ok(())
     }
@@ -191,7 +197,7 @@ impl OpenFile {
         let files = (&input.0.file, &self.0.file);
         self.at(offset, Wait::May, |at| {
             let copied = transfer::copy_range(files, (input_offset, at), length, canceled)?;
-            Ok((copied, copied))
+            Ok((copied, self.after_writing(at.saturating_add(copied))?))
         })
     }
 

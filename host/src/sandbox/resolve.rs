@@ -82,7 +82,7 @@ fn open_kernel_unchecked(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -
     for _ in 0..RETRIES {
         match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => return Err(leaving(errno)),
+            Err(errno) => return Err(refusal(errno, base, path)),
             Ok(fd) => return Ok(fd),
         }
     }
@@ -95,17 +95,33 @@ fn open_cached_unchecked(base: &File, path: &OsStr, flags: OFlags) -> Result<Own
     match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
         // EINVAL: Linux before 5.12 does not know the flag.
         Err(Errno::AGAIN | Errno::INVAL) => Err(Error::WOULD_BLOCK),
-        result => result.map_err(leaving),
+        result => result.map_err(|errno| refusal(errno, base, path)),
     }
 }
 
-/// The kernel says `EXDEV` of a path that leads out.
-fn leaving(errno: Errno) -> Error {
-    if errno == Errno::XDEV { Error::NOT_PERMITTED } else { errno.into() }
+/// The kernel says `EXDEV` of a path that leads out; but `ELOOP`, as of too many links, if it does so by a link of procfs. Asked
+/// again without a word on these, it says `EXDEV` of them too.
+fn refusal(errno: Errno, base: &File, path: &OsStr) -> Error {
+    let leads_out = match errno {
+        Errno::XDEV => true,
+        Errno::LOOP => {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let again = rustix::fs::openat2(base, path, flags, Mode::empty(), ResolveFlags::BENEATH);
+            matches!(again, Err(Errno::XDEV))
+        }
+        _ => false,
+    };
+    if leads_out { Error::NOT_PERMITTED } else { errno.into() }
 }
 
 /// cap-std's own walk. Where it can it uses `openat2` too; what counts is that it need not.
 fn open_portable(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+    if flags.contains(OFlags::DIRECTORY) {
+        // Of its own accord cap-std opens a directory with O_PATH, which cannot be read. `.` in it is the same directory.
+        let dir = cap_primitives::fs::open_dir(base, path.as_ref())?;
+        let flags = flags | OFlags::CLOEXEC;
+        return Ok(rustix::fs::openat(&dir, c".", flags, Mode::empty())?);
+    }
     let access = flags & OFlags::ACCMODE;
     let mut options = OpenOptions::new();
     options

@@ -8,7 +8,13 @@ use rustix::io::{Errno, ReadWriteFlags, Result};
 /// `preadv2(2)` of up to `length` bytes to the end of `data`, which must have room for them. Returns how many were read.
 ///
 /// A cached read takes less than a microsecond, of which filling the buffer with zeroes first would be a good part.
-pub(super) fn read_at_unchecked(file: &File, data: &mut Vec<u8>, length: usize, at: u64, flags: ReadWriteFlags) -> Result<usize> {
+pub(super) fn read_at_unchecked(
+    file: &File,
+    data: &mut Vec<u8>,
+    length: usize,
+    at: u64,
+    flags: ReadWriteFlags,
+) -> Result<usize> {
     let spare = data.spare_capacity_mut();
     assert!(length <= spare.len(), "the caller has reserved room");
     let vector = libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: length };

@@ -286,9 +286,9 @@ impl Requests {
         (after, Some(report))
     }
 
-    /// The request has an answer: those who wait for any are told.
+    /// The request has an answer: those who wait for any are told. A request whose handle is gone is off these books already.
     fn tell(&mut self, id: RequestId, after: &mut Afterwards) {
-        if self.entry(id).is_some_and(|entry| entry.has_handle()) {
+        if self.entry(id).is_some_and(|entry| entry.has_handle() && !entry.unwanted) {
             self.unfinished -= 1;
             self.finished.push_back(id);
             after.wakers.append(&mut self.waiters);

@@ -263,3 +263,19 @@ fn closing_ends_every_request() {
     assert_eq!(f.counters(), [0, 0, 1, 0, 2]);
     f.assert_empty();
 }
+
+#[test]
+fn closing_takes_back_requests_whose_handles_were_dropped() {
+    let mut f = Fixture::new(8, 100);
+    let (queued, running) = (f.submit(), f.submit());
+    assert!(f.start(running));
+    f.disown(queued);
+    f.disown(running);
+    for after in f.requests.close() {
+        after.carry_out();
+    }
+    assert!(!f.start(queued));
+    f.finish(running, Ok(Output::Done));
+    assert_eq!(f.counters(), [0, 0, 0, 0, 2]);
+    f.assert_empty();
+}
