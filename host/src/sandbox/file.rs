@@ -177,6 +177,8 @@ impl OpenFile {
             return Err(Error::BAD_DESCRIPTOR);
         }
         let offset = checked(offset)?;
+        // Beyond the largest offset there is nothing to read.
+        let length = length.min(i64::MAX.unsigned_abs() - offset);
         let Some(length) = NonZeroU64::new(length) else { return Ok(()) };
         rustix::fs::fadvise(&self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
         Ok(())

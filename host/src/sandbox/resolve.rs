@@ -82,7 +82,7 @@ fn open_kernel_unchecked(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -
     for _ in 0..RETRIES {
         match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => return Err(refusal(errno, base, path)),
+            Err(errno) => return Err(refusal(errno, base, path, flags)),
             Ok(fd) => return Ok(fd),
         }
     }
@@ -95,17 +95,17 @@ fn open_cached_unchecked(base: &File, path: &OsStr, flags: OFlags) -> Result<Own
     match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
         // EINVAL: Linux before 5.12 does not know the flag.
         Err(Errno::AGAIN | Errno::INVAL) => Err(Error::WOULD_BLOCK),
-        result => result.map_err(|errno| refusal(errno, base, path)),
+        result => result.map_err(|errno| refusal(errno, base, path, flags)),
     }
 }
 
 /// The kernel says `EXDEV` of a path that leads out; but `ELOOP`, as of too many links, if it does so by a link of procfs. Asked
 /// again without a word on these, it says `EXDEV` of them too.
-fn refusal(errno: Errno, base: &File, path: &OsStr) -> Error {
+fn refusal(errno: Errno, base: &File, path: &OsStr, flags: OFlags) -> Error {
     let leads_out = match errno {
         Errno::XDEV => true,
         Errno::LOOP => {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let flags = OFlags::PATH | OFlags::CLOEXEC | flags.intersection(OFlags::NOFOLLOW);
             let again = rustix::fs::openat2(base, path, flags, Mode::empty(), ResolveFlags::BENEATH);
             matches!(again, Err(Errno::XDEV))
         }

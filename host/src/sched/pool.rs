@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::guest::{Guest, Ticket};
@@ -29,6 +29,8 @@ struct State {
     woken: usize,
     standby: Standby,
     closing: bool,
+    /// Threads that may not be gone yet, for whoever waits for the end.
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,8 +57,15 @@ impl Pool {
 
     pub(crate) fn with_idle_timeout(workers_max: usize, idle_timeout: Duration) -> Arc<Self> {
         let workers_max = workers_max.max(1);
-        let state =
-            State { turns: Turns::new(workers_max), workers: 0, idle: 0, woken: 0, standby: Standby::None, closing: false };
+        let state = State {
+            turns: Turns::new(workers_max),
+            workers: 0,
+            idle: 0,
+            woken: 0,
+            standby: Standby::None,
+            closing: false,
+            threads: Vec::new(),
+        };
         Arc::new(Self {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -112,7 +121,11 @@ impl Pool {
     fn start_thread(self: &Arc<Self>, state: &mut State, run: fn(&Arc<Self>)) -> bool {
         let pool = Arc::clone(self);
         match thread::Builder::new().name("aiohost-worker".to_owned()).spawn(move || run(&pool)) {
-            Ok(_) => state.workers += 1,
+            Ok(thread) => {
+                state.workers += 1;
+                state.threads.retain(|thread| !thread.is_finished());
+                state.threads.push(thread);
+            }
             Err(error) => {
                 tracing::error!(%error, workers = state.workers, "cannot start a worker thread");
                 return false;
@@ -213,8 +226,17 @@ impl Pool {
     pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
         let state = self.state();
         let waited = self.ended.wait_timeout_while(state, timeout, |state| state.workers > 0);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.workers == 0
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.workers > 0 {
+            return false;
+        }
+        let threads = std::mem::take(&mut state.threads);
+        drop(state);
+        for thread in threads {
+            // It has nothing left to do but to end. A panic of the pool's own code was reported when it happened.
+            let _ = thread.join();
+        }
+        true
     }
 
     /// How many threads there are.
