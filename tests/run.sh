@@ -66,6 +66,7 @@ tests() {
 step "format" format
 step "guests for the tests" tests/guests/build.sh
 step "guest examples" guest-examples/build.sh
+step "demo" guest-examples/demo.sh
 step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny

@@ -1,0 +1,83 @@
+//! The guest examples on 20,000 files, checked by `sha256sum`; and the embedding example.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const FOLDERS: usize = 200;
+const FILES: usize = 100;
+
+/// A file in the target directory. Cargo gives the tests a directory `tmp` in it.
+fn target(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(path);
+    assert!(path.exists(), "{} is missing: run guest-examples/build.sh, or for an example `cargo build`", path.display());
+    path
+}
+
+/// 200 folders of 100 small files, and a name that needs care.
+fn tree() -> TempDir {
+    let dir = TempDir::new().expect("there is room for temporary files");
+    for folder in 0..FOLDERS {
+        let path = dir.path().join(format!("folder {folder}"));
+        fs::create_dir(&path).expect("it can be made");
+        for file in 0..FILES {
+            let odd = if file == 0 { "back\\slash\nnewline" } else { "plain" };
+            fs::write(path.join(format!("{file} {odd}")), format!("{folder}/{file}\n").repeat(file))
+                .expect("it can be written");
+        }
+    }
+    dir
+}
+
+fn text(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// Runs a command that has to succeed.
+fn succeeds(command: &mut Command) -> String {
+    let output = command.output().expect("the command can be started");
+    assert!(output.status.success(), "{command:?}: {}", text(&output));
+    text(&output)
+}
+
+/// What `sha256sum` accepts, and that it is about every file.
+fn assert_manifest(dir: &Path) {
+    succeeds(Command::new("sha256sum").args(["--check", "--strict", "--quiet", "MANIFEST.sha256"]).current_dir(dir));
+    let manifest = fs::read_to_string(dir.join("MANIFEST.sha256")).expect("the guest has written it");
+    assert_eq!(manifest.lines().count(), FOLDERS * FILES);
+}
+
+fn manifest(guest: &str) {
+    let dir = tree();
+    let guest = target(&format!("guests/manifest-{guest}.wasm"));
+    let said = succeeds(Command::new(env!("CARGO_BIN_EXE_aiohost")).arg("run").arg(guest).arg("--dir").arg(dir.path()));
+    assert!(said.contains("20000 files"), "{said}");
+    assert_manifest(dir.path());
+}
+
+#[test]
+fn rust() {
+    manifest("rust");
+}
+
+#[test]
+fn rust_async() {
+    manifest("rust-async");
+}
+
+#[test]
+fn c() {
+    manifest("c");
+}
+
+#[test]
+fn embed() {
+    let dir = tree();
+    let said =
+        succeeds(Command::new(target("release/examples/embed")).arg(target("guests/manifest-rust.wasm")).arg(dir.path()));
+    assert!(said.contains("20000 files") && said.contains("scandir: 201 done, 0 failed"), "{said}");
+    assert_manifest(dir.path());
+}
