@@ -10,10 +10,10 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Linear memory of a guest, in bytes, all of its memories together count apart. 1 GiB: a quarter of what wasm32 can
-    /// address, and far more than a plugin that works on files in pieces needs.
+    /// Linear memory of a guest, in bytes: all of its memories together. 1 GiB: a quarter of what wasm32 can address, and far
+    /// more than a plugin that works on files in pieces needs.
     pub memory_bytes_max: usize,
-    /// Elements of one table. 100,000: the largest seen, CPython's, has 12,000.
+    /// Elements of a guest's tables together. 100,000: the largest table seen, CPython's, has 12,000.
     pub table_elements_max: usize,
     /// How long a run may take. None: the operator knows what is long.
     pub timeout: Option<Duration>,

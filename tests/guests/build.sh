@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the guests of the test-suite, and puts them into guests/ of the target directory.
 #
-# The compiler is that of guest-examples/toolchains/rust.sh, which RUSTC overrides there.
+# The compiler is that of guest-examples/toolchains/rust.sh; AIOHOST_GUEST_RUSTC names another.
 set -euo pipefail
 here=$(realpath "${BASH_SOURCE[0]%/*}")
 target=${CARGO_TARGET_DIR:-$here/../../target}
