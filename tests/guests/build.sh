@@ -9,11 +9,14 @@ mkdir -p "$target/guests"
 target=$(realpath "$target")
 cd "$here"
 rustc=$(../../guest-examples/toolchains/rust.sh)
+# A folder for each standard library, as guest-examples/build.sh has it: cargo would not notice that there is another one.
+std=$(basename "$("$rustc" --print target-libdir --target wasm32-wasip2)"/libstd-*.rlib .rlib)
+guest_build=$target/guest-build/${std#lib}
 
 # RUSTFLAGS and the like are meant for the host.
-env -u RUSTFLAGS -u CARGO_BUILD_TARGET RUSTC="$rustc" CARGO_TARGET_DIR="$target/guest-build" \
+env -u RUSTFLAGS -u CARGO_BUILD_TARGET RUSTC="$rustc" CARGO_TARGET_DIR="$guest_build" \
   cargo build --locked --release --target wasm32-wasip2
 
-built=$target/guest-build/wasm32-wasip2/release
+built=$guest_build/wasm32-wasip2/release
 cp "$built/requests-sync.wasm" "$target/guests/requests-sync.wasm"
 cp "$built/requests_async.wasm" "$target/guests/requests-async.wasm"
