@@ -44,6 +44,9 @@ fn outcome(ok: &str) -> &str {
         "u64" => "count",
         "list<u8>" => "data",
         "list<string>" => "names",
+        "list<extent>" => "extents",
+        "list<walk-entry>" => "walked",
+        "string" => "text",
         named => named,
     }
 }
@@ -84,16 +87,40 @@ fn derive_submit(requests: &str) -> String {
     format!("{SUBMIT}{}", with_used_types(&body))
 }
 
-/// Narrows the `use types` line to what the signatures still name.
+/// Narrows the list of `use types` to what the signatures still name.
 fn with_used_types(body: &str) -> String {
-    let code = body.lines().filter(|line| !line.trim_start().starts_with("//") && !line.contains("use types."));
+    let start = body.find("  use types.{").expect("requests.wit uses types");
+    let end = start + body[start..].find("};").expect("the end of that list") + 2;
+    let (list, code) = (&body[start..end], body[..start].lines().chain(body[end..].lines()));
+    let code = code.filter(|line| !line.trim_start().starts_with("//"));
     let words: BTreeSet<&str> = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '-')).collect();
-    let used = body.lines().find(|line| line.contains("use types.")).expect("requests.wit uses types");
-    let (open, close) = (used.find('{').expect("a list of types"), used.find('}').expect("the end of that list"));
-    let names = used[open + 1..close].split(", ").chain(["request"]);
+    let names = list["  use types.{".len()..list.len() - 2]
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .chain(["request"]);
     let kept: BTreeSet<&str> = names.filter(|name| words.contains(name)).collect();
-    let kept: Vec<&str> = kept.into_iter().collect();
-    body.replace(used, &format!("  use types.{{{}}};", kept.join(", ")))
+    body.replace(list, &use_types(kept))
+}
+
+/// A `use types`, on as many lines as it needs.
+fn use_types(names: BTreeSet<&str>) -> String {
+    const WIDTH: usize = 128;
+    let names: Vec<&str> = names.into_iter().collect();
+    let one = format!("  use types.{{{}}};", names.join(", "));
+    if one.len() <= WIDTH {
+        return one;
+    }
+    let mut lines = vec![String::from("   ")];
+    for name in names {
+        let line = lines.last_mut().expect("there is a first line");
+        if line.len() + name.len() + 2 > WIDTH {
+            lines.push(format!("    {name},"));
+        } else {
+            *line += &format!(" {name},");
+        }
+    }
+    format!("  use types.{{\n{}\n  }};", lines.join("\n"))
 }
 
 /// Compares a file with what it should be, or writes it.
