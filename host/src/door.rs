@@ -13,30 +13,33 @@ use crate::ctx::AioCtxView;
 use crate::error::{Error, Result};
 use crate::output::{Answer, Output, RequestHandle};
 use crate::sandbox::Wait;
-use crate::sched::{Membership, Origin, Priority, RequestId, Submission, Ticket, Work, moved_bytes};
-
-/// How a request is carried out.
-pub(crate) struct Turn<'a> {
-    /// Whether it may wait.
-    pub(crate) wait: Wait,
-    ticket: Option<&'a Ticket>,
-}
-
-impl Turn<'_> {
-    /// Whether the request was canceled: work that is made of steps asks between them.
-    pub(crate) fn is_canceled(&self) -> bool {
-        self.ticket.is_some_and(Ticket::is_canceled)
-    }
-}
+use crate::sched::{Flow, Membership, Origin, Priority, RequestId, Submission, Ticket, Work, moved_bytes};
 
 /// A request: its name, its number, and what it does.
 pub(crate) struct Request<A, O> {
     pub(crate) name: &'static str,
     pub(crate) number: usize,
-    /// Whether it is tried on the guest's own thread first; `run` then gives `WOULD_BLOCK` if it cannot be done there.
-    pub(crate) inline: bool,
-    pub(crate) run: fn(&mut A, &Turn<'_>) -> Result<O>,
+    pub(crate) run: Run<A, O>,
 }
+
+/// How a request is carried out.
+pub(crate) enum Run<A, O> {
+    /// On the guest's own thread if it need not wait, else on a worker. It gives `WOULD_BLOCK` if it may not wait but would have
+    /// to.
+    Inline(fn(&mut A, Wait) -> Result<O>),
+    /// On a worker.
+    Worker(fn(&mut A, &Ticket) -> Result<O>),
+    /// On a worker, and again some time later, until it is done. It holds no worker in between.
+    Again(fn(&mut A, &Ticket) -> Flow<O>),
+}
+
+impl<A, O> Clone for Run<A, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A, O> Copy for Run<A, O> {}
 
 impl<A, O> Clone for Request<A, O> {
     fn clone(&self) -> Self {
@@ -80,8 +83,10 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
         }
     };
     let bytes = arguments.bytes();
-    if request.inline && bytes <= inline_bytes_max {
-        let result = (request.run)(&mut arguments, &Turn { wait: Wait::Never, ticket: None });
+    if let Run::Inline(run) = request.run
+        && bytes <= inline_bytes_max
+    {
+        let result = run(&mut arguments, Wait::Never);
         if !matches!(result, Err(Error::WOULD_BLOCK)) {
             let moved = result.as_ref().map_or(0, O::moved_bytes);
             ctx.inline.add(request.number, request.name, result.is_err(), moved);
@@ -89,9 +94,10 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
         }
     }
     let submission = Submission { name: request.name, origin: Origin::Call, bytes };
-    let work: Work = Box::new(move |ticket| {
-        let turn = Turn { wait: Wait::May, ticket: Some(ticket) };
-        (request.run)(&mut arguments, &turn).map(O::into_output)
+    let work: Work = Box::new(move |ticket| match request.run {
+        Run::Inline(run) => run(&mut arguments, Wait::May).map(O::into_output).into(),
+        Run::Worker(run) => run(&mut arguments, ticket).map(O::into_output).into(),
+        Run::Again(run) => run(&mut arguments, ticket).map(O::into_output),
     });
     Passed::ToQueue(Queued { membership: Arc::clone(&ctx.membership), submission, priority, work })
 }

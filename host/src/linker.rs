@@ -5,12 +5,13 @@ use wasmtime::component::{Accessor, Linker, ResourceType};
 
 use crate::arguments::Arguments;
 use crate::ctx::AioView;
-use crate::door::{self, Passed, Request, Turn};
+use crate::door::{self, Passed, Request, Run};
 use crate::error::Result;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::ops;
 use crate::output::{Answer, RequestHandle};
-use crate::sandbox::{OpenDir, OpenFile};
+use crate::sandbox::{OpenDir, OpenFile, Wait};
+use crate::sched::{Flow, Ticket};
 
 pub(crate) const TYPES: &str = "aiohost:aio/types@0.1.0";
 pub(crate) const CONTROL: &str = "aiohost:aio/control@0.1.0";
@@ -93,27 +94,31 @@ impl<T: AioView + 'static> Requests<'_, T> {
     pub(crate) fn on_worker<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,
-        run: fn(&mut A, &Turn<'_>) -> Result<O>,
+        run: fn(&mut A, &Ticket) -> Result<O>,
     ) -> wasmtime::Result<()> {
-        self.add(name, false, run)
+        self.add(name, Run::Worker(run))
     }
 
     /// A request that is tried on the guest's own thread first. `run` gives `WOULD_BLOCK` if it may not wait but would have to.
     pub(crate) fn inline_first<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,
-        run: fn(&mut A, &Turn<'_>) -> Result<O>,
+        run: fn(&mut A, Wait) -> Result<O>,
     ) -> wasmtime::Result<()> {
-        self.add(name, true, run)
+        self.add(name, Run::Inline(run))
     }
 
-    fn add<A: Arguments, O: Answer>(
+    /// A request that waits for something that no system call tells of: a worker tries it again and again.
+    pub(crate) fn again_and_again<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,
-        inline: bool,
-        run: fn(&mut A, &Turn<'_>) -> Result<O>,
+        run: fn(&mut A, &Ticket) -> Flow<O>,
     ) -> wasmtime::Result<()> {
-        let request = Request { name, number: self.number, inline, run };
+        self.add(name, Run::Again(run))
+    }
+
+    fn add<A: Arguments, O: Answer>(&mut self, name: &'static str, run: Run<A, O>) -> wasmtime::Result<()> {
+        let request = Request { name, number: self.number, run };
         self.number += 1;
         add_blocking(self.linker, request)?;
         add_submit(self.linker, request)?;

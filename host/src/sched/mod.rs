@@ -13,7 +13,7 @@ pub(crate) use guest::{Membership, Ticket};
 pub(crate) use lanes::Priority;
 pub(crate) use pool::Pool;
 pub use requests::Counters;
-pub(crate) use requests::{Origin, Report, RequestId, Submission, Work, moved_bytes};
+pub(crate) use requests::{Flow, Origin, Report, RequestId, Submission, Work, moved_bytes};
 
 #[cfg(test)]
 mod tests;

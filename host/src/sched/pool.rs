@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::guest::{Guest, Ticket};
 use super::lanes::Priority;
-use super::requests::RequestId;
+use super::requests::{Flow, RequestId};
 use super::turns::{Seat, Turns};
 use crate::error::Error;
 use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, WORKERS_START};
@@ -247,11 +247,14 @@ impl Pool {
 
 /// Runs one request. A panic is that request's error, and the worker lives on.
 fn run(guest: Arc<Guest>, id: RequestId) {
-    let Some(work) = guest.start(id) else { return };
+    let Some(mut work) = guest.start(id) else { return };
     let ticket = Ticket::new(Arc::clone(&guest), id);
-    let result = catch_unwind(AssertUnwindSafe(|| work(&ticket))).unwrap_or_else(|_| {
+    let flow = catch_unwind(AssertUnwindSafe(|| work(&ticket))).unwrap_or_else(|_| {
         tracing::error!(id = id.value(), "a request panicked; please report this");
-        Err(Error::IO)
+        Flow::Done(Err(Error::IO))
     });
-    guest.finish(id, result);
+    match flow {
+        Flow::Done(result) => guest.finish(id, result),
+        Flow::Again(_) => guest.finish(id, Err(Error::UNSUPPORTED)),
+    }
 }

@@ -19,7 +19,31 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 
 /// What a request does once a worker has it. It owns all that it needs.
-pub(crate) type Work = Box<dyn FnOnce(&Ticket) -> Result<Output> + Send>;
+pub(crate) type Work = Box<dyn FnMut(&Ticket) -> Flow<Output> + Send>;
+
+/// How work goes on after a worker was at it.
+#[derive(Debug)]
+pub(crate) enum Flow<T> {
+    /// It is at an end.
+    Done(Result<T>),
+    /// A worker is to try again, after this time.
+    Again(Duration),
+}
+
+impl<T> From<Result<T>> for Flow<T> {
+    fn from(result: Result<T>) -> Self {
+        Self::Done(result)
+    }
+}
+
+impl<T> Flow<T> {
+    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> U) -> Flow<U> {
+        match self {
+            Self::Done(result) => Flow::Done(result.map(map)),
+            Self::Again(time) => Flow::Again(time),
+        }
+    }
+}
 
 /// The number of a request, which its guest sees too. Never 0, and never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
