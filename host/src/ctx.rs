@@ -10,7 +10,7 @@ use crate::engine::AioEngine;
 use crate::limits::Limits;
 use crate::observe::{InlineCounts, Stats};
 use crate::sandbox::{Grant, Grants, Resolver, Rights};
-use crate::sched::{Counters, Membership, Priority};
+use crate::sched::{Counters, Manner, Membership};
 
 /// The state of one guest. Lives in the store's data, beside that of `wasmtime_wasi`, and is found there through [`AioView`].
 ///
@@ -20,9 +20,11 @@ pub struct AioCtx {
     pub(crate) membership: Arc<Membership>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
-    pub(crate) next_priority: Priority,
+    /// In what manner the next request is carried out.
+    pub(crate) next: Manner,
     pub(crate) request_handles: usize,
-    pub(crate) inline: InlineCounts,
+    pub(crate) group_handles: usize,
+    inline: InlineCounts,
     // Last, so that the workers outlive the membership.
     _engine: AioEngine,
 }
@@ -33,6 +35,7 @@ pub struct AioCtxBuilder {
     grants: Vec<Grant>,
     limits: Limits,
     resolver: Resolver,
+    weight: u32,
 }
 
 impl AioCtxBuilder {
@@ -71,14 +74,22 @@ impl AioCtxBuilder {
         self
     }
 
+    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and 1 at
+    /// least.
+    pub fn weight(&mut self, weight: u32) -> &mut Self {
+        self.weight = weight;
+        self
+    }
+
     /// The state of a guest whose requests are done by the workers of `engine`.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
         AioCtx {
-            membership: Arc::new(Membership::new(engine.pool(), &self.limits)),
+            membership: Arc::new(Membership::new(engine.pool(), &self.limits, self.weight)),
             grants: Arc::new(Grants::new(self.grants, self.resolver, &self.limits)),
             limits: self.limits,
-            next_priority: Priority::default(),
+            next: Manner::default(),
             request_handles: 0,
+            group_handles: 0,
             inline: InlineCounts::default(),
             _engine: engine.clone(),
         }
@@ -93,11 +104,18 @@ impl AioCtx {
 
     /// How many requests are where.
     pub fn counters(&self) -> Counters {
-        let (done, failed) = self.inline.totals();
-        let mut counters = self.membership.counters();
-        counters.done += done;
-        counters.failed += failed;
-        counters
+        self.membership.counters()
+    }
+
+    /// What the guest has set for this request, and for no other.
+    pub(crate) fn take_manner(&mut self) -> Manner {
+        std::mem::take(&mut self.next)
+    }
+
+    /// Enters a request that was done on the guest's own thread.
+    pub(crate) fn count_inline(&mut self, number: usize, name: &'static str, failed: bool, bytes: u64) {
+        self.inline.add(number, name, failed, bytes);
+        self.membership.guest().inline().add(failed);
     }
 
     /// How the requests went, by name.

@@ -13,7 +13,7 @@ use crate::ctx::AioCtxView;
 use crate::error::{Error, Result};
 use crate::output::{Answer, Output, RequestHandle};
 use crate::sandbox::Wait;
-use crate::sched::{Flow, Membership, Origin, Priority, RequestId, Submission, Ticket, Work, moved_bytes};
+use crate::sched::{Flow, Manner, Membership, Origin, RequestId, Submission, Ticket, Work, moved_bytes};
 
 /// A request: its name, its number, and what it does.
 pub(crate) struct Request<A, O> {
@@ -61,7 +61,6 @@ pub(crate) enum Passed<O> {
 pub(crate) struct Queued {
     membership: Arc<Membership>,
     submission: Submission,
-    priority: Priority,
     work: Work,
 }
 
@@ -70,15 +69,15 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
     view: &mut AioCtxView<'_>,
     request: Request<A, O>,
     wire: A::Wire,
+    manner: Manner,
     inline_bytes_max: usize,
 ) -> Passed<O> {
-    let priority = std::mem::take(&mut view.ctx.next_priority);
     let ctx = &mut *view.ctx;
     let mut guest = Guest { grants: &ctx.grants, limits: &ctx.limits, table: view.table };
     let mut arguments = match A::parse(wire, &mut guest) {
         Ok(arguments) => arguments,
         Err(error) => {
-            ctx.inline.add(request.number, request.name, true, 0);
+            ctx.count_inline(request.number, request.name, true, 0);
             return Passed::Done(Err(error));
         }
     };
@@ -89,31 +88,36 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
         let result = run(&mut arguments, Wait::Never);
         if !matches!(result, Err(Error::WOULD_BLOCK)) {
             let moved = result.as_ref().map_or(0, O::moved_bytes);
-            ctx.inline.add(request.number, request.name, result.is_err(), moved);
+            ctx.count_inline(request.number, request.name, result.is_err(), moved);
             return Passed::Done(result);
         }
     }
-    let submission = Submission { name: request.name, origin: Origin::Call, bytes };
+    let submission = Submission { name: request.name, origin: Origin::Call, bytes, manner };
     let work: Work = Box::new(move |ticket| match request.run {
         Run::Inline(run) => run(&mut arguments, Wait::May).map(O::into_output).into(),
         Run::Worker(run) => run(&mut arguments, ticket).map(O::into_output).into(),
         Run::Again(run) => run(&mut arguments, ticket).map(O::into_output),
     });
-    Passed::ToQueue(Queued { membership: Arc::clone(&ctx.membership), submission, priority, work })
+    Passed::ToQueue(Queued { membership: Arc::clone(&ctx.membership), submission, work })
 }
 
 impl Queued {
     /// Work that is no request by itself: a step of a stream.
     pub(crate) fn step(membership: &Arc<Membership>, name: &'static str, bytes: usize, work: Work) -> Self {
-        let submission = Submission { name, origin: Origin::Host, bytes };
-        Self { membership: Arc::clone(membership), submission, priority: Priority::default(), work }
+        Self { membership: Arc::clone(membership), submission: Submission::host(name, bytes), work }
     }
 
     /// Queues the request, once there is a place for it.
     async fn submit(self) -> (Arc<Membership>, Result<RequestId>) {
-        poll_fn(|cx| self.membership.poll_place(cx)).await;
-        let id = self.membership.submit(self.submission, self.priority, self.work);
-        (self.membership, id)
+        let Self { membership, submission, work } = self;
+        let id = match poll_fn(|cx| membership.poll_place(&submission.manner, cx)).await {
+            Ok(()) => membership.submit(submission, work),
+            Err(error) => {
+                membership.refuse(&submission, error);
+                Err(error)
+            }
+        };
+        (membership, id)
     }
 
     /// Carries the request out on a worker. Dropping the future takes the request back.
@@ -139,13 +143,28 @@ impl Drop for Owned {
     }
 }
 
+/// A call on the face `blocking` or `requests`, up to where it would have to wait.
+pub(crate) fn enter_call<A: Arguments, O: Answer>(
+    view: &mut AioCtxView<'_>,
+    request: Request<A, O>,
+    wire: A::Wire,
+    inline_bytes_max: usize,
+) -> Passed<O> {
+    let manner = view.ctx.take_manner();
+    let passed = enter(view, request, wire, manner, inline_bytes_max);
+    if let (Passed::Done(result), Some(group)) = (&passed, manner.group) {
+        view.ctx.membership.settle(group, result);
+    }
+    passed
+}
+
 /// A call on the face `blocking`: suspends the guest until the request is done.
 pub(crate) async fn call<A: Arguments, O: Answer>(
     mut view: AioCtxView<'_>,
     request: Request<A, O>,
     wire: A::Wire,
 ) -> Result<O::Wire> {
-    let answer = match enter(&mut view, request, wire, usize::MAX) {
+    let answer = match enter_call(&mut view, request, wire, usize::MAX) {
         Passed::Done(result) => result?,
         Passed::ToQueue(queued) => queued.run().await?,
     };
@@ -168,13 +187,14 @@ pub(crate) async fn submit<A: Arguments, O: Answer>(
         let remedy = "drop the handles of requests whose results were taken";
         return Err(wasmtime::format_err!("the guest holds {max} request handles, as many as it may; {remedy}"));
     }
-    let id = match enter(&mut view, request, wire, inline_bytes_max) {
-        Passed::Done(result) => submit_done(&view, request.name, result.map(O::into_output)),
+    let manner = view.ctx.take_manner();
+    let id = match enter(&mut view, request, wire, manner, inline_bytes_max) {
+        Passed::Done(result) => submit_done(&view, request.name, manner, result.map(O::into_output)),
         Passed::ToQueue(mut queued) => {
             queued.submission.origin = Origin::Handle;
             match queued.submit().await {
                 (_, Ok(id)) => id,
-                (_, Err(error)) => submit_done(&view, request.name, Err(error)),
+                (_, Err(error)) => submit_done(&view, request.name, manner, Err(error)),
             }
         }
     };
@@ -182,7 +202,7 @@ pub(crate) async fn submit<A: Arguments, O: Answer>(
     Ok(view.table.push(RequestHandle { id })?)
 }
 
-fn submit_done(view: &AioCtxView<'_>, name: &'static str, result: Result<Output>) -> RequestId {
+fn submit_done(view: &AioCtxView<'_>, name: &'static str, manner: Manner, result: Result<Output>) -> RequestId {
     let bytes = usize::try_from(moved_bytes(&result)).unwrap_or(0);
-    view.ctx.membership.submit_done(Submission { name, origin: Origin::Handle, bytes }, result)
+    view.ctx.membership.submit_done(Submission { name, origin: Origin::Handle, bytes, manner }, result)
 }

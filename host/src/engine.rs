@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::WORKERS_MAX;
-use crate::sched::Pool;
+use crate::sched::{Counters, Pool};
 
 /// The worker threads, shared by as many guests as you like. Cheap to clone.
 ///
@@ -41,6 +41,11 @@ impl AioEngine {
     /// How many worker threads there are now.
     pub fn workers(&self) -> usize {
         self.0.0.workers()
+    }
+
+    /// How many requests of all guests are where, those of guests that are gone too.
+    pub fn counters(&self) -> Counters {
+        self.0.0.counters()
     }
 
     /// Tells the workers to end, and waits until they have, for `timeout` at most; tells whether they have. A request on a

@@ -131,6 +131,7 @@ impl Error {
     pub(crate) const ALREADY: Self = Self::new(Errno::ALREADY);
     pub(crate) const BAD_DESCRIPTOR: Self = Self::new(Errno::BADF);
     pub(crate) const CANCELED: Self = Self::new(Errno::CANCELED);
+    pub(crate) const DEADLOCK: Self = Self::new(Errno::DEADLK);
     pub(crate) const EXIST: Self = Self::new(Errno::EXIST);
     pub(crate) const INVALID: Self = Self::new(Errno::INVAL);
     pub(crate) const IO: Self = Self::new(Errno::IO);
@@ -141,6 +142,7 @@ impl Error {
     pub(crate) const NOT_PERMITTED: Self = Self::new(Errno::PERM);
     pub(crate) const OVERFLOW: Self = Self::new(Errno::OVERFLOW);
     pub(crate) const READ_ONLY: Self = Self::new(Errno::ROFS);
+    pub(crate) const TIMED_OUT: Self = Self::new(Errno::TIMEDOUT);
     pub(crate) const TOO_MANY_OPEN_FILES: Self = Self::new(Errno::MFILE);
     pub(crate) const UNSUPPORTED: Self = Self::new(Errno::NOTSUP);
     pub(crate) const WOULD_BLOCK: Self = Self::new(Errno::AGAIN);

@@ -25,6 +25,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Requests whose handle the guest holds, finished ones too. 10,000; more ends the guest.
     pub requests_max: usize,
+    /// Groups whose handle the guest holds. 1,000; more ends the guest.
+    pub groups_max: usize,
     /// Bytes that requests under way, and results that were not taken, may hold. 256 MiB; a request over it fails with
     /// `would-block`.
     pub bytes_in_flight_max: usize,
@@ -49,6 +51,7 @@ impl Default for Limits {
             hostcall_bytes_max: 16 << 20,
             in_flight_max: 4096,
             requests_max: 10_000,
+            groups_max: 1_000,
             bytes_in_flight_max: 256 << 20,
             open_files_max: 1024,
             read_bytes_max: 16 << 20,
@@ -75,6 +78,9 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Times a lane is passed over before it is served next. 64: low priorities get at least one turn in 65.
 pub(crate) const PASSED_OVER_MAX: u32 = 64;
+
+/// Groups that may stand one in the other. 16: what happens to a member is entered for each of them.
+pub(crate) const GROUP_DEPTH_MAX: usize = 16;
 
 /// Bytes that a request made of steps moves in one step, between two looks at whether it was canceled. 8 MiB: some
 /// milliseconds.

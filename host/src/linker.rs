@@ -9,7 +9,7 @@ use crate::door::{self, Passed, Request, Run};
 use crate::error::Result;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::ops;
-use crate::output::{Answer, RequestHandle};
+use crate::output::{Answer, GroupHandle, RequestHandle};
 use crate::sandbox::{OpenDir, OpenFile, Wait};
 use crate::sched::{Flow, Ticket};
 
@@ -72,7 +72,15 @@ fn add_types<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<(
         view.ctx.membership.disown(request.id);
         Ok(())
     })?;
-    ops::control::add_request_methods(&mut types)
+    types.resource("group", ResourceType::host::<GroupHandle>(), |mut store, rep| {
+        let view = store.data_mut().aio();
+        let group = view.table.delete(ops::own::<GroupHandle>(rep))?;
+        view.ctx.group_handles -= 1;
+        view.ctx.membership.drop_group(group.id);
+        Ok(())
+    })?;
+    ops::control::add_request_methods(&mut types)?;
+    ops::group::add(&mut types)
 }
 
 /// Which faces a linker gets.
@@ -147,7 +155,8 @@ fn add_concurrent<T: AioView + 'static, A: Arguments, O: Answer>(
 ) -> wasmtime::Result<()> {
     linker.instance(REQUESTS)?.func_wrap_concurrent(request.name, move |accessor: &Accessor<T>, wire: A::Wire| {
         Box::pin(async move {
-            let passed = accessor.with(|mut access| door::enter(&mut access.data_mut().aio(), request, wire, INLINE_BYTES_MAX));
+            let passed =
+                accessor.with(|mut access| door::enter_call(&mut access.data_mut().aio(), request, wire, INLINE_BYTES_MAX));
             let answer = match passed {
                 Passed::Done(result) => result,
                 Passed::ToQueue(queued) => queued.run().await,

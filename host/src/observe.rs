@@ -72,13 +72,6 @@ impl InlineCounts {
         entry.bytes = entry.bytes.saturating_add(bytes);
     }
 
-    /// Requests that were done and that failed.
-    pub(crate) fn totals(&self) -> (u64, u64) {
-        let count: u64 = self.0.iter().map(|entry| entry.count).sum();
-        let errors: u64 = self.0.iter().map(|entry| entry.errors).sum();
-        (count - errors, errors)
-    }
-
     pub(crate) fn add_to(&self, stats: &mut Stats) {
         for entry in self.0.iter().filter(|entry| entry.count > 0) {
             let stats = stats.entry(entry.name).or_default();

@@ -4,7 +4,7 @@ use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable};
 
 use crate::error::{Error, Result};
 use crate::sandbox::{OpenDir, OpenFile};
-use crate::sched::RequestId;
+use crate::sched::{GroupId, RequestId};
 
 /// What kind of object a name stands for: `aiohost:aio/types.file-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
@@ -226,4 +226,9 @@ plain_answer! {
 /// A request that the guest holds a handle of.
 pub(crate) struct RequestHandle {
     pub(crate) id: RequestId,
+}
+
+/// A group that the guest holds a handle of.
+pub(crate) struct GroupHandle {
+    pub(crate) id: GroupId,
 }

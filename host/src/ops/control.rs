@@ -2,15 +2,16 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Linker, LinkerInstance, Lower, Resource};
 
 use crate::ctx::{AioCtxView, AioView};
 use crate::linker::CONTROL;
-use crate::output::RequestHandle;
+use crate::output::{GroupHandle, RequestHandle};
 use crate::sandbox::Rights;
-use crate::sched::{Priority, RequestId};
+use crate::sched::{Manner, Priority, RequestId, WhenFull};
 
 /// `aiohost:aio/control.grant`.
 #[derive(ComponentType, Lower)]
@@ -20,7 +21,7 @@ struct GrantInfo {
     writable: bool,
 }
 
-fn id_of(view: &AioCtxView<'_>, request: &Resource<RequestHandle>) -> wasmtime::Result<RequestId> {
+pub(super) fn id_of(view: &AioCtxView<'_>, request: &Resource<RequestHandle>) -> wasmtime::Result<RequestId> {
     Ok(view.table.get(request)?.id)
 }
 
@@ -34,6 +35,10 @@ pub(crate) fn add_request_methods<T: AioView + 'static>(types: &mut LinkerInstan
         let view = store.data_mut().aio();
         view.ctx.membership.cancel(id_of(&view, &request)?);
         Ok(())
+    })?;
+    types.func_wrap("[method]request.progress", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
+        let view = store.data_mut().aio();
+        Ok((view.ctx.membership.progress(id_of(&view, &request)?),))
     })?;
     types.func_wrap_async("[method]request.wait", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
         Box::new(async move {
@@ -61,10 +66,7 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
             Ok(())
         })
     })?;
-    control.func_wrap("set-priority", |mut store: StoreContextMut<'_, T>, (priority,): (i8,)| {
-        let next = &mut store.data_mut().aio().ctx.next_priority;
-        Ok((std::mem::replace(next, Priority::clamped(priority)).value(),))
-    })?;
+    add_manner(&mut control)?;
     control.func_wrap("count", |mut store: StoreContextMut<'_, T>, (): ()| Ok((store.data_mut().aio().ctx.counters(),)))?;
     control.func_wrap("grants", |mut store: StoreContextMut<'_, T>, (): ()| {
         let view = store.data_mut().aio();
@@ -74,4 +76,42 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
         };
         Ok((view.ctx.grants.list().iter().map(info).collect::<Vec<_>>(),))
     })
+}
+
+/// What is set for the next request, and for all requests of the guest.
+fn add_manner<T: AioView + 'static>(control: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    control.func_wrap("next", |mut store: StoreContextMut<'_, T>, next: NextParams| {
+        let (priority, deadline_ms, group, when_full) = next;
+        let view = store.data_mut().aio();
+        let group = group.map(|group| view.table.get(&group).map(|group| group.id)).transpose()?;
+        let deadline = deadline_ms.map(deadline);
+        view.ctx.next = Manner { priority: priority.map(Priority::clamped), deadline, group, when_full };
+        Ok(())
+    })?;
+    control.func_wrap("set-priority", |mut store: StoreContextMut<'_, T>, (priority,): (i8,)| {
+        let next = &mut store.data_mut().aio().ctx.next.priority;
+        Ok((next.replace(Priority::clamped(priority)).unwrap_or_default().value(),))
+    })?;
+    control.func_wrap("nice", |mut store: StoreContextMut<'_, T>, (amount,): (i8,)| {
+        let ctx = &mut store.data_mut().aio().ctx;
+        let before = ctx.next.priority.unwrap_or_else(|| ctx.membership.priority());
+        ctx.next.priority = Some(Priority::clamped(before.value().saturating_sub(amount)));
+        Ok((before.value(),))
+    })?;
+    control.func_wrap("set-guest-priority", |mut store: StoreContextMut<'_, T>, (priority,): (i8,)| {
+        let membership = &store.data_mut().aio().ctx.membership;
+        Ok((membership.set_priority(Priority::clamped(priority)).value(),))
+    })?;
+    control.func_wrap("set-guest-deadline", |mut store: StoreContextMut<'_, T>, (time_ms,): (Option<u64>,)| {
+        store.data_mut().aio().ctx.membership.set_deadline(time_ms.map(deadline));
+        Ok(())
+    })
+}
+
+type NextParams = (Option<i8>, Option<u64>, Option<Resource<GroupHandle>>, WhenFull);
+
+/// A time from now. One that no clock can show is as far as any guest will come.
+pub(super) fn deadline(time_ms: u64) -> Instant {
+    const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 100);
+    Instant::now() + Duration::from_millis(time_ms).min(FAR)
 }

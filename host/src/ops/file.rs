@@ -6,15 +6,14 @@ use crate::error::Error;
 use crate::linker::Requests;
 use crate::output::Output;
 use crate::sandbox::{OpenFile, Wait};
-use crate::sched::{Flow, Origin, Priority, Submission};
+use crate::sched::{Flow, Submission};
 
 pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
     requests.inline_first("close", |(closing,): &mut (Closing,), wait| {
         if wait == Wait::Never && closing.may_wait() { Err(Error::WOULD_BLOCK) } else { closing.take()?.close() }
     })?;
-    requests.inline_first("read", |(reading,): &mut (Reading,), wait| {
-        reading.file.read(reading.offset, reading.length, wait)
-    })?;
+    requests
+        .inline_first("read", |(reading,): &mut (Reading,), wait| reading.file.read(reading.offset, reading.length, wait))?;
     requests.on_worker("write", |(file, offset, data): &mut (OpenFile, Option<u64>, Vec<u8>), _| file.write(*offset, data))?;
     requests.on_worker("sendfile", |(output, at, input, from, length): &mut Sendfile, ticket| {
         output.sendfile(*at, input, *from, *length, ticket)
@@ -30,11 +29,10 @@ pub(crate) fn drop_handle(view: AioCtxView<'_>, file: OpenFile) {
     if !file.close_may_wait() {
         return;
     }
-    let submission = Submission { name: "close", origin: Origin::Host, bytes: 0 };
     let mut file = Some(file);
     let work = Box::new(move |_: &_| Flow::Done(file.take().map_or(Ok(()), OpenFile::close).map(|()| Output::Done)));
     // Over a limit it is closed here after all.
-    if let Ok(id) = view.ctx.membership.submit(submission, Priority::default(), work) {
+    if let Ok(id) = view.ctx.membership.submit(Submission::host("close", 0), work) {
         view.ctx.membership.disown(id);
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod control;
 pub(crate) mod durability;
 pub(crate) mod file;
+pub(crate) mod group;
 pub(crate) mod path;
 pub(crate) mod streams;
 pub(crate) mod tree;

@@ -1,19 +1,29 @@
 //! Scheduling: which request runs when, and who is told.
 //!
-//! `requests` is the state machine of one guest's requests, `lanes` and `turns` decide who is next; none of the three knows a
-//! thread or a clock. `guest` puts a lock around the first, `pool` has the threads.
+//! `requests` and `groups` are the state machine of one guest's requests, `lanes` and `turns` decide who is next; none of them
+//! knows a thread, and they are told the time. `guest` puts a lock around the first two, `pool` has the workers, `clock` the time,
+//! and a `ticket` is what a request knows of all this while it runs.
 
+mod clock;
+mod counters;
+mod crew;
+mod groups;
 mod guest;
 mod lanes;
 mod pool;
 mod requests;
+mod ticket;
 mod turns;
+mod work;
 
-pub(crate) use guest::{Membership, Ticket};
+pub use counters::Counters;
+pub(crate) use groups::GroupId;
+pub(crate) use guest::Membership;
 pub(crate) use lanes::Priority;
 pub(crate) use pool::Pool;
-pub use requests::Counters;
-pub(crate) use requests::{Flow, Origin, Report, RequestId, Submission, Work, moved_bytes};
+pub(crate) use requests::End;
+pub(crate) use ticket::{SharedWork, Ticket};
+pub(crate) use work::{Flow, Manner, Origin, Report, RequestId, Submission, WhenFull, Work, moved_bytes};
 
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::guest::{Guest, Ticket};
+use super::clock::Clock;
+use super::counters::{Counters, Tally};
+use super::crew::Crew;
+use super::guest::Guest;
 use super::lanes::Priority;
-use super::requests::{Flow, RequestId};
+use super::requests::Started;
+use super::ticket::Ticket;
 use super::turns::{Seat, Turns};
+use super::work::{Flow, RequestId};
 use crate::error::Error;
 use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, WORKERS_START};
 
-/// A queued request, and when it was submitted.
-type Item = (RequestId, Instant);
+/// Something for a worker to do, and since when it waits.
+type Item = (Task, Instant);
+
+enum Task {
+    Request(RequestId),
+    /// To help with a request that is on another worker.
+    Help(Arc<Crew>),
+}
 
 struct State {
     turns: Turns<Arc<Guest>, Item>,
@@ -29,6 +40,8 @@ struct State {
     woken: usize,
     standby: Standby,
     closing: bool,
+    /// What guests that are gone did on their own threads.
+    departed: Counters,
     /// Threads that may not be gone yet, for whoever waits for the end.
     threads: Vec<JoinHandle<()>>,
 }
@@ -46,6 +59,8 @@ pub(crate) struct Pool {
     work: Condvar,
     watch: Condvar,
     ended: Condvar,
+    clock: Clock,
+    tally: Arc<Tally>,
     workers_max: usize,
     idle_timeout: Duration,
 }
@@ -64,6 +79,7 @@ impl Pool {
             woken: 0,
             standby: Standby::None,
             closing: false,
+            departed: Counters::default(),
             threads: Vec::new(),
         };
         Arc::new(Self {
@@ -71,6 +87,8 @@ impl Pool {
             work: Condvar::new(),
             watch: Condvar::new(),
             ended: Condvar::new(),
+            clock: Clock::default(),
+            tally: Arc::default(),
             workers_max,
             idle_timeout,
         })
@@ -81,19 +99,74 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn join(&self, guest: Arc<Guest>) -> Seat {
-        self.state().turns.join(guest)
+    pub(super) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
-    pub(super) fn leave(&self, seat: Seat) {
-        let lanes = self.state().turns.leave(seat);
+    pub(super) fn join(&self, guest: Arc<Guest>, weight: u32) -> Seat {
+        self.state().turns.join(guest, weight)
+    }
+
+    pub(super) fn leave(&self, seat: Seat, guest: &Guest) {
+        let lanes = {
+            let mut state = self.state();
+            state.departed.add(guest.inline().counters());
+            state.turns.leave(seat)
+        };
         drop(lanes);
+        self.clock.remove(seat);
     }
 
     pub(super) fn push(self: &Arc<Self>, seat: Seat, priority: Priority, id: RequestId, now: Instant) {
+        self.push_all(seat, [(priority, Task::Request(id))], now);
+    }
+
+    /// Calls workers to help with a request.
+    pub(super) fn call_crew(self: &Arc<Self>, seat: Seat, priority: Priority, crew: &Arc<Crew>, helpers: usize) {
+        self.push_all(seat, (0..helpers).map(|_| (priority, Task::Help(Arc::clone(crew)))), Instant::now());
+    }
+
+    fn push_all(self: &Arc<Self>, seat: Seat, tasks: impl IntoIterator<Item = (Priority, Task)>, now: Instant) {
         let mut state = self.state();
-        state.turns.push(seat, priority, (id, now));
+        let refused: Vec<Item> =
+            tasks.into_iter().filter_map(|(priority, task)| state.turns.push(seat, priority, (task, now))).collect();
         self.call_workers(&mut state);
+        drop(state);
+        // What is dropped here is of a guest that is gone; its requests have been answered.
+        drop(refused);
+    }
+
+    /// Sets when the clock looks at the timers of a guest.
+    pub(super) fn set_alarm(self: &Arc<Self>, seat: Seat, guest: &Arc<Guest>, at: Instant) {
+        if self.clock.set(seat, guest, at) {
+            let started = self.start_thread(&mut self.state(), "aiohost-clock", |pool| {
+                pool.clock.run(pool.idle_timeout, |seat, guest| pool.ring(seat, guest));
+            });
+            if !started {
+                self.clock.has_no_thread();
+            }
+        }
+    }
+
+    /// A guest's alarm has come.
+    fn ring(self: &Arc<Self>, seat: Seat, guest: &Arc<Guest>) {
+        let (resumed, alarm) = guest.tick();
+        let tasks = resumed.into_iter().map(|(priority, id)| (priority, Task::Request(id)));
+        self.push_all(seat, tasks, Instant::now());
+        if let Some(at) = alarm {
+            self.set_alarm(seat, guest, at);
+        }
+    }
+
+    /// How many requests of all guests are where, those of guests that are gone too.
+    pub(crate) fn counters(&self) -> Counters {
+        let state = self.state();
+        let mut counters = state.departed;
+        counters.add(self.tally.counters());
+        for guest in state.turns.guests() {
+            counters.add(guest.inline().counters());
+        }
+        counters
     }
 
     /// Sees to it that somebody will serve what is queued.
@@ -105,29 +178,34 @@ impl Pool {
             state.woken += 1;
             self.work.notify_one();
         } else if state.workers < WORKERS_START.min(self.workers_max) {
-            self.start_thread(state, Self::serve);
+            self.start_worker(state, Self::serve);
         } else if state.standby == Standby::Asleep {
             state.standby = Standby::Watching;
             self.watch.notify_one();
         } else if state.standby == Standby::None && state.workers < self.workers_max {
             state.standby = Standby::Watching;
-            if !self.start_thread(state, Self::stand_by) {
+            if !self.start_worker(state, Self::stand_by) {
                 state.standby = Standby::None;
             }
         }
     }
 
+    fn start_worker(self: &Arc<Self>, state: &mut State, run: fn(&Arc<Self>)) -> bool {
+        let started = self.start_thread(state, "aiohost-worker", run);
+        state.workers += usize::from(started);
+        started
+    }
+
     /// A thread that cannot be started is no error while there is another: the queue is served more slowly.
-    fn start_thread(self: &Arc<Self>, state: &mut State, run: fn(&Arc<Self>)) -> bool {
+    fn start_thread(self: &Arc<Self>, state: &mut State, name: &str, run: fn(&Arc<Self>)) -> bool {
         let pool = Arc::clone(self);
-        match thread::Builder::new().name("aiohost-worker".to_owned()).spawn(move || run(&pool)) {
+        match thread::Builder::new().name(name.to_owned()).spawn(move || run(&pool)) {
             Ok(thread) => {
-                state.workers += 1;
                 state.threads.retain(|thread| !thread.is_finished());
                 state.threads.push(thread);
             }
             Err(error) => {
-                tracing::error!(%error, workers = state.workers, "cannot start a worker thread");
+                tracing::error!(%error, workers = state.workers, "cannot start a thread");
                 return false;
             }
         }
@@ -138,12 +216,15 @@ impl Pool {
     fn serve(self: &Arc<Self>) {
         let mut state = self.state();
         loop {
-            if let Some((seat, guest, (id, _))) = state.turns.pop() {
+            if let Some((seat, guest, (task, _))) = state.turns.pop() {
                 if state.turns.has_work() {
                     self.call_workers(&mut state);
                 }
                 drop(state);
-                run(guest, id);
+                match task {
+                    Task::Request(id) => self.run(seat, guest, id),
+                    Task::Help(crew) => crew.help(),
+                }
                 state = self.state();
                 state.turns.done(seat);
                 continue;
@@ -220,16 +301,21 @@ impl Pool {
         self.state().closing = true;
         self.work.notify_all();
         self.watch.notify_all();
+        self.clock.close();
     }
 
     /// Waits until every worker has ended, or the time is up; tells whether they have.
     pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         let state = self.state();
         let waited = self.ended.wait_timeout_while(state, timeout, |state| state.workers > 0);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.workers > 0 {
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let workers = state.workers;
+        drop(state);
+        if workers > 0 || !self.clock.wait_closed(deadline.saturating_duration_since(Instant::now())) {
             return false;
         }
+        let mut state = self.state();
         let threads = std::mem::take(&mut state.threads);
         drop(state);
         for thread in threads {
@@ -243,18 +329,26 @@ impl Pool {
     pub(crate) fn workers(&self) -> usize {
         self.state().workers
     }
-}
 
-/// Runs one request. A panic is that request's error, and the worker lives on.
-fn run(guest: Arc<Guest>, id: RequestId) {
-    let Some(mut work) = guest.start(id) else { return };
-    let ticket = Ticket::new(Arc::clone(&guest), id);
-    let flow = catch_unwind(AssertUnwindSafe(|| work(&ticket))).unwrap_or_else(|_| {
-        tracing::error!(id = id.value(), "a request panicked; please report this");
-        Flow::Done(Err(Error::IO))
-    });
-    match flow {
-        Flow::Done(result) => guest.finish(id, result),
-        Flow::Again(_) => guest.finish(id, Err(Error::UNSUPPORTED)),
+    /// Runs one request. A panic is that request's error, and the worker lives on.
+    fn run(self: &Arc<Self>, seat: Seat, guest: Arc<Guest>, id: RequestId) {
+        let Some(Started { mut work, priority, steps }) = guest.start(id) else { return };
+        let ticket = Ticket { guest, pool: Arc::clone(self), seat, id, priority, steps };
+        let flow = catch_unwind(AssertUnwindSafe(|| work(&ticket))).unwrap_or_else(|_| {
+            tracing::error!(id = id.value(), "a request panicked; please report this");
+            Flow::Done(Err(Error::IO))
+        });
+        match flow {
+            Flow::Done(result) => {
+                // What it holds is given back before anybody is told that it is done.
+                drop(work);
+                ticket.guest.finish(id, result);
+            }
+            Flow::Again(delay) => {
+                if let Some(at) = ticket.guest.park(id, work, delay) {
+                    self.set_alarm(seat, &ticket.guest, at);
+                }
+            }
+        }
     }
 }

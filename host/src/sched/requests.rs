@@ -1,169 +1,107 @@
 //! The requests of one guest, from submission to the end: a state machine without threads and without a clock.
 //!
 //! ```text
-//! submit → queued → running → done → taken
-//!             └───────┴── canceled ──┘
+//!             ┌── parked ◄─┐
+//!             ▼            │
+//! submit → queued ────► running → done → taken
+//!             └────────────┴── stopped ──┘
 //! ```
 //!
-//! A request is answered exactly once: its entry leaves the table with its result, and an id is never used twice.
+//! A request is answered exactly once: its entry leaves the table with its result, and an id is never used twice. It is stopped
+//! when it is canceled or when its time is up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use wasmtime::component::{ComponentType, Lift, Lower};
 
-use super::guest::Ticket;
+use super::counters::{Counters, Station, Tally};
+use super::groups::{Event, Failure, GroupId, Groups};
+use super::lanes::Priority;
+use super::work::{
+    Afterwards, Manner, Origin, Progress, Report, RequestId, Steps, Stop, Submission, WhenFull, Work, moved_bytes,
+};
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::output::Output;
-
-/// What a request does once a worker has it. It owns all that it needs.
-pub(crate) type Work = Box<dyn FnMut(&Ticket) -> Flow<Output> + Send>;
-
-/// How work goes on after a worker was at it.
-#[derive(Debug)]
-pub(crate) enum Flow<T> {
-    /// It is at an end.
-    Done(Result<T>),
-    /// A worker is to try again, after this time.
-    Again(Duration),
-}
-
-impl<T> From<Result<T>> for Flow<T> {
-    fn from(result: Result<T>) -> Self {
-        Self::Done(result)
-    }
-}
-
-impl<T> Flow<T> {
-    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> U) -> Flow<U> {
-        match self {
-            Self::Done(result) => Flow::Done(result.map(map)),
-            Self::Again(time) => Flow::Again(time),
-        }
-    }
-}
-
-/// The number of a request, which its guest sees too. Never 0, and never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RequestId(u64);
-
-impl RequestId {
-    fn new(generation: u32, index: usize) -> Self {
-        let index = u64::try_from(index).expect("an index of a bounded table fits");
-        Self(u64::from(generation) << 32 | index)
-    }
-
-    fn index(self) -> usize {
-        usize::try_from(self.0 & u64::from(u32::MAX)).expect("32 bits fit")
-    }
-
-    pub(crate) fn value(self) -> u64 {
-        self.0
-    }
-}
-
-/// How many requests are where: `aiohost:aio/control.counters`. Exact at any time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(record)]
-pub struct Counters {
-    /// Requests that wait for a worker.
-    pub queued: u64,
-    /// Requests on a worker.
-    pub running: u64,
-    /// Requests that ended well.
-    pub done: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Requests that were canceled.
-    pub canceled: u64,
-}
-
-/// Who asked for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A call that waits for it.
-    Call,
-    /// The guest, which holds a handle of it: `wait-any` tells of it.
-    Handle,
-    /// The host itself, to close a dropped file or to go on with a stream. Not in the counters.
-    Host,
-}
-
-/// What is known of a request when it is submitted.
-pub(crate) struct Submission {
-    /// Its name in the WIT package.
-    pub(crate) name: &'static str,
-    pub(crate) origin: Origin,
-    /// Bytes that it holds, or that its result will hold.
-    pub(crate) bytes: usize,
-}
 
 enum Phase {
     Queued(Work),
     Running,
+    /// A worker was at it and will be again.
+    Parked(Work),
     Done(Result<Output>),
 }
 
 struct Entry {
     generation: u32,
     submission: Submission,
+    priority: Priority,
     phase: Phase,
-    canceled: bool,
-    /// Nobody will take the result: its handle was dropped, or it was given `canceled` already.
+    /// Where it stands in the counters.
+    station: Station,
+    stopped: Option<Stop>,
+    /// Nobody will take the result: its handle was dropped, or it was given its error already.
     unwanted: bool,
     /// `wait-any` or `poll` has given the id.
     announced: bool,
     waker: Option<Waker>,
-    submitted: Instant,
-    started: Instant,
+    steps: Arc<Steps>,
+    /// When it came to where it is.
+    since: Instant,
+    queued: Duration,
+    ran: Duration,
 }
 
 impl Entry {
-    /// What it adds to a counter.
-    fn counted(&self) -> u64 {
-        u64::from(self.submission.origin != Origin::Host)
-    }
-
     fn has_handle(&self) -> bool {
         self.submission.origin == Origin::Handle
     }
-}
 
-/// How a request went, for the statistics.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) name: &'static str,
-    pub(crate) failed: bool,
-    pub(crate) queued: Duration,
-    pub(crate) ran: Duration,
-    pub(crate) bytes: u64,
-}
-
-/// Wakers to wake and values to drop once the lock is released: neither may run under it.
-#[derive(Default)]
-#[must_use]
-pub(crate) struct Afterwards {
-    wakers: Vec<Waker>,
-    work: Option<Work>,
-    result: Option<Result<Output>>,
-}
-
-impl Afterwards {
-    pub(crate) fn carry_out(self) {
-        drop((self.work, self.result));
-        for waker in self.wakers {
-            waker.wake();
-        }
+    fn group(&self) -> Option<GroupId> {
+        self.submission.manner.group
     }
+}
+
+/// Something that is to happen at a certain time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// A parked request goes on.
+    Resume(RequestId),
+    /// The time of a request is up.
+    Request(RequestId),
+    /// The time of a group is up.
+    Group(GroupId),
+    /// The time of all requests is up.
+    Guest,
+    /// The time of a request is up that waits for a place.
+    Place,
+}
+
+/// A request that a worker has taken.
+pub(crate) struct Started {
+    pub(crate) work: Work,
+    pub(crate) priority: Priority,
+    pub(super) steps: Arc<Steps>,
+}
+
+/// What has come of the time that went by.
+#[derive(Default)]
+pub(crate) struct Tick {
+    /// Requests to be queued again.
+    pub(crate) resumed: Vec<(Priority, RequestId)>,
+    pub(crate) after: Afterwards,
 }
 
 /// All requests of one guest.
 pub(crate) struct Requests {
     entries: Slab<Entry>,
+    pub(super) groups: Groups,
     generation: u32,
     counters: Counters,
+    tally: Arc<Tally>,
     /// Ids that `wait-any` has to give, in the order in which they were done. May hold ids that are gone.
     finished: VecDeque<RequestId>,
     /// Requests with a handle whose id `wait-any` can still give.
@@ -177,22 +115,36 @@ pub(crate) struct Requests {
     bytes_max: usize,
     /// Those who wait for any request to be done, or for a place.
     waiters: Vec<Waker>,
+    timers: BTreeSet<(Instant, Timer)>,
+    /// When the time of the first of those is up who wait for a place.
+    place_deadline: Option<Instant>,
+    /// When the clock will look at the timers.
+    alarm: Option<Instant>,
+    deadline: Option<Instant>,
+    priority: Priority,
 }
 
 impl Requests {
-    pub(crate) fn new(in_flight_max: usize, bytes_max: usize) -> Self {
+    pub(super) fn new(limits: &Limits, tally: Arc<Tally>) -> Self {
         Self {
             entries: Slab::new(),
+            groups: Groups::default(),
             generation: 0,
             counters: Counters::default(),
+            tally,
             finished: VecDeque::new(),
             unannounced: 0,
             unfinished: 0,
             in_flight: 0,
-            in_flight_max,
+            in_flight_max: limits.in_flight_max,
             bytes: 0,
-            bytes_max,
+            bytes_max: limits.bytes_in_flight_max,
             waiters: Vec::new(),
+            timers: BTreeSet::new(),
+            place_deadline: None,
+            alarm: None,
+            deadline: None,
+            priority: Priority::default(),
         }
     }
 
@@ -200,55 +152,124 @@ impl Requests {
         self.counters
     }
 
-    /// Whether another request may be queued; if not, `waker` is told when one may.
-    pub(crate) fn poll_place(&mut self, waker: &Waker) -> Poll<()> {
-        if self.in_flight < self.in_flight_max {
-            return Poll::Ready(());
+    /// Whether another request may be queued; if not, `waker` is told when one may. Fails if it is not to wait for that, or if
+    /// its time is up.
+    pub(crate) fn poll_place(&mut self, manner: &Manner, waker: &Waker, now: Instant) -> Poll<Result<()>> {
+        let deadline = self.deadline_of(manner);
+        let is_late = deadline.is_some_and(|deadline| deadline <= now);
+        // What is wrong with the request itself is found when it is submitted.
+        if is_late || self.groups.end(manner.group).is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.in_flight < self.in_flight_max && self.groups.poll_place(manner.group, waker).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if manner.when_full == WhenFull::Fail {
+            return Poll::Ready(Err(Error::WOULD_BLOCK));
+        }
+        // One timer for all who wait: they look again when it comes, and then it is the next one's.
+        if let Some(deadline) = deadline.filter(|deadline| self.place_deadline.is_none_or(|first| *deadline < first)) {
+            if let Some(first) = self.place_deadline.replace(deadline) {
+                self.timers.remove(&(first, Timer::Place));
+            }
+            self.timers.insert((deadline, Timer::Place));
         }
         self.wait(waker)
     }
 
+    fn deadline_of(&self, manner: &Manner) -> Option<Instant> {
+        [manner.deadline, self.groups.deadline(manner.group), self.deadline].into_iter().flatten().min()
+    }
+
     /// Queues a request. Its bytes count until its result is taken; over the limit it fails, unless it is the only one.
-    pub(crate) fn submit(&mut self, submission: Submission, work: Work, now: Instant) -> Result<RequestId> {
+    pub(crate) fn submit(&mut self, submission: Submission, work: Work, now: Instant) -> Result<(RequestId, Priority)> {
+        let manner = submission.manner;
+        let deadline = if submission.is_counted() { self.deadline_of(&manner) } else { None };
+        let stopped = self.groups.end(manner.group);
+        let is_late = deadline.is_some_and(|deadline| deadline <= now);
         let bytes = self.bytes.saturating_add(submission.bytes);
-        let counted = u64::from(submission.origin != Origin::Host);
-        if bytes > self.bytes_max && self.bytes > 0 {
-            self.counters.failed += counted;
-            return Err(Error::WOULD_BLOCK);
+        let refusal = match stopped {
+            Some(stop) => Some(stop.error()),
+            None if is_late => Some(Error::TIMED_OUT),
+            None if bytes > self.bytes_max && self.bytes > 0 => Some(Error::WOULD_BLOCK),
+            None => None,
+        };
+        if let Some(error) = refusal {
+            self.refuse(&submission, error);
+            return Err(error);
         }
         self.bytes = bytes;
-        self.counters.queued += counted;
         self.in_flight += 1;
         if submission.origin == Origin::Handle {
             self.unannounced += 1;
             self.unfinished += 1;
         }
-        Ok(self.insert(submission, Phase::Queued(work), now))
+        let priority = manner.priority.or(self.groups.priority(manner.group)).unwrap_or(self.priority);
+        let id = self.insert(submission, Phase::Queued(work), Station::Queued, now);
+        self.count(id, None, Station::Queued, &mut Vec::new());
+        if let Some(entry) = self.entry(id) {
+            entry.priority = priority;
+        }
+        if let Some(deadline) = manner.deadline {
+            self.timers.insert((deadline, Timer::Request(id)));
+        }
+        Ok((id, priority))
+    }
+
+    /// A request that fails before it is queued. If the guest gets a handle of it, its group learns of it then.
+    pub(crate) fn refuse(&mut self, submission: &Submission, error: Error) {
+        if submission.is_counted() {
+            let station = if error == Error::CANCELED { Station::Canceled } else { Station::Failed };
+            self.counters.shift(None, station);
+            self.tally.shift(None, station);
+        }
+        if submission.origin == Origin::Call {
+            self.settle(submission.manner.group, 0, Some(error));
+        }
+    }
+
+    /// A request of a group is done that was never queued. Nobody can wait for the group meanwhile.
+    pub(crate) fn settle(&mut self, group: Option<GroupId>, id: u64, error: Option<Error>) {
+        let to = match error {
+            None => Station::Done,
+            Some(Error::CANCELED) => Station::Canceled,
+            Some(_) => Station::Failed,
+        };
+        let failure = error.filter(|_| to == Station::Failed).map(|error| Failure { id, error });
+        self.groups.enter(group, Event { from: None, to, failure, progress: Progress::default() }, &mut Vec::new());
     }
 
     /// Enters a request with a handle that is done, and counted, already. Its bytes are those of its result.
     pub(crate) fn submit_done(&mut self, submission: Submission, result: Result<Output>, now: Instant) -> RequestId {
         self.bytes = self.bytes.saturating_add(submission.bytes);
         self.unannounced += 1;
-        let id = self.insert(submission, Phase::Done(result), now);
+        let error = result.as_ref().err().copied();
+        let station = Station::end(None, error.is_some());
+        let id = self.insert(submission, Phase::Done(result), station, now);
+        self.settle(submission.manner.group, id.value(), error);
         self.finished.push_back(id);
         id
     }
 
-    fn insert(&mut self, submission: Submission, phase: Phase, now: Instant) -> RequestId {
+    fn insert(&mut self, submission: Submission, phase: Phase, station: Station, now: Instant) -> RequestId {
         // Generations start at 1, so that no id is 0.
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         let generation = self.generation;
+        self.groups.refer(submission.manner.group);
         let index = self.entries.insert(Entry {
             generation,
             submission,
+            priority: Priority::default(),
             phase,
-            canceled: false,
+            station,
+            stopped: None,
             unwanted: false,
             announced: false,
             waker: None,
-            submitted: now,
-            started: now,
+            steps: Arc::default(),
+            since: now,
+            queued: Duration::ZERO,
+            ran: Duration::ZERO,
         });
         RequestId::new(generation, index)
     }
@@ -257,55 +278,92 @@ impl Requests {
         self.entries.get_mut(id.index()).filter(|entry| RequestId::new(entry.generation, id.index()) == id)
     }
 
-    /// A worker has the request. None if it was canceled: then its place is free.
-    pub(crate) fn start(&mut self, id: RequestId, now: Instant) -> (Option<Work>, Afterwards) {
+    /// Enters in all counters where a request is now.
+    fn count(&mut self, id: RequestId, failure: Option<Error>, to: Station, wakers: &mut Vec<Waker>) {
+        let Some(entry) = self.entry(id) else { return };
+        let from = if entry.station == to { None } else { Some(entry.station) };
+        entry.station = to;
+        if !entry.submission.is_counted() {
+            return;
+        }
+        let at_end = !matches!(to, Station::Queued | Station::Running);
+        let progress = if at_end { entry.steps.progress() } else { Progress::default() };
+        let number = if entry.has_handle() { id.value() } else { 0 };
+        let failure = failure.filter(|_| to == Station::Failed).map(|error| Failure { id: number, error });
+        let group = entry.group();
+        self.counters.shift(from, to);
+        self.tally.shift(from, to);
+        self.groups.enter(group, Event { from, to, failure, progress }, wakers);
+    }
+
+    /// A worker has the request. None if it was stopped: then its place is free.
+    pub(crate) fn start(&mut self, id: RequestId, now: Instant) -> (Option<Started>, Afterwards) {
+        let mut after = Afterwards::default();
         if let Some(entry) = self.entry(id)
             && matches!(entry.phase, Phase::Queued(_))
             && let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Running)
         {
-            entry.started = now;
-            let counted = entry.counted();
-            self.counters.queued -= counted;
-            self.counters.running += counted;
-            return (Some(work), Afterwards::default());
+            entry.queued += now.saturating_duration_since(entry.since);
+            entry.since = now;
+            let started = Started { work, priority: entry.priority, steps: Arc::clone(&entry.steps) };
+            if entry.station == Station::Queued {
+                self.count(id, None, Station::Running, &mut after.wakers);
+            }
+            return (Some(started), after);
         }
-        (None, self.free_place())
+        self.free_place(&mut after);
+        (None, after)
+    }
+
+    /// A worker has tried, and is to try again at `at`. The work is dropped if the request was stopped meanwhile.
+    pub(crate) fn park(&mut self, id: RequestId, work: Work, now: Instant, at: Instant) -> Afterwards {
+        let stopped = self.entry(id).is_none_or(|entry| entry.stopped.is_some());
+        if stopped {
+            let (mut after, _) = self.finish(id, Err(Error::CANCELED), now);
+            after.work.push(work);
+            return after;
+        }
+        if let Some(entry) = self.entry(id) {
+            entry.ran += now.saturating_duration_since(entry.since);
+            entry.since = now;
+            entry.phase = Phase::Parked(work);
+            self.timers.insert((at, Timer::Resume(id)));
+        }
+        Afterwards::default()
     }
 
     /// A worker is done with the request. The result is dropped if nobody wants it.
     pub(crate) fn finish(&mut self, id: RequestId, result: Result<Output>, now: Instant) -> (Afterwards, Option<Report>) {
-        let mut after = self.free_place();
+        let mut after = Afterwards::default();
+        self.free_place(&mut after);
         let Some(entry) = self.entry(id) else { return (after, None) };
         let report = Report {
             name: entry.submission.name,
             failed: result.is_err(),
-            queued: entry.started.saturating_duration_since(entry.submitted),
-            ran: now.saturating_duration_since(entry.started),
+            queued: entry.queued,
+            ran: entry.ran + now.saturating_duration_since(entry.since),
             bytes: moved_bytes(&result),
         };
-        let (canceled, unwanted, counted) = (entry.canceled, entry.unwanted, entry.counted());
+        let (stopped, unwanted) = (entry.stopped, entry.unwanted);
         after.wakers.extend(entry.waker.take());
-        let counter = match (canceled, result.is_ok()) {
-            (true, _) => &mut self.counters.canceled,
-            (false, true) => &mut self.counters.done,
-            (false, false) => &mut self.counters.failed,
-        };
-        *counter += counted;
-        self.counters.running -= counted;
-        if canceled || unwanted {
-            after.result = Some(result);
-        } else if let Some(entry) = self.entry(id) {
-            entry.phase = Phase::Done(result);
-        }
-        if unwanted {
-            self.remove(id);
-        } else if canceled {
-            // The cancellation has told its waiters already.
-            if let Some(entry) = self.entry(id) {
-                entry.phase = Phase::Done(Err(Error::CANCELED));
+        let error = stopped.map(Stop::error).or(result.as_ref().err().copied());
+        self.count(id, error, Station::end(stopped, result.is_err()), &mut after.wakers);
+        match stopped {
+            None if !unwanted => {
+                if let Some(entry) = self.entry(id) {
+                    entry.phase = Phase::Done(result);
+                }
+                self.tell(id, &mut after);
             }
-        } else {
-            self.tell(id, &mut after);
+            _ => {
+                after.results.push(result);
+                if unwanted {
+                    after.results.extend(self.remove(id));
+                } else if let (Some(stop), Some(entry)) = (stopped, self.entry(id)) {
+                    // Those who wait for it were told when it was stopped.
+                    entry.phase = Phase::Done(Err(stop.error()));
+                }
+            }
         }
         (after, Some(report))
     }
@@ -322,55 +380,75 @@ impl Requests {
     /// Takes the request back. Nothing happens if it is done.
     pub(crate) fn cancel(&mut self, id: RequestId) -> Afterwards {
         let mut after = Afterwards::default();
-        let Some(entry) = self.entry(id).filter(|entry| !entry.canceled) else { return after };
+        self.stop(id, Stop::Canceled, &mut after);
+        after
+    }
+
+    /// Whether it was stopped now.
+    fn stop(&mut self, id: RequestId, why: Stop, after: &mut Afterwards) -> bool {
+        let Some(entry) = self.entry(id).filter(|entry| entry.stopped.is_none()) else { return false };
         match std::mem::replace(&mut entry.phase, Phase::Running) {
-            Phase::Queued(work) => {
-                after.work = Some(work);
-                entry.phase = Phase::Done(Err(Error::CANCELED));
-                entry.canceled = true;
-                after.wakers.extend(entry.waker.take());
-                let counted = entry.counted();
-                self.counters.queued -= counted;
-                self.counters.canceled += counted;
-            }
             Phase::Running => {
-                entry.canceled = true;
+                entry.stopped = Some(why);
+                entry.steps.stop(why);
                 after.wakers.extend(entry.waker.take());
             }
             done @ Phase::Done(_) => {
                 entry.phase = done;
-                return after;
+                return false;
+            }
+            waiting @ (Phase::Queued(_) | Phase::Parked(_)) => {
+                entry.phase = Phase::Done(Err(why.error()));
+                entry.stopped = Some(why);
+                after.wakers.extend(entry.waker.take());
+                let unwanted = entry.unwanted;
+                self.count(id, Some(why.error()), Station::end(Some(why), true), &mut after.wakers);
+                match waiting {
+                    // It stands in no queue; one that does keeps its place until a worker comes by it.
+                    Phase::Parked(work) => {
+                        after.work.push(work);
+                        self.free_place(after);
+                    }
+                    Phase::Queued(work) => after.work.push(work),
+                    Phase::Running | Phase::Done(_) => {}
+                }
+                if unwanted {
+                    after.results.extend(self.remove(id));
+                    return true;
+                }
             }
         }
-        self.tell(id, &mut after);
-        after
+        self.tell(id, after);
+        true
     }
 
-    /// Whether the request was canceled: asked by work that is made of steps.
-    pub(crate) fn is_canceled(&mut self, id: RequestId) -> bool {
-        self.entry(id).is_none_or(|entry| entry.canceled)
+    /// Stops every request of the guest's own that `which` names.
+    fn stop_all(&mut self, why: Stop, which: impl Fn(&Entry, &Groups) -> bool, after: &mut Afterwards) -> usize {
+        let wanted = |(index, entry): (usize, &Entry)| {
+            let is_meant = entry.submission.is_counted() && which(entry, &self.groups);
+            is_meant.then(|| RequestId::new(entry.generation, index))
+        };
+        let ids: Vec<RequestId> = self.entries.iter().filter_map(wanted).collect();
+        ids.into_iter().filter(|id| self.stop(*id, why, after)).count()
     }
 
     /// The result, once it is there; `waker` is told when it is. A result is given once, and then `already`.
     pub(crate) fn poll_take(&mut self, id: RequestId, waker: &Waker) -> Poll<Result<Output>> {
         let Some(entry) = self.entry(id).filter(|entry| !entry.unwanted) else { return Poll::Ready(Err(Error::ALREADY)) };
-        match &entry.phase {
-            Phase::Done(_) => {}
-            Phase::Running if entry.canceled => {
+        match (&entry.phase, entry.stopped) {
+            (Phase::Done(_), _) => {}
+            (Phase::Running, Some(stop)) => {
                 // It still runs; the entry goes when it ends.
                 entry.unwanted = true;
                 self.settle_announcement(id);
-                return Poll::Ready(Err(Error::CANCELED));
+                return Poll::Ready(Err(stop.error()));
             }
-            Phase::Queued(_) | Phase::Running => {
+            _ => {
                 entry.waker = Some(waker.clone());
                 return Poll::Pending;
             }
         }
-        match self.remove(id).map(|entry| entry.phase) {
-            Some(Phase::Done(result)) => Poll::Ready(result),
-            _ => Poll::Ready(Err(Error::ALREADY)),
-        }
+        Poll::Ready(self.remove(id).unwrap_or(Err(Error::ALREADY)))
     }
 
     /// Nobody will ask for the result any more. A request that is not done goes on.
@@ -378,12 +456,10 @@ impl Requests {
         let mut after = Afterwards::default();
         let Some(entry) = self.entry(id) else { return after };
         if matches!(entry.phase, Phase::Done(_)) {
-            if let Some(Phase::Done(result)) = self.remove(id).map(|entry| entry.phase) {
-                after.result = Some(result);
-            }
+            after.results.extend(self.remove(id));
             return after;
         }
-        let unfinished = entry.has_handle() && !entry.canceled;
+        let unfinished = entry.has_handle() && entry.stopped.is_none() && !entry.unwanted;
         entry.unwanted = true;
         self.settle_announcement(id);
         if unfinished {
@@ -392,13 +468,17 @@ impl Requests {
         after
     }
 
-    /// Takes an entry out of the table, and what it holds off the books.
-    fn remove(&mut self, id: RequestId) -> Option<Entry> {
+    /// Takes an entry out of the table, and what it holds off the books. Returns its result.
+    fn remove(&mut self, id: RequestId) -> Option<Result<Output>> {
         self.entry(id)?;
         self.settle_announcement(id);
         let entry = self.entries.try_remove(id.index())?;
         self.bytes -= entry.submission.bytes;
-        Some(entry)
+        if let Some(deadline) = entry.submission.manner.deadline {
+            self.timers.remove(&(deadline, Timer::Request(id)));
+        }
+        self.groups.release(entry.group());
+        if let Phase::Done(result) = entry.phase { Some(result) } else { None }
     }
 
     /// From here on `wait-any` does not give the id.
@@ -446,28 +526,56 @@ impl Requests {
         Poll::Pending
     }
 
-    fn free_place(&mut self) -> Afterwards {
+    fn free_place(&mut self, after: &mut Afterwards) {
         let full = self.in_flight == self.in_flight_max;
         self.in_flight -= 1;
-        let wakers = if full { std::mem::take(&mut self.waiters) } else { Vec::new() };
-        Afterwards { wakers, ..Afterwards::default() }
+        if full {
+            after.wakers.append(&mut self.waiters);
+        }
+    }
+
+    /// Puts bytes that a running request is about to hold on the books; they go with its entry.
+    pub(crate) fn reserve(&mut self, id: RequestId, bytes: usize) -> Result<()> {
+        let total = self.bytes.saturating_add(bytes);
+        if total > self.bytes_max {
+            return Err(Error::WOULD_BLOCK);
+        }
+        if let Some(entry) = self.entry(id) {
+            entry.submission.bytes += bytes;
+            self.bytes = total;
+        }
+        Ok(())
+    }
+
+    /// How far a request has come.
+    pub(crate) fn progress(&mut self, id: RequestId) -> Progress {
+        self.entry(id).map_or_else(Progress::default, |entry| entry.steps.progress())
+    }
+
+    /// Sets the priority of requests that have none of their own, nor one of their group; returns the one before.
+    pub(crate) fn set_priority(&mut self, priority: Priority) -> Priority {
+        std::mem::replace(&mut self.priority, priority)
+    }
+
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// The guest is gone: queued requests never run, and no result is wanted.
     pub(crate) fn close(&mut self) -> Vec<Afterwards> {
         let ids: Vec<_> = self.entries.iter().map(|(index, entry)| RequestId::new(entry.generation, index)).collect();
-        ids.into_iter().flat_map(|id| [self.cancel(id), self.disown(id)]).collect()
+        let after = ids.into_iter().flat_map(|id| [self.cancel(id), self.disown(id)]).collect();
+        self.timers.clear();
+        after
     }
 }
 
-/// Bytes that a request moved, as far as its result tells.
-pub(crate) fn moved_bytes(result: &Result<Output>) -> u64 {
-    match result {
-        Ok(Output::Data(data)) => u64::try_from(data.len()).unwrap_or(u64::MAX),
-        Ok(Output::Count(count)) => *count,
-        _ => 0,
-    }
-}
+mod grouping;
+mod timing;
 
+pub(crate) use grouping::End;
+
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
 use super::*;
+use crate::sched::work::Flow;
 
 struct CountingWaker(AtomicUsize);
 
@@ -14,58 +15,87 @@ impl Wake for CountingWaker {
     }
 }
 
+fn work() -> Work {
+    Box::new(|_| Flow::Done(Ok(Output::Done)))
+}
+
 /// The requests of one guest, with a waker that counts.
-struct Fixture {
-    requests: Requests,
-    waker: Waker,
+pub(super) struct Fixture {
+    pub(super) requests: Requests,
+    pub(super) waker: Waker,
     woken: Arc<CountingWaker>,
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Fixture {
-    fn new(in_flight_max: usize, bytes_max: usize) -> Self {
+    pub(super) fn new(in_flight_max: usize, bytes_max: usize) -> Self {
         let woken = Arc::new(CountingWaker(AtomicUsize::new(0)));
         let waker = Arc::clone(&woken).into();
-        Self { requests: Requests::new(in_flight_max, bytes_max), waker, woken, now: Instant::now() }
+        let limits = Limits { in_flight_max, bytes_in_flight_max: bytes_max, ..Limits::default() };
+        Self { requests: Requests::new(&limits, Arc::default()), waker, woken, now: Instant::now() }
     }
 
-    fn submit(&mut self) -> RequestId {
+    pub(super) fn submit(&mut self) -> RequestId {
         self.submit_bytes(0).expect("there is room")
     }
 
     fn submit_bytes(&mut self, bytes: usize) -> Result<RequestId> {
-        let submission = Submission { name: "nop", origin: Origin::Handle, bytes };
-        self.requests.submit(submission, Box::new(|_| Ok(Output::Done)), self.now)
+        self.submit_as(bytes, Manner::default())
     }
 
-    fn start(&mut self, id: RequestId) -> bool {
-        let (work, after) = self.requests.start(id, self.now);
+    pub(super) fn submit_in(&mut self, manner: Manner) -> Result<RequestId> {
+        self.submit_as(0, manner)
+    }
+
+    fn submit_as(&mut self, bytes: usize, manner: Manner) -> Result<RequestId> {
+        let submission = Submission { name: "nop", origin: Origin::Handle, bytes, manner };
+        self.requests.submit(submission, work(), self.now).map(|(id, _)| id)
+    }
+
+    pub(super) fn place(&mut self, manner: Manner) -> Poll<Result<()>> {
+        self.requests.poll_place(&manner, &self.waker, self.now)
+    }
+
+    /// Lets time go by.
+    pub(super) fn pass(&mut self, time: Duration) -> Vec<RequestId> {
+        self.now += time;
+        let tick = self.requests.tick(self.now);
+        tick.after.carry_out();
+        tick.resumed.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn park(&mut self, id: RequestId, time: Duration) {
+        self.requests.park(id, work(), self.now, self.now + time).carry_out();
+    }
+
+    pub(super) fn start(&mut self, id: RequestId) -> bool {
+        let (started, after) = self.requests.start(id, self.now);
         after.carry_out();
-        work.is_some()
+        started.is_some()
     }
 
-    fn finish(&mut self, id: RequestId, result: Result<Output>) {
+    pub(super) fn finish(&mut self, id: RequestId, result: Result<Output>) {
         let (after, _) = self.requests.finish(id, result, self.now);
         after.carry_out();
     }
 
-    fn run(&mut self, id: RequestId) {
+    pub(super) fn run(&mut self, id: RequestId) {
         assert!(self.start(id));
         self.finish(id, Ok(Output::Done));
     }
 
-    fn take(&mut self, id: RequestId) -> Poll<Result<Output>> {
+    pub(super) fn take(&mut self, id: RequestId) -> Poll<Result<Output>> {
         self.requests.poll_take(id, &self.waker)
     }
 
-    fn error(&mut self, id: RequestId) -> Option<Error> {
+    pub(super) fn error(&mut self, id: RequestId) -> Option<Error> {
         match self.take(id) {
             Poll::Ready(Err(error)) => Some(error),
             _ => None,
         }
     }
 
-    fn cancel(&mut self, id: RequestId) {
+    pub(super) fn cancel(&mut self, id: RequestId) {
         self.requests.cancel(id).carry_out();
     }
 
@@ -78,16 +108,17 @@ impl Fixture {
         [queued, running, done, failed, canceled]
     }
 
-    fn wakeups(&self) -> usize {
+    pub(super) fn wakeups(&self) -> usize {
         self.woken.0.load(Ordering::Relaxed)
     }
 
     /// Nothing is left of any request.
-    fn assert_empty(&self) {
+    pub(super) fn assert_empty(&self) {
         let requests = &self.requests;
         assert!(requests.entries.is_empty());
         let left = (requests.in_flight, requests.bytes, requests.unannounced, requests.unfinished);
         assert_eq!(left, (0, 0, 0, 0), "in flight, bytes, unannounced, unfinished");
+        assert!(requests.groups.is_empty() && requests.timers.is_empty());
     }
 }
 
@@ -208,13 +239,13 @@ fn flush_waits_for_all() {
 fn a_place_is_free_when_a_worker_is_done_or_has_found_a_canceled_request() {
     let mut f = Fixture::new(2, 100);
     let (a, b) = (f.submit(), f.submit());
-    assert!(f.requests.poll_place(&f.waker).is_pending());
+    assert!(f.place(Manner::default()).is_pending());
     f.cancel(a);
-    assert!(f.requests.poll_place(&f.waker).is_pending(), "it stands in the queue still");
+    assert!(f.place(Manner::default()).is_pending(), "it stands in the queue still");
     assert!(!f.start(a));
-    assert!(f.wakeups() > 0 && f.requests.poll_place(&f.waker).is_ready());
+    assert!(f.wakeups() > 0 && f.place(Manner::default()).is_ready());
     f.run(b);
-    assert!(f.requests.poll_place(&f.waker).is_ready());
+    assert!(f.place(Manner::default()).is_ready());
 }
 
 #[test]
@@ -277,5 +308,129 @@ fn closing_takes_back_requests_whose_handles_were_dropped() {
     assert!(!f.start(queued));
     f.finish(running, Ok(Output::Done));
     assert_eq!(f.counters(), [0, 0, 0, 0, 2]);
+    f.assert_empty();
+}
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_request_whose_time_is_up_fails_at_once_in_the_queue_and_on_a_worker() {
+    let mut f = Fixture::new(8, 100);
+    let manner = Manner { deadline: Some(f.now + SECOND), ..Manner::default() };
+    let queued = f.submit_in(manner).expect("there is time");
+    let running = f.submit_in(manner).expect("there is time");
+    let done = f.submit_in(manner).expect("there is time");
+    assert!(f.start(running));
+    f.run(done);
+    f.pass(SECOND / 2);
+    assert!(f.take(queued).is_pending() && f.take(running).is_pending());
+    f.pass(SECOND / 2);
+    assert_eq!(f.error(queued), Some(Error::TIMED_OUT));
+    assert_eq!(f.error(running), Some(Error::TIMED_OUT));
+    assert!(matches!(f.take(done), Poll::Ready(Ok(Output::Done))));
+    assert!(!f.start(queued));
+    assert_eq!(f.counters(), [0, 1, 1, 1, 0], "one still runs");
+    f.finish(running, Ok(Output::Done));
+    assert_eq!(f.counters(), [0, 0, 1, 2, 0]);
+    assert_eq!(f.submit_in(manner), Err(Error::TIMED_OUT));
+    f.assert_empty();
+}
+
+#[test]
+fn the_time_of_a_guest_holds_for_all_its_requests_and_can_be_taken_back() {
+    let mut f = Fixture::new(8, 100);
+    f.requests.set_deadline(Some(f.now + SECOND));
+    f.requests.set_deadline(Some(f.now + 2 * SECOND));
+    let early = f.submit();
+    f.pass(SECOND);
+    assert!(f.take(early).is_pending());
+    f.pass(SECOND);
+    assert_eq!(f.error(early), Some(Error::TIMED_OUT));
+    assert_eq!(f.submit_bytes(0), Err(Error::TIMED_OUT));
+    f.requests.set_deadline(None);
+    let late = f.submit();
+    f.pass(SECOND);
+    f.run(late);
+    assert!(matches!(f.take(late), Poll::Ready(Ok(_))));
+    assert!(!f.start(early));
+    f.assert_empty();
+}
+
+#[test]
+fn a_parked_request_holds_its_place_and_goes_on_when_its_time_comes() {
+    let mut f = Fixture::new(1, 100);
+    let id = f.submit();
+    assert!(f.start(id));
+    f.park(id, SECOND);
+    assert_eq!(f.counters(), [0, 1, 0, 0, 0]);
+    assert!(f.place(Manner::default()).is_pending());
+    assert_eq!(f.pass(SECOND / 2), []);
+    assert_eq!(f.pass(SECOND), [id]);
+    assert_eq!(f.pass(SECOND), []);
+    f.run(id);
+    assert!(matches!(f.take(id), Poll::Ready(Ok(_))) && f.place(Manner::default()).is_ready());
+    f.assert_empty();
+}
+
+#[test]
+fn a_parked_request_that_is_canceled_frees_its_place_and_never_goes_on() {
+    let mut f = Fixture::new(1, 100);
+    let parked = f.submit();
+    assert!(f.start(parked));
+    f.park(parked, SECOND);
+    f.cancel(parked);
+    assert_eq!(f.error(parked), Some(Error::CANCELED));
+    assert!(f.place(Manner::default()).is_ready());
+    assert_eq!(f.pass(SECOND), []);
+    // Canceled while a worker is at it, which then wants to try again.
+    let running = f.submit();
+    assert!(f.start(running));
+    f.cancel(running);
+    f.park(running, SECOND);
+    assert_eq!(f.error(running), Some(Error::CANCELED));
+    assert_eq!(f.counters(), [0, 0, 0, 0, 2]);
+    assert_eq!(f.pass(SECOND), []);
+    f.assert_empty();
+}
+
+#[test]
+fn who_waits_for_a_place_is_told_when_the_time_is_up() {
+    let mut f = Fixture::new(1, 100);
+    let id = f.submit();
+    let manner = |time| Manner { deadline: Some(time), ..Manner::default() };
+    let (first, second) = (manner(f.now + SECOND), manner(f.now + 2 * SECOND));
+    assert!(f.place(second).is_pending() && f.place(first).is_pending());
+    let fail = Manner { when_full: WhenFull::Fail, ..Manner::default() };
+    assert_eq!(f.place(fail), Poll::Ready(Err(Error::WOULD_BLOCK)));
+    f.pass(SECOND);
+    assert_eq!(f.wakeups(), 1);
+    assert!(f.place(first).is_ready() && f.place(second).is_pending());
+    assert_eq!(f.submit_in(first), Err(Error::TIMED_OUT));
+    f.pass(SECOND);
+    assert_eq!(f.wakeups(), 2);
+    assert!(f.place(second).is_ready());
+    f.run(id);
+    assert!(f.take(id).is_ready());
+    f.assert_empty();
+}
+
+#[test]
+fn the_clock_is_set_only_for_what_comes_first() {
+    let mut f = Fixture::new(8, 100);
+    let manner = |time| Manner { deadline: Some(time), ..Manner::default() };
+    let start = f.now;
+    assert_eq!(f.requests.alarm(), None);
+    let late = f.submit_in(manner(start + 3 * SECOND)).expect("there is time");
+    assert_eq!(f.requests.alarm(), Some(start + 3 * SECOND));
+    let early = f.submit_in(manner(start + SECOND)).expect("there is time");
+    assert_eq!(f.requests.alarm(), Some(start + SECOND));
+    let between = f.submit_in(manner(start + 2 * SECOND)).expect("there is time");
+    assert_eq!(f.requests.alarm(), None);
+    f.pass(SECOND);
+    assert_eq!(f.requests.alarm(), Some(start + 2 * SECOND));
+    for id in [late, early, between] {
+        f.cancel(id);
+        assert!(f.take(id).is_ready() && !f.start(id));
+    }
     f.assert_empty();
 }

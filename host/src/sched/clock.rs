@@ -1,0 +1,108 @@
+//! The clock of a pool: one thread that looks at the timers of guests when their time has come. It is there only while there is
+//! something to wait for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::guest::Guest;
+use super::turns::Seat;
+
+#[derive(Default)]
+struct State {
+    /// One alarm for each guest that has a timer.
+    alarms: BTreeMap<(Instant, Seat), Weak<Guest>>,
+    times: HashMap<Seat, Instant>,
+    running: bool,
+    closing: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Clock {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Clock {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Guests are looked at outside of the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the alarm of a guest, unless it has an earlier one: two threads that set it may come here in any order, and an alarm
+    /// too many does no harm. Returns whether the clock needs a thread.
+    pub(super) fn set(&self, seat: Seat, guest: &Arc<Guest>, at: Instant) -> bool {
+        let mut state = self.state();
+        if let Some(before) = state.times.get(&seat).copied() {
+            if before <= at {
+                return false;
+            }
+            state.alarms.remove(&(before, seat));
+        }
+        state.times.insert(seat, at);
+        state.alarms.insert((at, seat), Arc::downgrade(guest));
+        self.changed.notify_all();
+        !std::mem::replace(&mut state.running, true)
+    }
+
+    /// The thread could not be started: the next alarm that is set tries again.
+    pub(super) fn has_no_thread(&self) {
+        self.state().running = false;
+    }
+
+    /// A guest is gone.
+    pub(super) fn remove(&self, seat: Seat) {
+        let mut state = self.state();
+        if let Some(at) = state.times.remove(&seat) {
+            state.alarms.remove(&(at, seat));
+            self.changed.notify_all();
+        }
+    }
+
+    /// The thread's life: wait for the next alarm and call `ring` with its guest, until there has been none for a while.
+    pub(super) fn run(&self, idle_timeout: Duration, ring: impl Fn(Seat, &Arc<Guest>)) {
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            let next = state.alarms.first_key_value().map(|((at, seat), _)| (*at, *seat));
+            match next {
+                Some((at, seat)) if at <= now => {
+                    state.times.remove(&seat);
+                    let guest = state.alarms.remove(&(at, seat)).and_then(|guest| guest.upgrade());
+                    drop(state);
+                    if let Some(guest) = guest {
+                        ring(seat, &guest);
+                    }
+                    state = self.state();
+                }
+                Some((at, _)) => {
+                    state = self.changed.wait_timeout(state, at - now).unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None => {
+                    if !state.closing {
+                        let idle = |state: &mut State| state.alarms.is_empty() && !state.closing;
+                        let waited = self.changed.wait_timeout_while(state, idle_timeout, idle);
+                        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    }
+                    if state.alarms.is_empty() {
+                        state.running = false;
+                        self.changed.notify_all();
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the thread to end once there is no alarm.
+    pub(super) fn close(&self) {
+        self.state().closing = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the thread has ended, or the time is up; tells whether it has.
+    pub(super) fn wait_closed(&self, timeout: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), timeout, |state| state.running);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.running
+    }
+}

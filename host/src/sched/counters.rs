@@ -1,0 +1,136 @@
+//! How many requests are where: of a guest, of a group, and of an engine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+use super::work::Stop;
+
+/// How many requests are where: `aiohost:aio/types.counters`. Exact at any time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub struct Counters {
+    /// Requests that wait for a worker.
+    pub queued: u64,
+    /// Requests on a worker, and those that wait for a lock.
+    pub running: u64,
+    /// Requests that ended well.
+    pub done: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Requests that were canceled.
+    pub canceled: u64,
+}
+
+/// Where a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Station {
+    Queued,
+    Running,
+    Done,
+    Failed,
+    Canceled,
+}
+
+impl Station {
+    /// Where a request ends.
+    pub(super) fn end(stopped: Option<Stop>, failed: bool) -> Self {
+        match (stopped, failed) {
+            (Some(Stop::Canceled), _) => Self::Canceled,
+            (None, false) => Self::Done,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl Counters {
+    /// Requests that are not at their end.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.queued + self.running
+    }
+
+    pub(super) fn at(&mut self, station: Station) -> &mut u64 {
+        match station {
+            Station::Queued => &mut self.queued,
+            Station::Running => &mut self.running,
+            Station::Done => &mut self.done,
+            Station::Failed => &mut self.failed,
+            Station::Canceled => &mut self.canceled,
+        }
+    }
+
+    /// A request goes on to another place, or comes in at it.
+    pub(super) fn shift(&mut self, from: Option<Station>, to: Station) {
+        if let Some(from) = from {
+            *self.at(from) -= 1;
+        }
+        *self.at(to) += 1;
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.queued += other.queued;
+        self.running += other.running;
+        self.done += other.done;
+        self.failed += other.failed;
+        self.canceled += other.canceled;
+    }
+}
+
+/// The counters of all requests that went to the workers of one engine.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    queued: AtomicU64,
+    running: AtomicU64,
+    done: AtomicU64,
+    failed: AtomicU64,
+    canceled: AtomicU64,
+}
+
+impl Tally {
+    fn at(&self, station: Station) -> &AtomicU64 {
+        match station {
+            Station::Queued => &self.queued,
+            Station::Running => &self.running,
+            Station::Done => &self.done,
+            Station::Failed => &self.failed,
+            Station::Canceled => &self.canceled,
+        }
+    }
+
+    pub(super) fn shift(&self, from: Option<Station>, to: Station) {
+        self.at(to).fetch_add(1, Ordering::Relaxed);
+        if let Some(from) = from {
+            self.at(from).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let at = |station| self.at(station).load(Ordering::Relaxed);
+        Counters {
+            queued: at(Station::Queued),
+            running: at(Station::Running),
+            done: at(Station::Done),
+            failed: at(Station::Failed),
+            canceled: at(Station::Canceled),
+        }
+    }
+}
+
+/// How many requests of a guest were done on its own thread. Only that thread adds, so that it takes no locked instruction.
+#[derive(Debug, Default)]
+pub(crate) struct InlineTotals {
+    done: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl InlineTotals {
+    pub(crate) fn add(&self, failed: bool) {
+        let total = if failed { &self.failed } else { &self.done };
+        total.store(total.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let (done, failed) = (self.done.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+        Counters { done, failed, ..Counters::default() }
+    }
+}
