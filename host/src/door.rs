@@ -82,6 +82,11 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
         }
     };
     let bytes = arguments.bytes();
+    let submission = Submission { name: request.name, origin: Origin::Call, bytes, manner };
+    if let Some(error) = ctx.membership.refusal(&manner) {
+        ctx.membership.refuse(&submission, error);
+        return Passed::Done(Err(error));
+    }
     if let Run::Inline(run) = request.run
         && bytes <= inline_bytes_max
     {
@@ -92,7 +97,6 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
             return Passed::Done(result);
         }
     }
-    let submission = Submission { name: request.name, origin: Origin::Call, bytes, manner };
     let work: Work = Box::new(move |ticket| match request.run {
         Run::Inline(run) => run(&mut arguments, Wait::May).map(O::into_output).into(),
         Run::Worker(run) => run(&mut arguments, ticket).map(O::into_output).into(),
@@ -122,7 +126,11 @@ impl Queued {
 
     /// Carries the request out on a worker. Dropping the future takes the request back.
     pub(crate) async fn run<O: Answer>(self) -> Result<O> {
+        let group = self.submission.manner.group;
         let (membership, id) = self.submit().await;
+        if let (Err(_), Some(group)) = (&id, group) {
+            membership.settle(group, &id);
+        }
         let owned = Owned { membership, id: id? };
         let output = poll_fn(|cx| owned.membership.poll_take(owned.id, cx)).await?;
         // The output was made by this request's own `into_output`.

@@ -1,5 +1,6 @@
 //! One guest on the scheduler: its requests behind a lock, its seat in the pool, and its statistics.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ pub(crate) struct Guest {
     requests: Mutex<Requests>,
     observations: Mutex<Observations>,
     inline: InlineTotals,
+    /// Whether the time of all its requests is limited.
+    limited: AtomicBool,
 }
 
 /// A guest's membership of a pool; dropping it ends the guest's requests.
@@ -98,8 +101,8 @@ impl Membership {
     /// A guest with a share of the workers that goes by `weight`.
     pub(crate) fn new(pool: &Arc<Pool>, limits: &Limits, weight: u32) -> Self {
         let requests = Requests::new(limits, Arc::clone(pool.tally()));
-        let (observations, inline) = Default::default();
-        let guest = Arc::new(Guest { requests: Mutex::new(requests), observations, inline });
+        let (observations, inline, limited) = Default::default();
+        let guest = Arc::new(Guest { requests: Mutex::new(requests), observations, inline, limited });
         let seat = pool.join(Arc::clone(&guest), weight);
         Self { guest, pool: Arc::clone(pool), seat }
     }
@@ -130,6 +133,12 @@ impl Membership {
         self.with(change).carry_out();
     }
 
+    /// Why a request cannot be carried out in this manner. Takes no lock for one in the usual manner.
+    pub(crate) fn refusal(&self, manner: &Manner) -> Option<Error> {
+        let is_free = manner.deadline.is_none() && manner.group.is_none() && !self.guest.limited.load(Ordering::Relaxed);
+        if is_free { None } else { self.guest.requests().refusal(manner, Instant::now()) }
+    }
+
     /// Ready when another request may be queued.
     pub(crate) fn poll_place(&self, manner: &Manner, cx: &Context<'_>) -> Poll<Result<()>> {
         self.with(|requests| requests.poll_place(manner, cx.waker(), Instant::now()))
@@ -143,7 +152,7 @@ impl Membership {
         Ok(id)
     }
 
-    /// Enters in the counters a request that was not queued because there is no place.
+    /// Enters a request that fails before it is queued, in all counters but those of its group.
     pub(crate) fn refuse(&self, submission: &Submission, error: Error) {
         self.guest.requests().refuse(submission, error);
     }
@@ -196,6 +205,7 @@ impl Membership {
     }
 
     pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        self.guest.limited.store(deadline.is_some(), Ordering::Relaxed);
         self.with(|requests| requests.set_deadline(deadline));
     }
 }

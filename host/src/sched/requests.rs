@@ -155,11 +155,8 @@ impl Requests {
     /// Whether another request may be queued; if not, `waker` is told when one may. Fails if it is not to wait for that, or if
     /// its time is up.
     pub(crate) fn poll_place(&mut self, manner: &Manner, waker: &Waker, now: Instant) -> Poll<Result<()>> {
-        let deadline = self.deadline_of(manner);
-        let is_late = deadline.is_some_and(|deadline| deadline <= now);
-        // What is wrong with the request itself is found when it is submitted.
-        if is_late || self.groups.end(manner.group).is_some() {
-            return Poll::Ready(Ok(()));
+        if let Some(error) = self.refusal(manner, now) {
+            return Poll::Ready(Err(error));
         }
         if self.in_flight < self.in_flight_max && self.groups.poll_place(manner.group, waker).is_ready() {
             return Poll::Ready(Ok(()));
@@ -168,6 +165,7 @@ impl Requests {
             return Poll::Ready(Err(Error::WOULD_BLOCK));
         }
         // One timer for all who wait: they look again when it comes, and then it is the next one's.
+        let deadline = self.deadline_of(manner);
         if let Some(deadline) = deadline.filter(|deadline| self.place_deadline.is_none_or(|first| *deadline < first)) {
             if let Some(first) = self.place_deadline.replace(deadline) {
                 self.timers.remove(&(first, Timer::Place));
@@ -184,17 +182,10 @@ impl Requests {
     /// Queues a request. Its bytes count until its result is taken; over the limit it fails, unless it is the only one.
     pub(crate) fn submit(&mut self, submission: Submission, work: Work, now: Instant) -> Result<(RequestId, Priority)> {
         let manner = submission.manner;
-        let deadline = if submission.is_counted() { self.deadline_of(&manner) } else { None };
-        let stopped = self.groups.end(manner.group);
-        let is_late = deadline.is_some_and(|deadline| deadline <= now);
         let bytes = self.bytes.saturating_add(submission.bytes);
-        let refusal = match stopped {
-            Some(stop) => Some(stop.error()),
-            None if is_late => Some(Error::TIMED_OUT),
-            None if bytes > self.bytes_max && self.bytes > 0 => Some(Error::WOULD_BLOCK),
-            None => None,
-        };
-        if let Some(error) = refusal {
+        let is_over = bytes > self.bytes_max && self.bytes > 0;
+        let refusal = if submission.is_counted() { self.refusal(&manner, now) } else { None };
+        if let Some(error) = refusal.or(is_over.then_some(Error::WOULD_BLOCK)) {
             self.refuse(&submission, error);
             return Err(error);
         }
@@ -216,15 +207,18 @@ impl Requests {
         Ok((id, priority))
     }
 
-    /// A request that fails before it is queued. If the guest gets a handle of it, its group learns of it then.
+    /// Why a request cannot be carried out in this manner: its group was canceled, or its time is up.
+    pub(crate) fn refusal(&self, manner: &Manner, now: Instant) -> Option<Error> {
+        let is_late = || self.deadline_of(manner).is_some_and(|deadline| deadline <= now);
+        self.groups.end(manner.group).or_else(|| is_late().then_some(Stop::TimedOut)).map(Stop::error)
+    }
+
+    /// Enters a request that fails before it is queued, in all counters but those of its group.
     pub(crate) fn refuse(&mut self, submission: &Submission, error: Error) {
         if submission.is_counted() {
             let station = if error == Error::CANCELED { Station::Canceled } else { Station::Failed };
             self.counters.shift(None, station);
             self.tally.shift(None, station);
-        }
-        if submission.origin == Origin::Call {
-            self.settle(submission.manner.group, 0, Some(error));
         }
     }
 

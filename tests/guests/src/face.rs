@@ -42,7 +42,7 @@ macro_rules! declare {
             $(async fn $name($($parameter: $type),*) -> Result<$ok, Error>;)*
 
             /// The names of the tests for what only this face has.
-            const OWN_TESTS: &[&str] = &[];
+            const OWN_TESTS: &[&[&str]] = &[];
 
             /// Runs one of those, if it has this name.
             async fn own_test(_name: &str) -> bool {
@@ -73,10 +73,10 @@ pub enum Submit {}
 macro_rules! implement_submit {
     ($($name:ident($($parameter:ident: $type:ty),*) -> $ok:ty, $case:ident($($value:ident)?);)*) => {
         impl Face for Submit {
-            const OWN_TESTS: &[&str] = tests::queue::NAMES;
+            const OWN_TESTS: &[&[&str]] = &[tests::queue::NAMES, tests::groups::NAMES];
 
             async fn own_test(name: &str) -> bool {
-                tests::queue::run::<Submit>(name).await
+                tests::queue::run::<Submit>(name).await || tests::groups::run::<Submit>(name).await
             }
 
             $(async fn $name($($parameter: $type),*) -> Result<$ok, Error> {

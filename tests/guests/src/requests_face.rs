@@ -10,7 +10,7 @@ pub enum Requests {}
 macro_rules! implement_requests {
     ($($name:ident($($parameter:ident: $type:ty),*) -> $ok:ty, $case:ident($($value:ident)?);)*) => {
         impl Face for Requests {
-            const OWN_TESTS: &[&str] = streams::NAMES;
+            const OWN_TESTS: &[&[&str]] = &[streams::NAMES];
 
             async fn own_test(name: &str) -> bool {
                 streams::run::<Requests>(name).await

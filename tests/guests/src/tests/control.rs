@@ -1,11 +1,13 @@
 //! `nop`, and the part of `control` that concerns every face: priorities, counters, grants. The rest is in `queue`.
 
 use super::tests;
+use crate::bindings::aiohost::aio::control::WhenFull;
+use crate::bindings::aiohost::aio::types::Group;
 use crate::bindings::aiohost::aio::{blocking, control, submit};
 use crate::check::{content, create, fails, works};
 use crate::face::{ErrorCode, Face, OpenFlags, Outcome};
 
-tests!(nop, count, grants, set_priority, mixed_faces);
+tests!(nop, count, grants, set_priority, nice, set_guest_priority, set_guest_deadline, next, next_group_canceled, mixed_faces);
 
 async fn nop<F: Face>() {
     let before = control::count().done;
@@ -56,6 +58,76 @@ async fn set_priority<F: Face>() {
         control::set_priority(priority);
         works(F::stat(None, "digits").await);
     }
+}
+
+async fn nice<F: Face>() {
+    assert_eq!(control::nice(1), 0);
+    assert_eq!(control::nice(2), -1, "they add up");
+    assert_eq!(control::nice(-100), -3);
+    assert_eq!(control::set_priority(1), 4);
+    works(F::nop().await);
+    assert_eq!(control::nice(0), 0, "it is for the next request, and for no other");
+    control::set_guest_priority(2);
+    works(F::nop().await);
+    assert_eq!(control::nice(1), 2, "it starts from the guest's");
+    works(F::nop().await);
+}
+
+async fn set_guest_priority<F: Face>() {
+    assert_eq!(control::set_guest_priority(100), 0);
+    works(F::nop().await);
+    assert_eq!(control::set_guest_priority(-100), 4);
+    works(F::stat(None, "digits").await);
+    assert_eq!(control::set_guest_priority(0), -4);
+}
+
+async fn set_guest_deadline<F: Face>() {
+    control::set_guest_deadline(Some(60_000));
+    works(F::nop().await);
+    works(F::stat(None, "digits").await);
+    control::set_guest_deadline(Some(0));
+    // Also what needs no worker.
+    fails(F::stat(None, "digits").await, ErrorCode::TimedOut);
+    fails(F::mkdir(None, "never", 0o777).await, ErrorCode::TimedOut);
+    control::set_guest_deadline(None);
+    works(F::nop().await);
+    fails(F::lstat(None, "never").await, ErrorCode::NoEntry);
+    let count = control::count();
+    assert_eq!((count.done, count.failed), (3, 3));
+}
+
+async fn next<F: Face>() {
+    let group = Group::new();
+    control::next(Some(4), Some(60_000), Some(&group), WhenFull::Fail);
+    works(F::nop().await);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    works(F::stat(None, "digits").await);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    fails(F::stat(None, "missing").await, ErrorCode::NoEntry);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    fails(F::stat(None, "nul\0").await, ErrorCode::Invalid);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    fails(F::rmdir(None, "missing").await, ErrorCode::NoEntry);
+    // For one request, and for no other.
+    works(F::nop().await);
+    let outcome = works(group.wait());
+    assert_eq!((outcome.done, outcome.failed, outcome.canceled), (2, 3, 0));
+    assert_eq!(outcome.first_failure.map(|failure| failure.error.code), Some(ErrorCode::NoEntry));
+    control::next(None, Some(0), None, WhenFull::Wait);
+    fails(F::stat(None, "digits").await, ErrorCode::TimedOut);
+    works(F::stat(None, "digits").await);
+}
+
+async fn next_group_canceled<F: Face>() {
+    let group = Group::new();
+    group.cancel();
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    fails(F::stat(None, "digits").await, ErrorCode::Canceled);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    fails(F::mkdir(None, "never", 0o777).await, ErrorCode::Canceled);
+    fails(F::lstat(None, "never").await, ErrorCode::NoEntry);
+    let (all, members) = (control::count(), group.count());
+    assert_eq!((all.canceled, members.canceled, members.done + members.failed), (2, 2, 0));
 }
 
 /// A handle is one and the same on every face.

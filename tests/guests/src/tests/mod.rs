@@ -4,6 +4,7 @@ pub mod control;
 pub mod defects;
 pub mod durability;
 pub mod file;
+pub mod groups;
 pub mod limits;
 pub mod path;
 pub mod queue;
@@ -41,7 +42,7 @@ pub fn names<F: Face>() -> impl Iterator<Item = &'static str> {
         limits::NAMES,
         defects::NAMES,
     ];
-    modules.into_iter().chain([F::OWN_TESTS]).flatten().copied()
+    modules.into_iter().chain(F::OWN_TESTS.iter().copied()).flatten().copied()
 }
 
 /// Runs a test and tells whether there is one of that name.
