@@ -1,15 +1,22 @@
 //! What a guest passes to a request, parsed at the edge into values that cannot be wrong.
 
+use std::time::Duration;
+
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Resource, ResourceTable};
 
 use crate::error::{Error, Result};
+use crate::gated::Allowed;
 use crate::limits::Limits;
-use crate::sandbox::{Grants, OpenDir, OpenFile, OpenFlags, Opening, Place, Read, Write};
+use crate::sandbox::{
+    Advice, AllocateFlags, Allocation, ChangeableFile, Grants, Lock, LockKind, NewTime, NewTimes, OpenDir, OpenFile, OpenFlags,
+    Opening, Permissions, Place, Read, RenameFlags, RenameHow, SyncRangeFlags, Target, Whence, Write,
+};
 
 /// What parsing looks things up in.
 pub(crate) struct Guest<'a> {
     pub(crate) grants: &'a Grants,
     pub(crate) limits: &'a Limits,
+    pub(crate) allowed: &'a Allowed,
     pub(crate) table: &'a mut ResourceTable,
 }
 
@@ -58,7 +65,11 @@ pub(crate) trait Plain: ComponentType + Lift + Send + 'static {
 impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for u64 {}
+impl Plain for i64 {}
 impl Plain for Option<u64> {}
+impl Plain for Advice {}
+impl Plain for SyncRangeFlags {}
+impl Plain for Whence {}
 
 impl Plain for Vec<u8> {
     fn bytes(&self) -> usize {
@@ -144,6 +155,130 @@ impl<A: Plain, B: Plain, C: Plain> Arguments for (OpenFile, A, OpenFile, B, C) {
 
     fn parse((file, a, other, b, c): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
         Ok((guest.file(&file)?, a, guest.file(&other)?, b, c))
+    }
+}
+
+impl<A: Plain> Arguments for (A,) {
+    type Wire = (A,);
+
+    fn parse(wire: Self::Wire, _guest: &mut Guest<'_>) -> Result<Self> {
+        Ok(wire)
+    }
+}
+
+impl<A: Plain> Arguments for (OpenFile, A) {
+    type Wire = (Resource<OpenFile>, A);
+
+    fn parse((file, a): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?, a))
+    }
+}
+
+impl<A: Plain, B: Plain, C: Plain> Arguments for (OpenFile, A, B, C) {
+    type Wire = (Resource<OpenFile>, A, B, C);
+
+    fn parse((file, a, b, c): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?, a, b, c))
+    }
+}
+
+impl Arguments for (Place<Write>, Permissions) {
+    type Wire = (At, String, u16);
+
+    fn parse((at, path, mode): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?, Permissions::parse(mode)?))
+    }
+}
+
+impl Arguments for (ChangeableFile, Permissions) {
+    type Wire = (Resource<OpenFile>, u16);
+
+    fn parse((file, mode): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((ChangeableFile::parse(guest.file(&file)?)?, Permissions::parse(mode)?))
+    }
+}
+
+impl Arguments for (Place<Write>, NewTimes) {
+    type Wire = (At, String, NewTime, NewTime);
+
+    fn parse((at, path, accessed, modified): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?, NewTimes::parse(accessed, modified)?))
+    }
+}
+
+impl Arguments for (ChangeableFile, NewTimes) {
+    type Wire = (Resource<OpenFile>, NewTime, NewTime);
+
+    fn parse((file, accessed, modified): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((ChangeableFile::parse(guest.file(&file)?)?, NewTimes::parse(accessed, modified)?))
+    }
+}
+
+impl Arguments for (Place<Write>, Place<Write>, RenameHow) {
+    type Wire = (At, String, At, String, RenameFlags);
+
+    fn parse((old_at, old, new_at, new, flags): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&old_at, old)?, guest.place(&new_at, new)?, RenameHow::parse(flags)?))
+    }
+}
+
+impl Arguments for (Target, Place<Write>) {
+    type Wire = (String, At, String);
+
+    fn parse((target, at, path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        let target = Target::parse(target, guest.limits.path_bytes_max)?;
+        Ok((target, guest.place(&at, path)?))
+    }
+}
+
+impl Arguments for (OpenFile, Allocation, u64, u64) {
+    type Wire = (Resource<OpenFile>, AllocateFlags, u64, u64);
+
+    fn parse((file, flags, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?, Allocation::parse(flags)?, offset, length))
+    }
+}
+
+impl Arguments for (OpenFile, Lock) {
+    type Wire = (Resource<OpenFile>, u64, u64);
+
+    fn parse((file, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.file(&file)?, Lock::parse(offset, length)?))
+    }
+}
+
+/// A lock that is asked for.
+pub(crate) struct Locking {
+    pub(crate) file: OpenFile,
+    pub(crate) kind: LockKind,
+    pub(crate) range: Lock,
+    pub(crate) waits: bool,
+    /// How long it waited after the last attempt.
+    pub(crate) pause: Option<Duration>,
+}
+
+impl Arguments for (Locking,) {
+    type Wire = (Resource<OpenFile>, LockKind, u64, u64, bool);
+
+    fn parse((file, kind, offset, length, waits): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        let range = Lock::parse(offset, length)?;
+        Ok((Locking { file: guest.file(&file)?, kind, range, waits, pause: None },))
+    }
+}
+
+/// A search for data, with how many ranges one answer may carry.
+pub(crate) struct ExtentSearch {
+    pub(crate) file: OpenFile,
+    pub(crate) offset: u64,
+    pub(crate) length: Option<u64>,
+    pub(crate) extents_max: usize,
+}
+
+impl Arguments for (ExtentSearch,) {
+    type Wire = (Resource<OpenFile>, u64, Option<u64>);
+
+    fn parse((file, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((ExtentSearch { file: guest.file(&file)?, offset, length, extents_max: guest.limits.entries_max },))
     }
 }
 

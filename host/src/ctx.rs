@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use wasmtime::component::ResourceTable;
 
 use crate::engine::AioEngine;
+use crate::gated::{Allowed, Gated};
 use crate::limits::Limits;
 use crate::observe::{InlineCounts, Stats};
 use crate::sandbox::{Grant, Grants, Resolver, Rights};
@@ -20,6 +21,7 @@ pub struct AioCtx {
     pub(crate) membership: Arc<Membership>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
+    pub(crate) allowed: Allowed,
     /// In what manner the next request is carried out.
     pub(crate) next: Manner,
     pub(crate) request_handles: usize,
@@ -34,6 +36,7 @@ pub struct AioCtx {
 pub struct AioCtxBuilder {
     grants: Vec<Grant>,
     limits: Limits,
+    allowed: Allowed,
     resolver: Resolver,
     weight: u32,
 }
@@ -68,6 +71,12 @@ impl AioCtxBuilder {
         self
     }
 
+    /// Allows a request that is refused otherwise.
+    pub fn allow(&mut self, gated: Gated) -> &mut Self {
+        self.allowed.add(gated);
+        self
+    }
+
     /// Sets how paths are resolved.
     pub fn resolver(&mut self, resolver: Resolver) -> &mut Self {
         self.resolver = resolver;
@@ -87,6 +96,7 @@ impl AioCtxBuilder {
             membership: Arc::new(Membership::new(engine.pool(), &self.limits, self.weight)),
             grants: Arc::new(Grants::new(self.grants, self.resolver, &self.limits)),
             limits: self.limits,
+            allowed: self.allowed,
             next: Manner::default(),
             request_handles: 0,
             group_handles: 0,

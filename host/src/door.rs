@@ -73,7 +73,7 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
     inline_bytes_max: usize,
 ) -> Passed<O> {
     let ctx = &mut *view.ctx;
-    let mut guest = Guest { grants: &ctx.grants, limits: &ctx.limits, table: view.table };
+    let mut guest = Guest { grants: &ctx.grants, limits: &ctx.limits, allowed: &ctx.allowed, table: view.table };
     let mut arguments = match A::parse(wire, &mut guest) {
         Ok(arguments) => arguments,
         Err(error) => {

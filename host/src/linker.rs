@@ -49,6 +49,7 @@ fn add<T: AioView + 'static>(linker: &mut Linker<T>, faces: Faces) -> wasmtime::
     let mut requests = Requests { linker, faces, number: 0 };
     ops::path::add(&mut requests)?;
     ops::file::add(&mut requests)?;
+    ops::range::add(&mut requests)?;
     ops::durability::add(&mut requests)?;
     ops::tree::add(&mut requests)
 }

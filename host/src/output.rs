@@ -72,6 +72,38 @@ pub(crate) struct Scan {
     pub(crate) others: Vec<String>,
 }
 
+/// `aiohost:aio/types.volume`.
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Volume {
+    #[component(name = "block-size")]
+    pub(crate) block_size: u64,
+    #[component(name = "fragment-size")]
+    pub(crate) fragment_size: u64,
+    pub(crate) blocks: u64,
+    #[component(name = "blocks-free")]
+    pub(crate) blocks_free: u64,
+    #[component(name = "blocks-available")]
+    pub(crate) blocks_available: u64,
+    pub(crate) files: u64,
+    #[component(name = "files-free")]
+    pub(crate) files_free: u64,
+    #[component(name = "files-available")]
+    pub(crate) files_available: u64,
+    #[component(name = "name-max")]
+    pub(crate) name_max: u64,
+    #[component(name = "read-only")]
+    pub(crate) read_only: bool,
+}
+
+/// `aiohost:aio/types.extent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Extent {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
 /// A result on its way, while nobody has asked for it in its own type. Dropping it closes what is in it.
 #[derive(Debug)]
 pub(crate) enum Output {
@@ -83,6 +115,9 @@ pub(crate) enum Output {
     Status(Status),
     Names(Vec<String>),
     Scan(Scan),
+    Volume(Volume),
+    Extents(Vec<Extent>),
+    Text(String),
 }
 
 /// `aiohost:aio/types.outcome`.
@@ -105,6 +140,12 @@ pub(crate) enum Outcome {
     Names(Vec<String>),
     #[component(name = "scan")]
     Scan(Scan),
+    #[component(name = "volume")]
+    Volume(Volume),
+    #[component(name = "extents")]
+    Extents(Vec<Extent>),
+    #[component(name = "text")]
+    Text(String),
 }
 
 impl Output {
@@ -119,6 +160,9 @@ impl Output {
             Self::Status(status) => Outcome::Status(status),
             Self::Names(names) => Outcome::Names(names),
             Self::Scan(scan) => Outcome::Scan(scan),
+            Self::Volume(volume) => Outcome::Volume(volume),
+            Self::Extents(extents) => Outcome::Extents(extents),
+            Self::Text(text) => Outcome::Text(text),
         })
     }
 }
@@ -221,6 +265,9 @@ plain_answer! {
     Status => Status,
     Vec<String> => Names,
     Scan => Scan,
+    Volume => Volume,
+    Vec<Extent> => Extents,
+    String => Text,
 }
 
 /// A request that the guest holds a handle of.

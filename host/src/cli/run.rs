@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiohost::{Guest, Host, Limits, Problem, Resolver};
+use aiohost::{Gated, Guest, Host, Limits, Problem, Resolver};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -26,6 +26,9 @@ pub(super) struct Options {
 
     #[command(flatten)]
     pub(super) grants: Grants,
+    /// Requests that are refused otherwise, since they reach beyond the plugin
+    #[arg(long, value_name = "REQUESTS", value_enum, value_delimiter = ',', help_heading = "Rights")]
+    pub(super) allow: Vec<AllowOption>,
     /// A variable for the plugin; without a value, the one it has here
     #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = values::variable, help_heading = "Rights")]
     pub(super) environment: Vec<(String, String)>,
@@ -62,12 +65,22 @@ pub(super) struct LimitOptions {
     /// Requests under way at a time; the plugin waits then [default: 4096]
     #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
     max_in_flight: Option<usize>,
+    /// Entries that one answer lists [default: 1000000]
+    #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
+    max_entries: Option<usize>,
     /// Threads that do the requests [default: 32]
     #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
     workers: Option<usize>,
     /// What keeps paths inside: the kernel's openat2, or portable code [default: auto]
     #[arg(long, value_name = "HOW", value_enum, default_value = "auto", hide_default_value = true)]
     resolver: ResolverOption,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum AllowOption {
+    Mkfifo,
+    Syncfs,
+    Busy,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -141,10 +154,14 @@ fn host(options: &Options) -> Result<Host, Problem> {
         memory_bytes_max: limits.max_memory.unwrap_or(defaults.memory_bytes_max),
         open_files_max: limits.max_open_files.unwrap_or(defaults.open_files_max),
         in_flight_max: limits.max_in_flight.unwrap_or(defaults.in_flight_max),
+        entries_max: limits.max_entries.unwrap_or(defaults.entries_max),
         ..defaults
     });
     for grant in &options.grants.0 {
         builder = builder.dir(&grant.host, &grant.guest, grant.rights);
+    }
+    for option in &options.allow {
+        builder = builder.allow((*option).into());
     }
     for (name, value) in &options.environment {
         builder = builder.env(name, value);
@@ -163,6 +180,16 @@ fn host(options: &Options) -> Result<Host, Problem> {
         builder = builder.blocking_wasi();
     }
     builder.build()
+}
+
+impl From<AllowOption> for Gated {
+    fn from(option: AllowOption) -> Self {
+        match option {
+            AllowOption::Mkfifo => Self::Mkfifo,
+            AllowOption::Syncfs => Self::Syncfs,
+            AllowOption::Busy => Self::Busy,
+        }
+    }
 }
 
 impl From<ResolverOption> for Resolver {

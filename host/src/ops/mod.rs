@@ -8,6 +8,7 @@ pub(crate) mod durability;
 pub(crate) mod file;
 pub(crate) mod group;
 pub(crate) mod path;
+pub(crate) mod range;
 pub(crate) mod streams;
 pub(crate) mod tree;
 

@@ -12,6 +12,7 @@ use super::machine::Machines;
 use super::problem::{Problem, ProblemKind, Result};
 use crate::ctx::AioCtx;
 use crate::engine::{AioEngine, AioEngineBuilder};
+use crate::gated::Gated;
 use crate::limits::Limits;
 use crate::sandbox::{Resolver, Rights};
 
@@ -32,6 +33,7 @@ pub(super) struct Inner {
     pub(super) argv0: Option<String>,
     pub(super) cache: Option<Cache>,
     grants: Vec<Grant>,
+    allowed: Vec<Gated>,
     environment: Vec<(String, String)>,
     resolver: Resolver,
     blocking_wasi: bool,
@@ -54,6 +56,7 @@ struct Grant {
 #[must_use]
 pub struct HostBuilder {
     grants: Vec<(PathBuf, String, Rights)>,
+    allowed: Vec<Gated>,
     environment: Vec<(String, String)>,
     argv0: Option<String>,
     limits: Limits,
@@ -69,6 +72,12 @@ impl HostBuilder {
     /// guest's working directory.
     pub fn dir(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, rights: Rights) -> Self {
         self.grants.push((host.into(), guest.into(), rights));
+        self
+    }
+
+    /// Allows a request that is refused otherwise.
+    pub fn allow(mut self, gated: Gated) -> Self {
+        self.allowed.push(gated);
         self
     }
 
@@ -160,6 +169,7 @@ impl HostBuilder {
             argv0: self.argv0,
             cache: self.cache.and_then(|dir| open_cache(&dir, &grants)),
             grants,
+            allowed: self.allowed,
             environment: self.environment,
             resolver: self.resolver,
             blocking_wasi: self.blocking_wasi,
@@ -217,6 +227,7 @@ impl Host {
     pub fn builder() -> HostBuilder {
         HostBuilder {
             grants: Vec::new(),
+            allowed: Vec::new(),
             environment: Vec::new(),
             argv0: None,
             limits: Limits::default(),
@@ -240,6 +251,9 @@ impl Inner {
     pub(super) fn aio(&self) -> Result<AioCtx> {
         let mut aio = AioCtx::builder();
         aio.limits(self.limits.clone()).resolver(self.resolver);
+        for gated in &self.allowed {
+            aio.allow(*gated);
+        }
         for grant in &self.grants {
             let dir = grant.dir.try_clone().map_err(|error| grant.problem(error))?;
             aio.open_dir(dir, &grant.guest, grant.rights);

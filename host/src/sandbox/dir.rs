@@ -45,6 +45,14 @@ impl Drop for Token {
 pub(super) struct Base {
     pub(super) file: Arc<File>,
     pub(super) rights: Rights,
+    pub(super) root: Arc<Root>,
+}
+
+/// The directory that was granted, in which a base lies, and its name for the guest.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) file: Arc<File>,
+    pub(super) name: String,
 }
 
 /// The guest's handle of a directory: `aiohost:aio/types.dir`.

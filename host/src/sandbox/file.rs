@@ -7,12 +7,13 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
+use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::dir::Token;
 use super::status::{self, IdentityKey};
-use super::{Wait, sys, transfer};
+use super::{Rights, Wait, sys, transfer};
 use crate::error::{Error, Result};
 use crate::output::Status;
 use crate::sched::Ticket;
@@ -25,6 +26,8 @@ pub(crate) struct OpenFile(Arc<Inner>);
 struct Inner {
     file: File,
     access: OFlags,
+    /// What the directory was granted for that the file was opened in.
+    rights: Rights,
     /// The file's position. Ours and not the kernel's: the kernel's lock on it would make an inline read wait for one on a
     /// worker.
     position: Mutex<u64>,
@@ -44,9 +47,17 @@ mod nowait {
 }
 
 impl OpenFile {
-    pub(super) fn new(file: OwnedFd, access: OFlags, key: IdentityKey, token: Token) -> Self {
+    pub(super) fn new(file: OwnedFd, access: OFlags, rights: Rights, key: IdentityKey, token: Token) -> Self {
         let nowait = AtomicU8::new(nowait::YES);
-        Self(Arc::new(Inner { file: file.into(), access, position: Mutex::new(0), nowait, key, _token: token }))
+        Self(Arc::new(Inner { file: file.into(), access, rights, position: Mutex::new(0), nowait, key, _token: token }))
+    }
+
+    pub(super) fn as_file(&self) -> &File {
+        &self.0.file
+    }
+
+    pub(super) fn rights(&self) -> Rights {
+        self.0.rights
     }
 
     pub(crate) fn stat(&self) -> Result<Status> {
@@ -144,11 +155,7 @@ impl OpenFile {
 
     /// Where the position is after a write that was to end at `end`. In append mode it is at the end of the file.
     fn after_writing(&self, end: u64) -> Result<u64> {
-        if self.0.access.contains(OFlags::APPEND) {
-            Ok(rustix::fs::fstat(&self.0.file)?.st_size.cast_unsigned())
-        } else {
-            Ok(end)
-        }
+        if self.0.access.contains(OFlags::APPEND) { self.size() } else { Ok(end) }
     }
 
     /// Runs `io` with the offset, or with the position. It returns what the position is then.
@@ -171,6 +178,35 @@ impl OpenFile {
                 Err(TryLockError::WouldBlock) => Err(Error::WOULD_BLOCK),
             },
         }
+    }
+
+    /// Moves the position, and returns where it is then.
+    pub(crate) fn seek(&self, offset: i64, from: Whence, wait: Wait) -> Result<u64> {
+        let mut position = self.position(wait)?;
+        let from_start = || u64::try_from(offset).map_err(|_| Error::INVALID);
+        let next = match from {
+            Whence::Start => from_start()?,
+            Whence::Current => position.checked_add_signed(offset).ok_or(Error::INVALID)?,
+            Whence::End => self.size()?.checked_add_signed(offset).ok_or(Error::INVALID)?,
+            // The file system may have to read where its blocks are.
+            Whence::Data | Whence::Hole if wait == Wait::Never => return Err(Error::WOULD_BLOCK),
+            Whence::Data => rustix::fs::seek(&self.0.file, SeekFrom::Data(checked(from_start()?)?))?,
+            Whence::Hole => rustix::fs::seek(&self.0.file, SeekFrom::Hole(checked(from_start()?)?))?,
+        };
+        *position = checked(next)?;
+        Ok(*position)
+    }
+
+    pub(crate) fn truncate(&self, length: u64) -> Result<()> {
+        if !self.is_writable() {
+            return Err(Error::BAD_DESCRIPTOR);
+        }
+        rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&self.0.file, length))?;
+        Ok(())
+    }
+
+    fn size(&self) -> Result<u64> {
+        Ok(rustix::fs::fstat(&self.0.file)?.st_size.cast_unsigned())
     }
 
     pub(crate) fn readahead(&self, offset: u64, length: u64) -> Result<()> {
@@ -221,11 +257,11 @@ impl OpenFile {
         self.is_writable()
     }
 
-    fn is_readable(&self) -> bool {
+    pub(super) fn is_readable(&self) -> bool {
         self.0.access & OFlags::ACCMODE != OFlags::WRONLY
     }
 
-    fn is_writable(&self) -> bool {
+    pub(super) fn is_writable(&self) -> bool {
         self.0.access & OFlags::ACCMODE != OFlags::RDONLY
     }
 
@@ -236,9 +272,32 @@ impl OpenFile {
     pub(crate) fn fdatasync(&self) -> Result<()> {
         Ok(rustix::fs::fdatasync(&self.0.file)?)
     }
+
+    /// Brings all of the file system that the file is on to the device.
+    pub(crate) fn syncfs(&self) -> Result<()> {
+        Ok(rustix::fs::syncfs(&self.0.file)?)
+    }
+}
+
+/// Where `seek` counts from: `aiohost:aio/types.whence`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "only a guest makes one")]
+pub(crate) enum Whence {
+    #[component(name = "start")]
+    Start,
+    #[component(name = "current")]
+    Current,
+    #[component(name = "end")]
+    End,
+    #[component(name = "data")]
+    Data,
+    #[component(name = "hole")]
+    Hole,
 }
 
 /// An offset as the kernel takes it: not negative.
-fn checked(offset: u64) -> Result<u64> {
+pub(super) fn checked(offset: u64) -> Result<u64> {
     if i64::try_from(offset).is_ok() { Ok(offset) } else { Err(Error::INVALID) }
 }

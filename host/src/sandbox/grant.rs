@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dir::{Base, OpenDir, Quota};
+use super::dir::{Base, OpenDir, Quota, Root};
 use super::path::{GuestPath, RelativePath, components};
 use super::resolve::Strategy;
 use super::status::IdentityKey;
@@ -13,19 +13,19 @@ use crate::limits::Limits;
 /// A directory and the name it has for the guest.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    name: String,
     components: Vec<Vec<u8>>,
     base: Base,
 }
 
 impl Grant {
     pub(crate) fn new(name: &str, dir: cap_std::fs::Dir, rights: Rights) -> Self {
-        let base = Base { file: Arc::new(dir.into_std_file()), rights };
-        Self { name: name.to_owned(), components: components(name), base }
+        let file = Arc::new(dir.into_std_file());
+        let root = Arc::new(Root { file: Arc::clone(&file), name: name.to_owned() });
+        Self { components: components(name), base: Base { file, rights, root } }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.base.root.name
     }
 
     pub(crate) fn rights(&self) -> Rights {

@@ -6,22 +6,32 @@
 //! Rights are types: `Place<Read>` has no operation that changes anything, and a `Place<Write>` can only be had from a
 //! directory that was granted for writing.
 
+mod attributes;
 mod dir;
 mod entries;
 mod file;
 mod grant;
+mod links;
+mod locks;
 mod names;
 mod path;
 mod place;
+mod procfs;
+mod range;
+mod realpath;
 mod resolve;
 mod status;
 mod sys;
 mod transfer;
 
+pub(crate) use attributes::{ChangeableFile, NewTime, NewTimes, Permissions};
 pub(crate) use dir::OpenDir;
-pub(crate) use file::OpenFile;
+pub(crate) use file::{OpenFile, Whence};
 pub(crate) use grant::{Grant, Grants};
-pub(crate) use place::{OpenFlags, Opening, Place};
+pub(crate) use links::Target;
+pub(crate) use locks::{Lock, LockKind};
+pub(crate) use place::{OpenFlags, Opening, Place, RenameFlags, RenameHow};
+pub(crate) use range::{Advice, AllocateFlags, Allocation, SyncRangeFlags};
 pub use resolve::Resolver;
 
 /// What a directory is granted for.

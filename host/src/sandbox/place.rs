@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags as SystemFlags};
 use rustix::io::Errno;
 use wasmtime::component::flags;
 
@@ -15,7 +15,7 @@ use super::file::OpenFile;
 use super::grant::{Grants, Shared};
 use super::path::{Last, RelativePath};
 use super::resolve::open_beneath;
-use super::{Read, Rights, Wait, Write, entries, status};
+use super::{Read, Rights, Wait, Write, entries, procfs, status};
 use crate::error::{Error, Result};
 use crate::output::{FileType, Scan, Status};
 
@@ -43,17 +43,27 @@ flags! {
     }
 }
 
+// `aiohost:aio/types.rename-flags`.
+flags! {
+    RenameFlags {
+        #[component(name = "no-replace")]
+        const NO_REPLACE;
+        #[component(name = "exchange")]
+        const EXCHANGE;
+    }
+}
+
 /// What a path names, with the right `R` to it.
 #[derive(Debug)]
 pub(crate) struct Place<R> {
-    base: Base,
-    path: RelativePath,
-    shared: Arc<Shared>,
+    pub(super) base: Base,
+    pub(super) path: RelativePath,
+    pub(super) shared: Arc<Shared>,
     right: PhantomData<R>,
 }
 
 /// A directory on the way: the one the path starts from, or one that was opened.
-enum Parent<'a> {
+pub(super) enum Parent<'a> {
     Base(&'a File),
     Opened(OwnedFd),
 }
@@ -69,21 +79,33 @@ impl AsFd for Parent<'_> {
 
 /// A single name in an open directory. It holds no slash and is neither `.` nor `..`, so a `*at` call that does not follow
 /// symbolic links can only touch that directory.
-struct Entry<'a> {
-    dir: Parent<'a>,
-    name: &'a OsStr,
-    slash: bool,
+pub(super) struct Entry<'a> {
+    pub(super) dir: Parent<'a>,
+    pub(super) name: &'a OsStr,
+    pub(super) slash: bool,
 }
 
 impl Entry<'_> {
-    fn is_directory_unchecked(&self) -> Result<bool> {
+    pub(super) fn is_directory_unchecked(&self) -> Result<bool> {
         let stat = rustix::fs::statat(&self.dir, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
     }
 
     /// A slash after a name says that it is a directory. The kernel is never given one: calls differ in what they make of it.
-    fn check_slash(&self) -> Result<()> {
+    pub(super) fn check_slash(&self) -> Result<()> {
         if self.slash && !self.is_directory_unchecked()? { Err(Error::NOT_DIRECTORY) } else { Ok(()) }
+    }
+
+    /// The same for a name that is to be made, and not as a directory: with a slash it is taken, or cannot be.
+    pub(super) fn check_new(&self) -> Result<()> {
+        if !self.slash {
+            return Ok(());
+        }
+        match self.is_directory_unchecked() {
+            Ok(_) => Err(Error::EXIST),
+            Err(Error::NO_ENTRY) => Err(Error::NOT_DIRECTORY),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -103,12 +125,12 @@ impl Place<Read> {
 }
 
 impl<R> Place<R> {
-    fn open(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<OwnedFd> {
+    pub(super) fn open(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<OwnedFd> {
         open_beneath(self.shared.strategy, &self.base.file, self.path.as_os_str(), flags, mode, wait)
     }
 
     /// The directory of the last name, and that name; `dots` is the answer where there is none.
-    fn entry(&self, dots: Error) -> Result<Entry<'_>> {
+    pub(super) fn entry(&self, dots: Error) -> Result<Entry<'_>> {
         let split = self.path.split();
         let Last::Name(name) = split.last else { return Err(dots) };
         let dir = match split.parent {
@@ -143,7 +165,8 @@ impl<R> Place<R> {
     pub(crate) fn open_dir(&self, wait: Wait) -> Result<OpenDir> {
         let token = self.shared.quota.take()?;
         let fd = self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), wait)?;
-        Ok(OpenDir { base: Base { file: Arc::new(fd.into()), rights: self.base.rights }, _token: token })
+        let root = Arc::clone(&self.base.root);
+        Ok(OpenDir { base: Base { file: Arc::new(fd.into()), rights: self.base.rights, root }, _token: token })
     }
 
     /// The names in a directory.
@@ -160,24 +183,44 @@ impl<R> Place<R> {
         self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)
     }
 
-    /// Opens a regular file. Nothing else: a FIFO may keep a worker waiting for ever, and a device may do anything.
+    /// Opens a regular file. Nothing else is ever opened: a FIFO may keep a worker waiting for ever, and to open it wakes those
+    /// who wait at its other end; a device may do anything.
     fn open_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<OpenFile> {
         let token = self.shared.quota.take()?;
-        // O_NONBLOCK: a FIFO without a writer is opened at once, and refused below.
-        let flags = access | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let fd = self.open(flags, mode, wait).map_err(|error| match Errno::from_raw_os_error(error.errno.cast_signed()) {
-            // A FIFO without a reader, opened for writing, or a socket.
-            Errno::NXIO => Error::UNSUPPORTED,
-            _ => error,
-        })?;
-        let stat = rustix::fs::fstat(&fd)?;
-        match status::file_type(rustix::fs::FileType::from_raw_mode(stat.st_mode)) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Err(Error::IS_DIRECTORY),
-            FileType::SymbolicLink => return Err(Errno::LOOP.into()),
-            _ => return Err(Error::UNSUPPORTED),
-        }
-        Ok(OpenFile::new(fd, access, self.shared.key.clone(), token))
+        let fd = if access.contains(OFlags::CREATE | OFlags::EXCL) {
+            self.open(access | HARMLESS, mode, wait)?
+        } else {
+            match self.reopen_file(access, wait) {
+                // It was not there. If it comes to be a FIFO just now, it is opened, and refused below.
+                Err(Error::NO_ENTRY) if access.contains(OFlags::CREATE) => {
+                    let fd = self.open(access | HARMLESS, mode, wait)?;
+                    check_regular(&fd)?;
+                    fd
+                }
+                result => result?,
+            }
+        };
+        Ok(OpenFile::new(fd, access, self.base.rights, self.shared.key.clone(), token))
+    }
+
+    /// Opens what is there, once it is known to be a regular file.
+    pub(super) fn reopen_file(&self, access: OFlags, wait: Wait) -> Result<OwnedFd> {
+        let object = self.open(OFlags::PATH | access.intersection(OFlags::NOFOLLOW), Mode::empty(), wait)?;
+        check_regular(&object)?;
+        let made = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        procfs::reopen(&object, access.difference(made) | HARMLESS)
+    }
+}
+
+/// What an open may be given in any case: it makes no terminal the host's own, and waits for nobody.
+const HARMLESS: OFlags = OFlags::NOCTTY.union(OFlags::NONBLOCK);
+
+fn check_regular(object: &OwnedFd) -> Result<()> {
+    match status::file_type(rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(object)?.st_mode)) {
+        FileType::RegularFile => Ok(()),
+        FileType::Directory => Err(Error::IS_DIRECTORY),
+        FileType::SymbolicLink => Err(Errno::LOOP.into()),
+        _ => Err(Error::UNSUPPORTED),
     }
 }
 
@@ -284,5 +327,57 @@ impl Place<Write> {
         }
         rustix::fs::renameat(&from.dir, from.name, &to.dir, to.name)?;
         Ok(())
+    }
+
+    /// `rename` with a say in what becomes of the target.
+    pub(crate) fn rename2(&self, new: &Self, how: RenameHow) -> Result<()> {
+        let flags = match how {
+            RenameHow::Replace => return self.rename(new),
+            RenameHow::NoReplace => SystemFlags::NOREPLACE,
+            RenameHow::Exchange => SystemFlags::EXCHANGE,
+        };
+        let from = self.entry(Error::INVALID)?;
+        let to = new.entry(Error::INVALID)?;
+        from.check_slash()?;
+        match how {
+            // Here both ends are there, and each is looked at by itself.
+            RenameHow::Exchange => to.check_slash()?,
+            _ if to.slash && !from.is_directory_unchecked()? => return Err(Error::NOT_DIRECTORY),
+            _ => {}
+        }
+        match rustix::fs::renameat_with(&from.dir, from.name, &to.dir, to.name, flags) {
+            // A directory cannot go into itself. Otherwise this is how a file system says that it knows no flags.
+            Err(Errno::INVAL) if !from.is_directory_unchecked()? && !to.is_directory_unchecked().unwrap_or(false) => {
+                Err(Error::UNSUPPORTED)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    pub(crate) fn mkfifo(&self, mode: u16) -> Result<()> {
+        let entry = self.entry(Error::EXIST)?;
+        entry.check_new()?;
+        rustix::fs::mknodat(&entry.dir, entry.name, rustix::fs::FileType::Fifo, permissions(mode), 0)?;
+        Ok(())
+    }
+}
+
+/// Flags for `rename2`, parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RenameHow {
+    Replace,
+    NoReplace,
+    Exchange,
+}
+
+impl RenameHow {
+    pub(crate) fn parse(flags: RenameFlags) -> Result<Self> {
+        let has = |flag| flags & flag == flag;
+        match (has(RenameFlags::NO_REPLACE), has(RenameFlags::EXCHANGE)) {
+            (false, false) => Ok(Self::Replace),
+            (true, false) => Ok(Self::NoReplace),
+            (false, true) => Ok(Self::Exchange),
+            (true, true) => Err(Error::INVALID),
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! System calls that rustix has no function for, or none that does without initialized memory.
 
+use std::ffi::{c_int, c_short, c_uint};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
+use rustix::fs::Mode;
 use rustix::io::{Errno, ReadWriteFlags, Result};
 
 /// `preadv2(2)` of up to `length` bytes to the end of `data`, which must have room for them. Returns how many were read.
@@ -25,6 +27,58 @@ pub(super) fn read_at_unchecked(
     // SAFETY: the kernel has written so many bytes from the start of the spare room on.
     unsafe { data.set_len(data.len() + count) };
     Ok(count)
+}
+
+/// `fchmodat2(2)` with `AT_EMPTY_PATH`: also of a descriptor opened with `O_PATH`.
+pub(super) fn chmod_fd_unchecked(fd: RawFd, mode: Mode) -> Result<()> {
+    // SAFETY: the path is a string that ends, and the call writes no memory.
+    let status = unsafe { libc::syscall(libc::SYS_fchmodat2, fd, c"".as_ptr(), mode.bits(), libc::AT_EMPTY_PATH) };
+    if status == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// `fcntl(2)` with `F_OFD_SETLK`. `kind` is `F_RDLCK`, `F_WRLCK` or `F_UNLCK`.
+pub(super) fn set_lock_unchecked(file: &File, kind: c_int, start: i64, length: i64) -> Result<()> {
+    let kind = c_short::try_from(kind).expect("the kinds are small numbers");
+    let whence = c_short::try_from(libc::SEEK_SET).expect("it is 0");
+    // Of another process there is nothing to say: `l_pid` must be 0.
+    let lock = libc::flock { l_type: kind, l_whence: whence, l_start: start, l_len: length, l_pid: 0 };
+    // SAFETY: the descriptor is open, and the call only reads the lock.
+    done(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) })
+}
+
+/// `sync_file_range(2)`. The range must not be negative as the kernel sees it.
+pub(super) fn sync_file_range_unchecked(file: &File, offset: u64, length: u64, flags: c_uint) -> Result<()> {
+    let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return Err(Errno::INVAL) };
+    // SAFETY: the descriptor is open, and there are no pointers.
+    done(unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, flags) })
+}
+
+/// `struct file_clone_range` of `ioctl_ficlonerange(2)`.
+#[repr(C)]
+struct CloneRange {
+    input: i64,
+    input_offset: u64,
+    length: u64,
+    output_offset: u64,
+}
+
+/// `ioctl(2)` with `FICLONERANGE`.
+pub(super) fn clone_range_unchecked(
+    output: &File,
+    output_offset: u64,
+    input: &File,
+    input_offset: u64,
+    length: u64,
+) -> Result<()> {
+    // _IOW(0x94, 13, struct file_clone_range)
+    const FICLONERANGE: libc::Ioctl = 0x4020_940d;
+    let range = CloneRange { input: input.as_raw_fd().into(), input_offset, length, output_offset };
+    // SAFETY: both descriptors are open, and the call only reads the range.
+    done(unsafe { libc::ioctl(output.as_raw_fd(), FICLONERANGE, &raw const range) })
+}
+
+fn done(status: c_int) -> Result<()> {
+    if status == -1 { Err(last_error()) } else { Ok(()) }
 }
 
 fn last_error() -> Errno {
