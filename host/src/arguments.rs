@@ -7,9 +7,10 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Resource, Res
 use crate::error::{Error, Result};
 use crate::gated::Allowed;
 use crate::limits::Limits;
+use crate::output::ReaddirxFlags;
 use crate::sandbox::{
     Advice, AllocateFlags, Allocation, ChangeableFile, Grants, Lock, LockKind, NewTime, NewTimes, OpenDir, OpenFile, OpenFlags,
-    Opening, Permissions, Place, Read, RenameFlags, RenameHow, SyncRangeFlags, Target, Whence, Write,
+    Opening, Permissions, Place, Read, RenameFlags, RenameHow, SyncRangeFlags, Target, Walker, Whence, Write,
 };
 
 /// What parsing looks things up in.
@@ -66,6 +67,8 @@ impl Plain for u16 {}
 impl Plain for u32 {}
 impl Plain for u64 {}
 impl Plain for i64 {}
+impl Plain for Option<u32> {}
+impl Plain for ReaddirxFlags {}
 impl Plain for Option<u64> {}
 impl Plain for Advice {}
 impl Plain for SyncRangeFlags {}
@@ -114,11 +117,39 @@ impl<R: Right, A: Plain> Arguments for (Place<R>, A) {
     }
 }
 
+impl<R: Right, A: Plain, B: Plain> Arguments for (Place<R>, A, B) {
+    type Wire = (At, String, A, B);
+
+    fn parse((at, path, a, b): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?, a, b))
+    }
+
+    fn bytes(&self) -> usize {
+        self.1.bytes() + self.2.bytes()
+    }
+}
+
 impl<R: Right, S: Right> Arguments for (Place<R>, Place<S>) {
     type Wire = (At, String, At, String);
 
     fn parse((at, path, other_at, other_path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
         Ok((guest.place(&at, path)?, guest.place(&other_at, other_path)?))
+    }
+}
+
+impl<R: Right, S: Right, A: Plain> Arguments for (Place<R>, Place<S>, A) {
+    type Wire = (At, String, At, String, A);
+
+    fn parse((at, path, other_at, other_path, a): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.place(&at, path)?, guest.place(&other_at, other_path)?, a))
+    }
+}
+
+impl Arguments for (Walker, u32) {
+    type Wire = (Resource<Walker>, u32);
+
+    fn parse((walker, max): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+        Ok((guest.table.get(&walker).cloned().map_err(|_| Error::BAD_DESCRIPTOR)?, max))
     }
 }
 

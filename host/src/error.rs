@@ -132,7 +132,9 @@ impl Error {
     pub(crate) const BAD_DESCRIPTOR: Self = Self::new(Errno::BADF);
     pub(crate) const CANCELED: Self = Self::new(Errno::CANCELED);
     pub(crate) const DEADLOCK: Self = Self::new(Errno::DEADLK);
+    pub(crate) const CROSS_DEVICE: Self = Self::new(Errno::XDEV);
     pub(crate) const EXIST: Self = Self::new(Errno::EXIST);
+    pub(crate) const FILE_TOO_LARGE: Self = Self::new(Errno::FBIG);
     pub(crate) const INVALID: Self = Self::new(Errno::INVAL);
     pub(crate) const IO: Self = Self::new(Errno::IO);
     pub(crate) const IS_DIRECTORY: Self = Self::new(Errno::ISDIR);

@@ -89,3 +89,21 @@ pub(crate) const STEP_BYTES: u64 = 8 << 20;
 /// Bytes that `submit` and `requests` move on the guest's own thread. 256 KiB: copying more takes longer than the hop to a
 /// worker, where it overlaps with the guest. It counts what was asked for, and programs ask for more than small files have.
 pub(crate) const INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// Directories that a request on a tree works on side by side, unless the guest says otherwise. 4, as in `aio_scandir`.
+pub(crate) const TREE_WIDTH: usize = 4;
+
+/// Directories that a request on a tree works on side by side, whatever the guest says. 16: half of the workers.
+pub(crate) const TREE_WIDTH_MAX: usize = 16;
+
+/// Directories that a request on a tree keeps open for what is below them. 16: deeper ones are opened anew on the way back.
+pub(crate) const TREE_HANDLES_MAX: usize = 16;
+
+/// Directories that a walk has found and not read yet. 1,000,000, as many as one answer lists; more come with `overflow`.
+pub(crate) const WALK_PENDING_MAX: usize = 1_000_000;
+
+/// Entries that one `walk-next` gives. 4,096: some 100 KiB, so that a hop to a worker is nothing against it.
+pub(crate) const WALK_ENTRIES_MAX: usize = 4096;
+
+/// Bytes of the paths that one `walk-next` gives. 1 MiB; only trees that are thousands of directories deep get there.
+pub(crate) const WALK_BYTES_MAX: usize = 1 << 20;

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::ops;
 use crate::output::{Answer, GroupHandle, RequestHandle};
-use crate::sandbox::{OpenDir, OpenFile, Wait};
+use crate::sandbox::{OpenDir, OpenFile, Wait, Walker};
 use crate::sched::{Flow, Ticket};
 
 pub(crate) const TYPES: &str = "aiohost:aio/types@0.1.0";
@@ -51,6 +51,7 @@ fn add<T: AioView + 'static>(linker: &mut Linker<T>, faces: Faces) -> wasmtime::
     ops::file::add(&mut requests)?;
     ops::range::add(&mut requests)?;
     ops::durability::add(&mut requests)?;
+    ops::whole::add(&mut requests)?;
     ops::tree::add(&mut requests)
 }
 
@@ -64,6 +65,10 @@ fn add_types<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<(
     })?;
     types.resource("dir", ResourceType::host::<OpenDir>(), |mut store, rep| {
         store.data_mut().aio().table.delete(ops::own::<OpenDir>(rep))?;
+        Ok(())
+    })?;
+    types.resource("walker", ResourceType::host::<Walker>(), |mut store, rep| {
+        store.data_mut().aio().table.delete(ops::own::<Walker>(rep))?;
         Ok(())
     })?;
     types.resource("request", ResourceType::host::<RequestHandle>(), |mut store, rep| {

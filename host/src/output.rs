@@ -1,9 +1,9 @@
 //! What a request comes to: host values, and how each is given to the guest.
 
-use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable};
+use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable, flags};
 
 use crate::error::{Error, Result};
-use crate::sandbox::{OpenDir, OpenFile};
+use crate::sandbox::{OpenDir, OpenFile, Walker};
 use crate::sched::{GroupId, RequestId};
 
 /// What kind of object a name stands for: `aiohost:aio/types.file-type`.
@@ -104,6 +104,48 @@ pub(crate) struct Extent {
     pub(crate) length: u64,
 }
 
+// `aiohost:aio/types.readdirx-flags`.
+flags! {
+    ReaddirxFlags {
+        #[component(name = "dents")]
+        const DENTS;
+        #[component(name = "dirs-first")]
+        const DIRS_FIRST;
+        #[component(name = "stat-order")]
+        const STAT_ORDER;
+        #[component(name = "found-unknown")]
+        const FOUND_UNKNOWN;
+    }
+}
+
+/// `aiohost:aio/types.dirent`.
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Dirent {
+    pub(crate) name: String,
+    #[component(name = "type")]
+    pub(crate) kind: FileType,
+    pub(crate) inode: u64,
+}
+
+/// `aiohost:aio/types.listing`.
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Listing {
+    pub(crate) entries: Vec<Dirent>,
+    pub(crate) flags: ReaddirxFlags,
+}
+
+/// `aiohost:aio/types.walk-entry`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct WalkEntry {
+    pub(crate) path: String,
+    #[component(name = "type")]
+    pub(crate) kind: FileType,
+    pub(crate) error: Option<Error>,
+}
+
 /// A result on its way, while nobody has asked for it in its own type. Dropping it closes what is in it.
 #[derive(Debug)]
 pub(crate) enum Output {
@@ -118,6 +160,9 @@ pub(crate) enum Output {
     Volume(Volume),
     Extents(Vec<Extent>),
     Text(String),
+    Listing(Listing),
+    Walker(Walker),
+    Walked(Vec<WalkEntry>),
 }
 
 /// `aiohost:aio/types.outcome`.
@@ -146,6 +191,12 @@ pub(crate) enum Outcome {
     Extents(Vec<Extent>),
     #[component(name = "text")]
     Text(String),
+    #[component(name = "listing")]
+    Listing(Listing),
+    #[component(name = "walker")]
+    Walker(Resource<Walker>),
+    #[component(name = "walked")]
+    Walked(Vec<WalkEntry>),
 }
 
 impl Output {
@@ -163,6 +214,9 @@ impl Output {
             Self::Volume(volume) => Outcome::Volume(volume),
             Self::Extents(extents) => Outcome::Extents(extents),
             Self::Text(text) => Outcome::Text(text),
+            Self::Listing(listing) => Outcome::Listing(listing),
+            Self::Walker(walker) => Outcome::Walker(push(table, walker)?),
+            Self::Walked(entries) => Outcome::Walked(entries),
         })
     }
 }
@@ -238,6 +292,22 @@ impl Answer for OpenDir {
     }
 }
 
+impl Answer for Walker {
+    type Wire = Resource<Self>;
+
+    fn into_output(self) -> Output {
+        Output::Walker(self)
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Walker(walker) = output { Some(walker) } else { None }
+    }
+
+    fn into_wire(self, table: &mut ResourceTable) -> Result<Self::Wire> {
+        push(table, self)
+    }
+}
+
 /// Results that the guest gets as they are. One line each; the bodies would all read alike.
 macro_rules! plain_answer {
     ($($rust:ty => $case:ident),* $(,)?) => {$(
@@ -268,6 +338,8 @@ plain_answer! {
     Volume => Volume,
     Vec<Extent> => Extents,
     String => Text,
+    Listing => Listing,
+    Vec<WalkEntry> => Walked,
 }
 
 /// A request that the guest holds a handle of.

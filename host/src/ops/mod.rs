@@ -11,6 +11,7 @@ pub(crate) mod path;
 pub(crate) mod range;
 pub(crate) mod streams;
 pub(crate) mod tree;
+pub(crate) mod whole;
 
 use wasmtime::component::Resource;
 

@@ -48,6 +48,7 @@ pub(super) struct Shared {
     pub(super) quota: Quota,
     pub(super) key: IdentityKey,
     pub(super) entries_max: usize,
+    pub(super) read_bytes_max: usize,
 }
 
 impl Grants {
@@ -57,6 +58,7 @@ impl Grants {
             quota: Quota::new(limits.open_files_max),
             key: IdentityKey::default(),
             entries_max: limits.entries_max,
+            read_bytes_max: limits.read_bytes_max,
         };
         Self { list, path_bytes_max: limits.path_bytes_max, shared: Arc::new(shared) }
     }

@@ -7,22 +7,31 @@
 //! directory that was granted for writing.
 
 mod attributes;
+mod copy;
+mod copy_tree;
+mod crew;
 mod dir;
 mod entries;
 mod file;
 mod grant;
 mod links;
+mod listing;
 mod locks;
 mod names;
+mod node;
 mod path;
 mod place;
 mod procfs;
 mod range;
 mod realpath;
+mod replace;
 mod resolve;
+mod rmtree;
 mod status;
 mod sys;
 mod transfer;
+mod walk;
+mod whole;
 
 pub(crate) use attributes::{ChangeableFile, NewTime, NewTimes, Permissions};
 pub(crate) use dir::OpenDir;
@@ -33,6 +42,7 @@ pub(crate) use locks::{Lock, LockKind};
 pub(crate) use place::{OpenFlags, Opening, Place, RenameFlags, RenameHow};
 pub(crate) use range::{Advice, AllocateFlags, Allocation, SyncRangeFlags};
 pub use resolve::Resolver;
+pub(crate) use walk::Walker;
 
 /// What a directory is granted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

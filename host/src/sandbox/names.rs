@@ -17,17 +17,30 @@ fn escape_into(name: &mut String, bytes: &[u8]) {
 /// A name as the guest sees it.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let mut name = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if escaped_byte(c).is_some() {
-                escape_into(&mut name, c.encode_utf8(&mut [0; 4]).as_bytes());
-            } else {
-                name.push(c);
-            }
-        }
-        escape_into(&mut name, chunk.invalid());
-    }
+    decode_into(&mut name, bytes);
     name
+}
+
+/// Adds a name as the guest sees it to a path.
+pub(super) fn decode_into(name: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        if chunk.valid().is_ascii() {
+            name.push_str(chunk.valid());
+        } else {
+            decode_characters_into(name, chunk.valid());
+        }
+        escape_into(name, chunk.invalid());
+    }
+}
+
+fn decode_characters_into(name: &mut String, characters: &str) {
+    for c in characters.chars() {
+        if escaped_byte(c).is_some() {
+            escape_into(name, c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            name.push(c);
+        }
+    }
 }
 
 /// The bytes that a guest's name stands for.

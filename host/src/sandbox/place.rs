@@ -15,9 +15,10 @@ use super::file::OpenFile;
 use super::grant::{Grants, Shared};
 use super::path::{Last, RelativePath};
 use super::resolve::open_beneath;
-use super::{Read, Rights, Wait, Write, entries, procfs, status};
+use super::{Read, Rights, Wait, Write, entries, listing, procfs, status};
 use crate::error::{Error, Result};
-use crate::output::{FileType, Scan, Status};
+use crate::output::{FileType, Listing, ReaddirxFlags, Scan, Status};
+use crate::sched::Ticket;
 
 // `aiohost:aio/types.open-flags`.
 flags! {
@@ -170,16 +171,21 @@ impl<R> Place<R> {
     }
 
     /// The names in a directory.
-    pub(crate) fn readdir(&self) -> Result<Vec<String>> {
-        entries::names(&self.open_to_list()?, self.shared.entries_max)
+    pub(crate) fn readdir(&self, ticket: &Ticket) -> Result<Vec<String>> {
+        entries::names(&self.open_to_list()?, self.shared.entries_max, ticket)
     }
 
     /// The names in a directory, told apart.
-    pub(crate) fn scandir(&self) -> Result<Scan> {
-        entries::scan(&self.open_to_list()?, self.shared.entries_max)
+    pub(crate) fn scandir(&self, maxreq: u32, ticket: &Ticket) -> Result<Scan> {
+        entries::scan(self.open_to_list()?, self.shared.entries_max, entries::width(maxreq), ticket)
     }
 
-    fn open_to_list(&self) -> Result<OwnedFd> {
+    /// The entries of a directory, as it has them.
+    pub(crate) fn readdirx(&self, flags: ReaddirxFlags, ticket: &Ticket) -> Result<Listing> {
+        listing::listing(&self.open_to_list()?, self.shared.entries_max, flags, &self.shared.key, ticket)
+    }
+
+    pub(super) fn open_to_list(&self) -> Result<OwnedFd> {
         self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)
     }
 
@@ -290,7 +296,7 @@ impl Opening {
 }
 
 /// The permission bits that a guest may set: never set-user-id, set-group-id or sticky.
-fn permissions(mode: u16) -> Mode {
+pub(super) fn permissions(mode: u16) -> Mode {
     Mode::from_bits_truncate(u32::from(mode) & 0o777)
 }
 

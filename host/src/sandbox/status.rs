@@ -13,6 +13,13 @@ use crate::output::{FileType, Identity, Status, Timestamp};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdentityKey(RandomState);
 
+impl IdentityKey {
+    /// The inode of an object, as `identity` shows it. `device` is as `stat(2)` has it.
+    pub(super) fn inode(&self, device: u64, inode: u64) -> u64 {
+        self.0.hash_one(((rustix::fs::major(device), rustix::fs::minor(device)), inode))
+    }
+}
+
 /// What a guest may know of an object: everything of `statx(2)` but who owns it and where it lies.
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -12,40 +13,102 @@ use crate::sched::Ticket;
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// Copies up to `length` bytes between offsets of two files, and returns how many: fewer at the end of the input only.
-pub(super) fn copy_range(
-    (input, output): (&File, &File),
-    (mut from, mut to): (u64, u64),
-    length: u64,
-    ticket: &Ticket,
-) -> Result<u64> {
+pub(super) fn copy_range((input, output): (&File, &File), (from, to): (u64, u64), length: u64, ticket: &Ticket) -> Result<u64> {
     let signed = |offset: u64| i64::try_from(offset).map_err(|_| Error::INVALID);
     // Beyond the largest offset there is nothing to copy.
     let length = length.min(i64::MAX.abs_diff(signed(from)?)).min(i64::MAX.abs_diff(signed(to)?));
     if overlap(input, output, from, to, length)? {
         return Err(Error::INVALID);
     }
+    copy_span(Way::Kernel, (input, output), (from, to), length, ticket)
+}
+
+/// How bytes are moved. Each way is left for the next once it does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// `copy_file_range(2)`, inside one file system.
+    Kernel,
+    /// `sendfile(2)`, between file systems. It writes at the position of the output, so only for a file that nobody else has.
+    Sendfile,
+    /// Through a buffer.
+    Buffer,
+}
+
+/// Copies up to `length` bytes, and returns how many: fewer at the end of the input only.
+fn copy_span(
+    mut way: Way,
+    (input, output): (&File, &File),
+    (mut from, mut to): (u64, u64),
+    length: u64,
+    ticket: &Ticket,
+) -> Result<u64> {
     let mut left = length;
-    let mut in_kernel = true;
     while left > 0 {
         ticket.check()?;
         let step = usize::try_from(left.min(STEP_BYTES)).expect("a step fits");
-        let copied = if in_kernel { kernel_step(input, output, from, to, step)? } else { None };
-        let copied = match copied {
-            Some(copied) => copied,
-            None => {
-                in_kernel = false;
-                buffer_step(input, output, from, to, step)?
-            }
+        let copied = match way {
+            Way::Kernel => kernel_step(input, output, from, to, step)?,
+            Way::Sendfile => sendfile_step(input, output, from, to, step)?,
+            Way::Buffer => Some(buffer_step(input, output, from, to, step)?),
         };
-        if copied == 0 {
-            break;
+        match copied {
+            // Only a read says for certain that this is the end: see `kernel_step`.
+            None => way = Way::Buffer,
+            Some(0) => break,
+            Some(copied) => {
+                ticket.advance(copied, 0);
+                from += copied;
+                to += copied;
+                left -= copied;
+            }
         }
-        ticket.advance(copied, 0);
-        from += copied;
-        to += copied;
-        left -= copied;
     }
     Ok(length - left)
+}
+
+/// Copies a whole file, up to wherever its end is by then, into an empty one that nobody else has. Holes stay holes. Returns the
+/// length.
+pub(super) fn copy_file(input: &File, output: &File, ticket: &Ticket) -> Result<u64> {
+    let (from, to) = (rustix::fs::fstat(input)?, rustix::fs::fstat(output)?);
+    let size = from.st_size.cast_unsigned();
+    // The files share the space, where the file system knows how. A file in `/proc` says it has no size, and is read.
+    if size > 0 && rustix::fs::ioctl_ficlone(output, input).is_ok() {
+        let copied = rustix::fs::fstat(output)?.st_size.cast_unsigned();
+        ticket.advance(copied, 0);
+        return Ok(copied);
+    }
+    let way = if from.st_dev == to.st_dev { Way::Kernel } else { Way::Sendfile };
+    let has_holes = i128::from(from.st_blocks) * 512 < i128::from(from.st_size);
+    let mut at = if has_holes { copy_sparse(way, (input, output), size, ticket)? } else { 0 };
+    // All of it, or what has come since.
+    at += copy_span(way, (input, output), (at, at), i64::MAX.abs_diff(i64::try_from(at).map_err(|_| Error::INVALID)?), ticket)?;
+    Ok(at)
+}
+
+/// Copies the data up to `size`, and none of the holes. Returns how far that went.
+fn copy_sparse(way: Way, files: (&File, &File), size: u64, ticket: &Ticket) -> Result<u64> {
+    let (input, output) = files;
+    let mut at = 0;
+    while at < size {
+        let data = match rustix::fs::seek(input, SeekFrom::Data(at)) {
+            Ok(data) => data.min(size),
+            // There is nothing but a hole up to the end.
+            Err(Errno::NXIO) => size,
+            // This file system cannot tell.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(at),
+            Err(errno) => return Err(errno.into()),
+        };
+        let hole = if data == size { size } else { rustix::fs::seek(input, SeekFrom::Hole(data))?.min(size) };
+        let copied = copy_span(way, files, (data, data), hole - data, ticket)?;
+        // It was cut shorter meanwhile.
+        if copied < hole - data {
+            return Ok(data + copied);
+        }
+        at = hole;
+    }
+    // A hole at the end is made by no write.
+    rustix::fs::ftruncate(output, at)?;
+    Ok(at)
 }
 
 /// One `copy_file_range(2)`. None where it does not work: between some file systems, on some of them, and in append mode. It
@@ -55,6 +118,16 @@ fn kernel_step(input: &File, output: &File, mut from: u64, mut to: u64, step: us
         Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF | Errno::PERM) => Ok(None),
         Ok(copied) => Ok(Some(u64::try_from(copied).expect("a count fits"))),
         Err(Errno::INTR) => kernel_step(input, output, from, to, step),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// One `sendfile(2)`. None where it does not work, and at what looks like the end.
+fn sendfile_step(input: &File, output: &File, mut from: u64, to: u64, step: usize) -> Result<Option<u64>> {
+    rustix::fs::seek(output, SeekFrom::Start(to))?;
+    match rustix::io::retry_on_intr(|| rustix::fs::sendfile(output, input, Some(&mut from), step)) {
+        Ok(0) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(None),
+        Ok(copied) => Ok(Some(u64::try_from(copied).expect("a count fits"))),
         Err(errno) => Err(errno.into()),
     }
 }

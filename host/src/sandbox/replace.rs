@@ -1,0 +1,68 @@
+//! A file that takes a name in one step, once it is whole: whoever opens the name gets what was there before or all of the new
+//! content, whatever happens on the way.
+
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+
+/// Names that are tried for a file on its way. Two that meet once are as good as impossible, and 16 times only on purpose.
+const TRIES: usize = 16;
+
+/// Makes something of a name that nothing has yet, and gives the name.
+pub(super) fn with_new_name<T>(mut make: impl FnMut(&CString) -> rustix::io::Result<T>) -> Result<(CString, T)> {
+    for _ in 0..TRIES {
+        // Each `RandomState` has other keys.
+        let name = format!(".aiohost-{:016x}", RandomState::new().hash_one(std::process::id()));
+        let name = CString::new(name).expect("there is no NUL in it");
+        match make(&name) {
+            Err(Errno::EXIST) => {}
+            result => return Ok((name, result?)),
+        }
+    }
+    Err(Error::EXIST)
+}
+
+/// A file on its way to a name. Dropping it removes it.
+pub(super) struct Replacement {
+    dir: OwnedFd,
+    name: CString,
+    file: File,
+    arrived: bool,
+}
+
+impl Replacement {
+    /// Makes an empty file in a directory, under a name of its own.
+    pub(super) fn begin(dir: impl AsFd, mode: Mode) -> Result<Self> {
+        let dir = dir.as_fd().try_clone_to_owned()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (name, file) = with_new_name(|name| rustix::fs::openat(&dir, name, flags, mode))?;
+        Ok(Self { dir, name, file: file.into(), arrived: false })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it the name, in the place of what has it.
+    pub(super) fn arrive(mut self, name: &OsStr) -> Result<()> {
+        rustix::fs::renameat(&self.dir, &self.name, &self.dir, name)?;
+        self.arrived = true;
+        Ok(())
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.arrived
+            && let Err(error) = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty())
+        {
+            tracing::warn!(%error, name = ?self.name, "a file that was not finished is left");
+        }
+    }
+}
