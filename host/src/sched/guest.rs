@@ -24,6 +24,8 @@ pub(crate) struct Guest {
     inline: InlineTotals,
     /// Whether the time of all its requests is limited.
     limited: AtomicBool,
+    /// Whether its membership has ended.
+    gone: AtomicBool,
 }
 
 /// A guest's membership of a pool; dropping it ends the guest's requests.
@@ -91,6 +93,10 @@ impl Guest {
         self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
     /// What was done on the guest's own thread.
     pub(crate) fn inline(&self) -> &InlineTotals {
         &self.inline
@@ -101,8 +107,8 @@ impl Membership {
     /// A guest with a share of the workers that goes by `weight`.
     pub(crate) fn new(pool: &Arc<Pool>, limits: &Limits, weight: u32) -> Self {
         let requests = Requests::new(limits, Arc::clone(pool.tally()));
-        let (observations, inline, limited) = Default::default();
-        let guest = Arc::new(Guest { requests: Mutex::new(requests), observations, inline, limited });
+        let (observations, inline, limited, gone) = Default::default();
+        let guest = Arc::new(Guest { requests: Mutex::new(requests), observations, inline, limited, gone });
         let seat = pool.join(Arc::clone(&guest), weight);
         Self { guest, pool: Arc::clone(pool), seat }
     }
@@ -268,6 +274,7 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         let ended: Vec<Afterwards> = self.guest.requests().close();
+        self.guest.gone.store(true, Ordering::SeqCst);
         self.pool.leave(self.seat, &self.guest);
         for after in ended {
             after.carry_out();

@@ -138,7 +138,12 @@ impl Pool {
 
     /// Sets when the clock looks at the timers of a guest.
     pub(super) fn set_alarm(self: &Arc<Self>, seat: Seat, guest: &Arc<Guest>, at: Instant) {
-        if self.clock.set(seat, guest, at) {
+        let needs_thread = self.clock.set(seat, guest, at);
+        // It may have gone, and its alarm with it, after the time was read off its timers.
+        if guest.is_gone() {
+            self.clock.remove(seat);
+        }
+        if needs_thread {
             let started = self.start_thread(&mut self.state(), "aiohost-clock", |pool| {
                 pool.clock.run(pool.idle_timeout, |seat, guest| pool.ring(seat, guest));
             });

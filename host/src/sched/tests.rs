@@ -261,6 +261,20 @@ fn the_clock_ends_what_has_no_time_left() {
 }
 
 #[test]
+fn a_guest_that_goes_while_its_alarm_rings_leaves_no_alarm() {
+    let pool = Pool::new(2);
+    for _ in 0..300 {
+        let guest = member(&pool);
+        let soon = Manner { deadline: Some(Instant::now() + Duration::from_micros(100)), ..Manner::default() };
+        let far = Manner { deadline: Some(Instant::now() + 100 * LONG), ..Manner::default() };
+        let (soon, _) = (submit_in(&guest, soon, again(u64::MAX, LONG)), submit_in(&guest, far, again(u64::MAX, LONG)));
+        assert_eq!(take(&guest, soon).expect_err("its time is up"), Error::TIMED_OUT);
+    }
+    // An alarm of a guest that is gone would keep the clock.
+    assert_ends(&pool);
+}
+
+#[test]
 fn work_is_told_between_its_steps_that_it_was_canceled() {
     let pool = Pool::new(1);
     let guest = member(&pool);
