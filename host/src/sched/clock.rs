@@ -2,10 +2,11 @@
 //! something to wait for.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::guest::Guest;
+use super::sync::{Condvar, Mutex, MutexGuard};
 use super::turns::Seat;
 
 #[derive(Default)]

@@ -4,8 +4,9 @@
 //! waits for a worker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
+use super::sync::{Condvar, Mutex, MutexGuard};
 use super::ticket::{SharedWork, Ticket};
 
 /// The helpers of one request.

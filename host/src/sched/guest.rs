@@ -1,7 +1,7 @@
 //! One guest on the scheduler: its requests behind a lock, its seat in the pool, and its statistics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::groups::{GroupId, GroupOutcome};
 use super::lanes::Priority;
 use super::pool::Pool;
 use super::requests::{End, Requests, Started, Tick};
+use super::sync::{Mutex, MutexGuard};
 use super::turns::Seat;
 use super::work::{Afterwards, Manner, Progress, Report, RequestId, Submission, Work};
 use crate::error::{Error, Result};

@@ -12,6 +12,7 @@ mod guest;
 mod lanes;
 mod pool;
 mod requests;
+mod sync;
 mod ticket;
 mod turns;
 mod work;
@@ -25,5 +26,7 @@ pub(crate) use requests::End;
 pub(crate) use ticket::Ticket;
 pub(crate) use work::{Flow, Manner, Origin, Report, RequestId, Submission, WhenFull, Work, moved_bytes};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "model"))]
+mod model;
+#[cfg(all(test, not(feature = "model")))]
 mod tests;

@@ -5,8 +5,7 @@
 //! slow devices get many.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
@@ -15,6 +14,7 @@ use super::crew::Crew;
 use super::guest::Guest;
 use super::lanes::Priority;
 use super::requests::Started;
+use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, thread};
 use super::ticket::Ticket;
 use super::turns::{Seat, Turns};
 use super::work::{Flow, RequestId};

@@ -1,0 +1,13 @@
+//! Locks and threads: those of the standard library, or with the feature `model` those of shuttle, which tries out in what order
+//! threads may come to what they do.
+
+#[cfg(feature = "model")]
+pub(super) use shuttle::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread::{self, JoinHandle},
+};
+#[cfg(not(feature = "model"))]
+pub(super) use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread::{self, JoinHandle},
+};
