@@ -108,6 +108,10 @@ fn options(test: &str) -> &'static [&'static str] {
         | "discarded_open_leaked_its_descriptor"
         | "given_up_call_leaked_its_descriptor"
         | "close_did_not_close" => &["--max-open-files", "8"],
+        "limit_entries" => &["--max-entries", "10"],
+        "mkfifo" => &["--allow", "mkfifo"],
+        "syncfs" => &["--allow", "mkfifo,syncfs"],
+        "busy" => &["--allow", "busy"],
         "limit_in_flight" | "limit_in_flight_awaited" => &["--max-in-flight", "4"],
         "limit_memory" => &["--max-memory", "32MiB"],
         "ends_at_limit_of_time" => &["--timeout", "200ms"],

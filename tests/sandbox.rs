@@ -81,6 +81,38 @@ const DOTS: &[Row] = &[
     ("open sub/../digits", INSIDE),
     ("open sub/deep/../../digits", INSIDE),
     ("open @sub deep/../inner", INSIDE),
+    ("statvfs ..", OUT),
+    ("statvfs ../outside/secret", OUT),
+    ("utime ..", OUT),
+    ("utime ../outside/secret", OUT),
+    ("chmod ..", OUT),
+    ("chmod ../outside/victim", OUT),
+    ("chmod @sub ..", OUT),
+    ("truncate ../outside/victim", OUT),
+    ("truncate @sub ../digits", OUT),
+    ("link ../outside/secret caught", OUT),
+    ("link digits ../outside/new", OUT),
+    ("link digits @sub ../../outside/new", OUT),
+    ("link .. caught", OUT),
+    ("link digits ..", EXIST),
+    ("symlink ../outside/new digits", OUT),
+    ("symlink @sub ../../outside/new inner", OUT),
+    ("symlink .. digits", EXIST),
+    ("symlink caught /etc/passwd", OUT),
+    ("readlink ../outside/secret", OUT),
+    ("readlink ..", INVALID),
+    ("realpath ..", OUT),
+    ("realpath ../data/digits", OUT),
+    ("realpath ../outside", OUT),
+    ("realpath @sub ..", OUT),
+    ("realpath @sub link-up", OUT),
+    ("exchange ../outside/victim digits", OUT),
+    ("exchange digits ../outside/victim", OUT),
+    ("exchange digits ..", INVALID),
+    ("mkfifo ../outside/new", OUT),
+    ("mkfifo ..", EXIST),
+    ("pathsync ..", OUT),
+    ("pathsync ../outside/secret", OUT),
 ];
 
 /// Absolute paths: a grant is picked by whole components, and left by `..` like any directory.
@@ -123,6 +155,22 @@ const ABSOLUTE: &[Row] = &[
     ("open //data//./digits", INSIDE),
     ("open @sub /data/digits", INSIDE),
     ("open-dir /data/", INSIDE),
+    ("statvfs /", OUT),
+    ("utime /etc/passwd", OUT),
+    ("chmod /", OUT),
+    ("truncate /data/../outside/victim", OUT),
+    ("link digits /tmp/caught", OUT),
+    ("link /etc/passwd caught", OUT),
+    ("symlink /new digits", OUT),
+    ("readlink /etc/mtab", OUT),
+    ("realpath /", OUT),
+    ("realpath /data/../data", OUT),
+    ("exchange digits /etc/passwd", OUT),
+    ("exchange /data /other", INVALID),
+    ("link /data /other/data", OUT),
+    ("mkfifo /new", OUT),
+    ("pathsync /", OUT),
+    ("realpath @sub /data/sub/inner", "ok /data/sub/inner"),
 ];
 
 /// Symbolic links that lead out, at the end of a path and within.
@@ -174,6 +222,42 @@ const LINKS: &[Row] = &[
     ("open chain-in-1", INSIDE),
     ("lstat link-out", INSIDE),
     ("open /frozen/link-ice", INSIDE),
+    ("statvfs link-out", OUT),
+    ("statvfs link-out-dir/", OUT),
+    ("utime link-out", OUT),
+    ("utime link-out-dir", OUT),
+    ("utime chain-out-1", OUT),
+    ("utime link-absolute", OUT),
+    ("chmod link-out", OUT),
+    ("chmod link-out-dir/secret", OUT),
+    ("chmod link-frozen/ice", OUT),
+    ("chmod link-out-new", OUT),
+    ("truncate link-out", OUT),
+    ("truncate link-out-new", OUT),
+    ("truncate sub/link-out-dir/victim", OUT),
+    ("link link-out-dir/secret caught", OUT),
+    ("link digits link-out-dir/new", OUT),
+    ("link digits link-out-new", EXIST),
+    ("symlink link-out-dir/new digits", OUT),
+    ("symlink link-out-new digits", EXIST),
+    ("readlink link-out-dir/secret", OUT),
+    ("readlink link-out-dir/", OUT),
+    ("readlink link-absolute", OUT),
+    ("readlink link-proc", OUT),
+    ("readlink link-out", "ok ../outside/secret"),
+    ("realpath link-out", OUT),
+    ("realpath link-out-new", OUT),
+    ("realpath link-absolute", OUT),
+    ("realpath link-proc", OUT),
+    ("exchange link-out-dir/victim digits", OUT),
+    ("exchange digits link-out-dir/victim", OUT),
+    ("mkfifo link-out-dir/new", OUT),
+    ("mkfifo link-out-new", EXIST),
+    ("pathsync link-out", OUT),
+    ("pathsync link-out-dir", OUT),
+    ("chmod link-loop", LOOP),
+    ("realpath long-0", LOOP),
+    ("realpath chain-in-1", "ok /data/digits"),
 ];
 
 /// What the system gives to who knows where to look: magic links, and devices.
@@ -203,6 +287,18 @@ const SYSTEM: &[Row] = &[
     ("open fifo read,write", UNSUPPORTED),
     ("open socket", UNSUPPORTED),
     ("open socket write", UNSUPPORTED),
+    ("readlink /proc/self/exe", OUT),
+    ("readlink /proc/self/cwd", OUT),
+    ("realpath /proc/self/exe", OUT),
+    ("realpath /proc/self/fd/0", OUT),
+    ("statvfs /proc/self/root", OUT),
+    ("pathsync /proc/self/root", OUT),
+    ("chmod /proc/self/fd/0", READ_ONLY),
+    ("link /proc/self/exe caught", READ_ONLY),
+    ("pathsync /dev/null", UNSUPPORTED),
+    ("pathsync fifo", UNSUPPORTED),
+    ("truncate fifo", UNSUPPORTED),
+    ("truncate socket", UNSUPPORTED),
 ];
 
 /// Slashes at the end, and parts that are empty.
@@ -246,6 +342,29 @@ const SLASHES: &[Row] = &[
     ("open ./sub/./inner", INSIDE),
     ("stat sub////", INSIDE),
     ("lstat link-dir/", INSIDE),
+    ("statvfs digits/", NOT_DIRECTORY),
+    ("utime digits/", NOT_DIRECTORY),
+    ("utime link-file/", NOT_DIRECTORY),
+    ("chmod digits/", NOT_DIRECTORY),
+    ("truncate digits/", NOT_DIRECTORY),
+    ("truncate sub/", IS_DIRECTORY),
+    ("truncate .", IS_DIRECTORY),
+    ("link digits/ caught", NOT_DIRECTORY),
+    ("link digits caught/", NOT_DIRECTORY),
+    ("link link-out-dir/ caught", NOT_DIRECTORY),
+    ("link sub/ caught", OUT),
+    ("symlink caught/ digits", NOT_DIRECTORY),
+    ("symlink link-out-dir/ digits", EXIST),
+    ("readlink digits/", NOT_DIRECTORY),
+    ("readlink link-file/", NOT_DIRECTORY),
+    ("readlink link-dir/", INVALID),
+    ("realpath digits/", NOT_DIRECTORY),
+    ("exchange digits/ empty", NOT_DIRECTORY),
+    ("exchange digits empty/", NOT_DIRECTORY),
+    ("exchange link-out-dir/ bare", NOT_DIRECTORY),
+    ("mkfifo caught/", NOT_DIRECTORY),
+    ("pathsync digits/", NOT_DIRECTORY),
+    ("realpath link-dir//", "ok /data/sub"),
 ];
 
 /// NUL: the system would take the path to end there.
@@ -264,6 +383,19 @@ const NULS: &[Row] = &[
     ("rename digits%00 caught", INVALID),
     ("rename digits caught%00", INVALID),
     ("readdir sub%00", INVALID),
+    ("statvfs digits%00", INVALID),
+    ("utime digits%00x", INVALID),
+    ("chmod digits%00", INVALID),
+    ("truncate digits%00x", INVALID),
+    ("link digits%00 caught", INVALID),
+    ("link digits caught%00", INVALID),
+    ("symlink new%00 digits", INVALID),
+    ("symlink new digits%00", INVALID),
+    ("readlink link-file%00", INVALID),
+    ("realpath digits%00", INVALID),
+    ("exchange digits%00 empty", INVALID),
+    ("mkfifo new%00", INVALID),
+    ("pathsync digits%00", INVALID),
 ];
 
 /// Changes to what was granted for reading only, by every way there.
@@ -298,6 +430,28 @@ const RIGHTS: &[Row] = &[
     ("unlink /dev/null", READ_ONLY),
     ("open /frozen/ice", "ok cold"),
     ("readdir @/frozen floe", INSIDE),
+    ("utime /frozen/ice", READ_ONLY),
+    ("utime /frozen/link-ice", READ_ONLY),
+    ("utime @/frozen .", READ_ONLY),
+    ("chmod /frozen", READ_ONLY),
+    ("chmod /frozen/ice", READ_ONLY),
+    ("chmod @/frozen/floe .", READ_ONLY),
+    ("truncate /frozen/ice", READ_ONLY),
+    ("truncate @/frozen link-ice", READ_ONLY),
+    ("link /frozen/ice caught", READ_ONLY),
+    ("link /frozen/ice /frozen/water", READ_ONLY),
+    ("link @/frozen ice caught", READ_ONLY),
+    ("link digits /frozen/new", READ_ONLY),
+    ("link digits @/frozen/floe new", READ_ONLY),
+    ("symlink /frozen/new ice", READ_ONLY),
+    ("symlink @/frozen new ice", READ_ONLY),
+    ("exchange /frozen/ice digits", READ_ONLY),
+    ("exchange digits @/frozen ice", READ_ONLY),
+    ("mkfifo /frozen/new", READ_ONLY),
+    ("readlink /frozen/link-ice", "ok ice"),
+    ("realpath @/frozen/floe .", "ok /frozen/floe"),
+    ("statvfs /frozen/ice", INSIDE),
+    ("pathsync /frozen", INSIDE),
 ];
 
 /// Names and paths that no file system holds.
@@ -305,7 +459,8 @@ fn too_long() -> Vec<(String, &'static str)> {
     let name = "n".repeat(256);
     let path = "sub/../".repeat(600) + "digits";
     let out = "../".repeat(1400) + "etc/passwd";
-    let requests = ["open", "stat", "lstat", "open-dir", "readdir", "unlink", "rmdir", "mkdir"];
+    let requests =
+        ["open", "stat", "lstat", "open-dir", "readdir", "unlink", "rmdir", "mkdir", "chmod", "truncate", "realpath"];
     let long = requests.iter().flat_map(|request| [&name, &path, &out].map(|path| format!("{request} {path}")));
     let both =
         [&name, &path, &out].into_iter().flat_map(|path| [format!("rename {path} caught"), format!("rename digits {path}")]);
@@ -345,7 +500,8 @@ fn attempt_all((guest, face): (Guest, &str), resolver: Resolver) {
     let table = table();
     let mut arguments = vec![face, "attempt"];
     arguments.extend(table.iter().map(|(plan, _)| plan.as_str()));
-    let output = success(run(&tree.options(&[]), resolver, guest, &arguments)).unwrap_or_else(|failure| panic!("{failure}"));
+    let options = tree.options(&["--allow", "mkfifo"]);
+    let output = success(run(&options, resolver, guest, &arguments)).unwrap_or_else(|failure| panic!("{failure}"));
     let answers: Vec<&str> = output.lines().collect();
     assert_eq!(answers.len(), table.len(), "one line for each attempt");
     let as_expected = |expected: &str, answer: &str| answer == expected || expected == INSIDE && answer.starts_with("ok ");
@@ -494,4 +650,36 @@ fn a_kernel_without_openat2_is_noticed() {
     let auto = Resolver { option: "auto", openat2: false };
     let plans = ["open sub/../digits", "open ../secret", "open link-out"];
     assert_eq!(answers(&tree.options(&[]), auto, &plans), ["ok 0123456789", OUT, OUT]);
+}
+
+/// To open a FIFO wakes who waits at its other end, and to close it breaks what that one then does.
+#[test]
+fn a_refused_open_wakes_nobody() {
+    for resolver in [OPENAT2, PORTABLE] {
+        let tree = Tree::new();
+        let (reader, writer) = (tree.path("data/fifo"), tree.path("data/kinds/fifo"));
+        let reading = thread::spawn({
+            let path = reader.clone();
+            move || fs::File::open(path)
+        });
+        let writing = thread::spawn({
+            let path = writer.clone();
+            move || fs::OpenOptions::new().write(true).open(path)
+        });
+        let mut plans = Vec::new();
+        for fifo in ["fifo", "kinds/fifo"] {
+            let flags = ["read", "write", "read,write", "write,create", "append", "write,truncate"];
+            plans.extend(flags.map(|flags| format!("open {fifo} {flags}")));
+            plans.extend(["truncate", "pathsync"].map(|request| format!("{request} {fifo}")));
+        }
+        let plans: Vec<&str> = plans.iter().map(String::as_str).collect();
+        assert_eq!(answers(&tree.options(&[]), resolver, &plans), vec![UNSUPPORTED; plans.len()]);
+        assert!(!reading.is_finished() && !writing.is_finished(), "they were woken");
+        // Now they may go.
+        let write = fs::OpenOptions::new().write(true).open(reader).expect("it is read");
+        let read = fs::File::open(writer).expect("it is written");
+        let ends = (reading.join().expect("it does not panic"), writing.join().expect("it does not panic"));
+        assert!(ends.0.is_ok() && ends.1.is_ok());
+        drop((write, read));
+    }
 }

@@ -140,6 +140,7 @@ impl Error {
     pub(crate) const IS_DIRECTORY: Self = Self::new(Errno::ISDIR);
     pub(crate) const NAME_TOO_LONG: Self = Self::new(Errno::NAMETOOLONG);
     pub(crate) const NO_ENTRY: Self = Self::new(Errno::NOENT);
+    pub(crate) const NO_LOCK: Self = Self::new(Errno::NOLCK);
     pub(crate) const NOT_DIRECTORY: Self = Self::new(Errno::NOTDIR);
     pub(crate) const NOT_PERMITTED: Self = Self::new(Errno::PERM);
     pub(crate) const OVERFLOW: Self = Self::new(Errno::OVERFLOW);

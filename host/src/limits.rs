@@ -76,6 +76,10 @@ pub(crate) const QUEUE_DELAY: Duration = Duration::from_millis(1);
 /// How long a worker without work stays. 10 s, as in IO::AIO.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Locks that one handle has, neighbours of one kind taken as one. 1,024: far more than programs have that lock records one by
+/// one, and each is some 200 bytes of the kernel's memory. More fail with `no-lock`.
+pub(crate) const LOCKS_MAX: usize = 1024;
+
 /// Times a lane is passed over before it is served next. 64: low priorities get at least one turn in 65.
 pub(crate) const PASSED_OVER_MAX: u32 = 64;
 

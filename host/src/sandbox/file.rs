@@ -12,6 +12,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::dir::Token;
+use super::locks::Held;
 use super::status::{self, IdentityKey};
 use super::{Rights, Wait, sys, transfer};
 use crate::error::{Error, Result};
@@ -31,6 +32,7 @@ struct Inner {
     /// The file's position. Ours and not the kernel's: the kernel's lock on it would make an inline read wait for one on a
     /// worker.
     position: Mutex<u64>,
+    locks: Mutex<Held>,
     nowait: AtomicU8,
     key: IdentityKey,
     _token: Token,
@@ -49,11 +51,24 @@ mod nowait {
 impl OpenFile {
     pub(super) fn new(file: OwnedFd, access: OFlags, rights: Rights, key: IdentityKey, token: Token) -> Self {
         let nowait = AtomicU8::new(nowait::YES);
-        Self(Arc::new(Inner { file: file.into(), access, rights, position: Mutex::new(0), nowait, key, _token: token }))
+        Self(Arc::new(Inner {
+            file: file.into(),
+            access,
+            rights,
+            position: Mutex::new(0),
+            locks: Mutex::default(),
+            nowait,
+            key,
+            _token: token,
+        }))
     }
 
     pub(super) fn as_file(&self) -> &File {
         &self.0.file
+    }
+
+    pub(super) fn locks(&self) -> MutexGuard<'_, Held> {
+        self.0.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn rights(&self) -> Rights {

@@ -33,7 +33,7 @@ impl Place<Read> {
             match open_beneath(self.shared.strategy, &root.file, name, flags, Mode::empty(), Wait::May) {
                 Ok(found) if same(&found, &object)? => return Ok(absolute(&root.name, &below)),
                 // It is another's path by now, or it was removed and has none.
-                Ok(_) | Err(Error::NO_ENTRY | Error::NOT_DIRECTORY) if links(&object)? == 0 => return Err(Error::NO_ENTRY),
+                Ok(_) | Err(Error::NO_ENTRY | Error::NOT_DIRECTORY) if is_gone(&object)? => return Err(Error::NO_ENTRY),
                 Ok(_) | Err(Error::NO_ENTRY | Error::NOT_DIRECTORY) => {}
                 Err(error) => return Err(error),
             }
@@ -72,8 +72,9 @@ fn same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
-fn links(object: impl AsFd) -> Result<u64> {
-    Ok(rustix::fs::fstat(object)?.st_nlink.into())
+/// Whether an object has no name any more.
+fn is_gone(object: impl AsFd) -> Result<bool> {
+    Ok(rustix::fs::fstat(object)?.st_nlink == 0)
 }
 
 #[cfg(test)]

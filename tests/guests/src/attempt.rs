@@ -3,7 +3,7 @@
 //! `REQUEST ARGUMENT...`, parted by single spaces. `%20` is the byte 0x20 of a path; `@PATH` before a path opens the
 //! directory that the path then starts from; what is left out is an empty path.
 
-use crate::face::{Dir, Error, Face, OpenFlags, Status};
+use crate::face::{Dir, Error, Face, NewTime, OpenFlags, RenameFlags, Status};
 
 pub async fn run<F: Face>(plans: &[String]) {
     for plan in plans {
@@ -39,6 +39,15 @@ async fn attempt<F: Face>(plan: &str) -> Result<String, Error> {
         "open-dir" => F::open_dir(at, &path).await.map(|dir| format!("{dir:?}")),
         "stat" => F::stat(at, &path).await.map(describe),
         "lstat" => F::lstat(at, &path).await.map(describe),
+        "statvfs" => F::statvfs(at, &path).await.map(|volume| format!("{volume:?}")),
+        "utime" => F::utime(at, &path, NewTime::Now, NewTime::Now).await.map(done),
+        "chmod" => F::chmod(at, &path, 0o777).await.map(done),
+        "truncate" => F::truncate(at, &path, 0).await.map(done),
+        "symlink" => F::symlink(&decode(words.next().unwrap_or_default()), at, &path).await.map(done),
+        "readlink" => F::readlink(at, &path).await,
+        "realpath" => F::realpath(at, &path).await,
+        "mkfifo" => F::mkfifo(at, &path, 0o666).await.map(done),
+        "pathsync" => F::pathsync(at, &path).await.map(done),
         "readdir" => F::readdir(at, &path).await.map(|names| names.join(" ")),
         "scandir" => F::scandir(at, &path, 0).await.map(|scan| format!("{scan:?}")),
         "unlink" => F::unlink(at, &path).await.map(done),
@@ -47,6 +56,14 @@ async fn attempt<F: Face>(plan: &str) -> Result<String, Error> {
         "rename" => {
             let (new_at, new_path) = place::<F>(&mut words).await?;
             F::rename(at, &path, new_at.as_ref(), &new_path).await.map(done)
+        }
+        "exchange" => {
+            let (new_at, new_path) = place::<F>(&mut words).await?;
+            F::rename2(at, &path, new_at.as_ref(), &new_path, RenameFlags::EXCHANGE).await.map(done)
+        }
+        "link" => {
+            let (new_at, new_path) = place::<F>(&mut words).await?;
+            F::link(at, &path, new_at.as_ref(), &new_path).await.map(done)
         }
         other => panic!("no request {other} in {plan:?}"),
     }

@@ -1,7 +1,8 @@
 //! The faces as one trait, so that a test is written once and runs on each.
 
 pub use crate::bindings::aiohost::aio::types::{
-    Dir, Error, ErrorCode, File, FileType, OpenFlags, Outcome, Request, Scan, Status,
+    Advice, AllocateFlags, Dir, Error, ErrorCode, Extent, File, FileType, LockKind, NewTime, OpenFlags, Outcome, RenameFlags,
+    Request, Scan, Status, SyncRangeFlags, Timestamp, Volume, Whence,
 };
 use crate::bindings::aiohost::aio::{blocking, submit};
 use crate::tests;
@@ -14,6 +15,7 @@ macro_rules! each_request {
             open(at: Option<&Dir>, path: &str, flags: OpenFlags, mode: u16) -> File, File(file);
             open_dir(at: Option<&Dir>, path: &str) -> Dir, Dir(dir);
             close(file: File) -> (), Done();
+            seek(file: &File, offset: i64, from: Whence) -> u64, Count(count);
             read(file: &File, offset: Option<u64>, length: u32) -> Vec<u8>, Data(data);
             write(file: &File, offset: Option<u64>, data: &[u8]) -> u64, Count(count);
             sendfile(output: &File, output_offset: Option<u64>, input: &File, input_offset: u64, length: u64)
@@ -21,16 +23,40 @@ macro_rules! each_request {
             readahead(file: &File, offset: u64, length: u64) -> (), Done();
             stat(at: Option<&Dir>, path: &str) -> Status, Status(status);
             lstat(at: Option<&Dir>, path: &str) -> Status, Status(status);
+            statvfs(at: Option<&Dir>, path: &str) -> Volume, Volume(volume);
+            utime(at: Option<&Dir>, path: &str, accessed: NewTime, modified: NewTime) -> (), Done();
+            chmod(at: Option<&Dir>, path: &str, mode: u16) -> (), Done();
+            truncate(at: Option<&Dir>, path: &str, length: u64) -> (), Done();
             fstat(file: &File) -> Status, Status(status);
+            futime(file: &File, accessed: NewTime, modified: NewTime) -> (), Done();
+            fchmod(file: &File, mode: u16) -> (), Done();
+            ftruncate(file: &File, length: u64) -> (), Done();
+            allocate(file: &File, flags: AllocateFlags, offset: u64, length: u64) -> (), Done();
+            advise(file: &File, offset: u64, length: u64, advice: Advice) -> (), Done();
+            extents(file: &File, offset: u64, length: Option<u64>) -> Vec<Extent>, Extents(extents);
+            lock(file: &File, kind: LockKind, offset: u64, length: u64, wait: bool) -> (), Done();
+            unlock(file: &File, offset: u64, length: u64) -> (), Done();
+            clone_range(output: &File, output_offset: u64, input: &File, input_offset: u64, length: u64) -> (), Done();
             unlink(at: Option<&Dir>, path: &str) -> (), Done();
             rmdir(at: Option<&Dir>, path: &str) -> (), Done();
             mkdir(at: Option<&Dir>, path: &str, mode: u16) -> (), Done();
             rename(old_at: Option<&Dir>, old_path: &str, new_at: Option<&Dir>, new_path: &str) -> (), Done();
+            rename2(old_at: Option<&Dir>, old_path: &str, new_at: Option<&Dir>, new_path: &str, flags: RenameFlags)
+                -> (), Done();
+            link(old_at: Option<&Dir>, old_path: &str, new_at: Option<&Dir>, new_path: &str) -> (), Done();
+            symlink(target: &str, at: Option<&Dir>, path: &str) -> (), Done();
+            readlink(at: Option<&Dir>, path: &str) -> String, Text(text);
+            realpath(at: Option<&Dir>, path: &str) -> String, Text(text);
+            mkfifo(at: Option<&Dir>, path: &str, mode: u16) -> (), Done();
             readdir(at: Option<&Dir>, path: &str) -> Vec<String>, Names(names);
             scandir(at: Option<&Dir>, path: &str, maxreq: u32) -> Scan, Scan(scan);
             fsync(file: &File) -> (), Done();
             fdatasync(file: &File) -> (), Done();
+            sync_file_range(file: &File, offset: u64, length: u64, flags: SyncRangeFlags) -> (), Done();
+            syncfs(file: &File) -> (), Done();
+            pathsync(at: Option<&Dir>, path: &str) -> (), Done();
             nop() -> (), Done();
+            busy(time_ms: u64) -> (), Done();
         }
     };
 }

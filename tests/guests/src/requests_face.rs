@@ -1,7 +1,10 @@
 //! The face of WASI 0.3: the calls to `await`.
 
 use crate::bindings::aiohost::aio::requests;
-use crate::face::{Dir, Error, Face, File, OpenFlags, Scan, Status};
+use crate::face::{
+    Advice, AllocateFlags, Dir, Error, Extent, Face, File, LockKind, NewTime, OpenFlags, RenameFlags, Scan, Status,
+    SyncRangeFlags, Volume, Whence,
+};
 use crate::streams;
 
 pub enum Requests {}

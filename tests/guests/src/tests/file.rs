@@ -1,10 +1,10 @@
-//! Requests on one file: `open`, `close`, `read`, `write`, `fstat`.
+//! Requests on one file: `open`, `close`, `read`, `write`, `seek`, `fstat`.
 
 use super::tests;
 use crate::check::{content, create, dir, exists, fails, path_errors, pattern, read_all, readable, works, writable};
-use crate::face::{ErrorCode, Face, FileType, OpenFlags};
+use crate::face::{ErrorCode, Face, FileType, OpenFlags, Whence};
 
-tests!(open, open_and_create, close, read, write, append, fstat);
+tests!(open, open_and_create, close, read, write, append, seek, fstat);
 
 async fn open<F: Face>() {
     let sub = dir::<F>("sub").await;
@@ -172,6 +172,52 @@ async fn append<F: Face>() {
     assert_eq!(works(F::write(&both, None, b"e").await), 1);
     assert_eq!(works(F::read(&both, None, 3).await), b"");
     assert_eq!(works(F::read(&both, Some(12), 3).await), b"cde");
+}
+
+async fn seek<F: Face>() {
+    let file = readable::<F>("digits").await;
+    for (offset, from) in [
+        (-1, Whence::Start),
+        (i64::MIN, Whence::Start),
+        (-1, Whence::Current),
+        (-11, Whence::End),
+        (i64::MAX, Whence::End),
+        (-1, Whence::Data),
+        (-1, Whence::Hole),
+    ] {
+        fails(F::seek(&file, offset, from).await, ErrorCode::Invalid);
+    }
+    for from in [Whence::Data, Whence::Hole] {
+        fails(F::seek(&file, 10, from).await, ErrorCode::NoDevice);
+        fails(F::seek(&file, i64::MAX, from).await, ErrorCode::NoDevice);
+    }
+    assert_eq!(works(F::read(&file, None, 2).await), b"01", "a seek that fails moves nothing");
+
+    assert_eq!(works(F::seek(&file, 4, Whence::Start).await), 4);
+    assert_eq!(works(F::read(&file, None, 2).await), b"45");
+    assert_eq!(works(F::seek(&file, 1, Whence::Current).await), 7);
+    assert_eq!(works(F::seek(&file, -2, Whence::Current).await), 5);
+    assert_eq!(works(F::read(&file, None, 1).await), b"5");
+    assert_eq!(works(F::seek(&file, 0, Whence::Current).await), 6);
+    assert_eq!(works(F::seek(&file, -1, Whence::End).await), 9);
+    assert_eq!(works(F::read(&file, None, 5).await), b"9");
+    assert_eq!(works(F::seek(&file, 100, Whence::End).await), 110, "there is room behind the end");
+    assert_eq!(works(F::read(&file, None, 5).await), b"");
+    assert_eq!(works(F::seek(&file, i64::MAX, Whence::Start).await), i64::MAX.cast_unsigned());
+    fails(F::seek(&file, 1, Whence::Current).await, ErrorCode::Invalid);
+
+    // The data of `sparse` is at 20 MiB, in a block that may begin before it.
+    let sparse = readable::<F>("sparse").await;
+    let data = works(F::seek(&sparse, 1, Whence::Data).await);
+    assert!((20 << 20) - 65_536 <= data && data <= 20 << 20, "{data}");
+    assert_eq!(works(F::seek(&sparse, 0, Whence::Current).await), data);
+    assert_eq!(works(F::seek(&sparse, 5, Whence::Hole).await), 5);
+    assert_eq!(works(F::seek(&sparse, 20 << 20, Whence::Hole).await), (20 << 20) + 5, "the end counts as a hole");
+
+    let written = create::<F>("written", b"").await;
+    assert_eq!(works(F::seek(&written, 3, Whence::Start).await), 3);
+    assert_eq!(works(F::write(&written, None, b"x").await), 1);
+    assert_eq!(content::<F>("written").await, b"\0\0\0x");
 }
 
 async fn fstat<F: Face>() {

@@ -3,12 +3,14 @@
 use super::tests;
 use crate::bindings::aiohost::aio::{control, submit};
 use crate::check::{create, dir, fails, readable, works};
-use crate::face::{ErrorCode, Face, OpenFlags, Outcome, Request};
+use crate::face::{ErrorCode, Face, LockKind, OpenFlags, Outcome, Request};
 
 tests!(
     limit_open_files,
     limit_in_flight,
     limit_bytes_in_flight,
+    limit_entries,
+    limit_locks,
     limit_read_length,
     limit_path_length,
     limit_name_length,
@@ -56,6 +58,47 @@ async fn limit_in_flight<F: Face>() {
     assert!(requests.iter().all(|request| matches!(request.wait(), Ok(Outcome::Done))));
     works(F::nop().await);
     assert_eq!(works(F::readdir(None, ".").await).iter().filter(|name| name.starts_with("dir-")).count(), 200);
+}
+
+/// `--max-entries 10`
+async fn limit_entries<F: Face>() {
+    fails(F::readdir(None, "many").await, ErrorCode::Overflow);
+    fails(F::scandir(None, "many", 0).await, ErrorCode::Overflow);
+    for number in 0..10 {
+        works(F::mkdir(None, &format!("bare/{number}"), 0o777).await);
+    }
+    assert_eq!(works(F::readdir(None, "bare").await).len(), 10);
+    assert_eq!(works(F::scandir(None, "bare", 0).await).directories.len(), 10);
+    works(F::mkdir(None, "bare/more", 0o777).await);
+    fails(F::readdir(None, "bare").await, ErrorCode::Overflow);
+    fails(F::scandir(None, "bare", 0).await, ErrorCode::Overflow);
+
+    let file = create::<F>("islands", b"").await;
+    for number in 0..11 {
+        works(F::write(&file, Some(number << 20), b"land").await);
+    }
+    fails(F::extents(&file, 0, None).await, ErrorCode::Overflow);
+    assert_eq!(works(F::extents(&file, 1 << 20, None).await).len(), 10, "from a later offset on");
+    assert_eq!(works(F::extents(&file, 0, Some(10 << 20)).await).len(), 10);
+}
+
+/// Neighbours are one lock; what lies apart is not, also after a part in between was given back.
+async fn limit_locks<F: Face>() {
+    let file = readable::<F>("digits").await;
+    for at in 0..1024 {
+        works(F::lock(&file, LockKind::Shared, 2 * at, 1, false).await);
+    }
+    fails(F::lock(&file, LockKind::Shared, 2 * 1024, 1, false).await, ErrorCode::NoLock);
+    works(F::lock(&file, LockKind::Shared, 2 * 1023, 100, false).await);
+    works(F::lock(&file, LockKind::Shared, 1, 1, false).await);
+    works(F::lock(&file, LockKind::Shared, 1 << 40, 0, false).await);
+    fails(F::unlock(&file, 2 * 1023 + 50, 1).await, ErrorCode::NoLock);
+    works(F::unlock(&file, 0, 0).await);
+    // Locks that come and go are not counted together.
+    for _ in 0..1100 {
+        works(F::lock(&file, LockKind::Shared, 0, 1, false).await);
+        works(F::unlock(&file, 0, 0).await);
+    }
 }
 
 /// A read of more is short, and no error.

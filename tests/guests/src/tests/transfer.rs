@@ -4,7 +4,7 @@ use super::tests;
 use crate::check::{content, create, fails, readable, works, writable};
 use crate::face::{ErrorCode, Face, OpenFlags};
 
-tests!(sendfile, sendfile_within_a_file, sendfile_much, readahead);
+tests!(sendfile, sendfile_within_a_file, sendfile_much, sendfile_over_two_gib, readahead);
 
 async fn sendfile<F: Face>() {
     let input = readable::<F>("digits").await;
@@ -61,6 +61,18 @@ async fn sendfile_much<F: Face>() {
     let output = create::<F>("copy", b"").await;
     assert_eq!(works(F::sendfile(&output, Some(0), &input, 0, u64::MAX).await), length);
     assert_eq!(works(F::fstat(&output).await).size, length);
+    assert_eq!(works(F::read(&output, Some(length - 7), 100).await), b"\0\0right");
+}
+
+/// More than one system call can move: the kernel stops at 2 GiB less a page.
+async fn sendfile_over_two_gib<F: Face>() {
+    let length = (2 << 30) + 12_345;
+    let input = create::<F>("input", b"left").await;
+    assert_eq!(works(F::write(&input, Some(length - 5), b"right").await), 5);
+    let output = create::<F>("output", b"").await;
+    assert_eq!(works(F::sendfile(&output, Some(0), &input, 0, u64::MAX).await), length);
+    assert_eq!(works(F::fstat(&output).await).size, length);
+    assert_eq!(works(F::read(&output, Some(0), 6).await), b"left\0\0");
     assert_eq!(works(F::read(&output, Some(length - 7), 100).await), b"\0\0right");
 }
 
