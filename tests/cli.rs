@@ -4,6 +4,8 @@
 
 #[path = "cli/code.rs"]
 mod code;
+#[path = "cli/componentize.rs"]
+mod componentize;
 #[path = "cli/guests.rs"]
 mod guests;
 #[path = "cli/refusals.rs"]

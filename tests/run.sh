@@ -40,7 +40,7 @@ step() {
 format() {
   cargo fmt --all --check
   local manifest
-  for manifest in guest-examples/*/Cargo.toml tests/guests/Cargo.toml host/benches/guest/Cargo.toml; do
+  for manifest in guest-examples/*/Cargo.toml guest-examples/templates/*/Cargo.toml tests/guests/Cargo.toml host/benches/guest/Cargo.toml; do
     cargo fmt --check --manifest-path "$manifest"
   done
 }

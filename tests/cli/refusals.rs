@@ -54,24 +54,65 @@ fn a_plugin_that_is_damaged() {
     );
 }
 
+/// What is said of a core module that imports `function` from `module`, after the first line.
+fn refused_core_import(module: &str, function: &str) -> String {
+    let guest = format!(r#"(module (import "{module}" "{function}" (func)))"#);
+    let outcome = Place::with("guest.wat", guest).run("run guest.wat");
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    let what = "error: guest.wat is a core module that cannot be made a component\n";
+    outcome.stderr.strip_prefix(what).unwrap_or_else(|| panic!("{outcome:?}")).to_owned()
+}
+
 #[test]
-fn a_core_module_with_imports_of_its_own() {
-    let outcome = Place::with("guest.wat", r#"(module (import "env" "f" (func)))"#).run("run guest.wat");
-    assert_eq!(outcome.status, Some(1));
-    assert!(outcome.stderr.starts_with("error: guest.wat is a core module that cannot be made a component\n"), "{outcome:?}");
-    assert!(outcome.stderr.contains("`env`"), "{outcome:?}");
-    assert!(outcome.stderr.contains("  help: a core module may import WASI preview 1, and what its embedded"), "{outcome:?}");
+fn a_core_module_with_imports_that_nobody_has() {
+    let cases = [
+        ("env", "link what defines it"),
+        ("wasi_unstable", "an early form of WASI"),
+        ("gojs", "GOOS=wasip1 GOARCH=wasm"),
+        ("__wbindgen_placeholder__", "build it for wasm32-wasip2"),
+        ("other", "`aiohost new` starts one that does"),
+    ];
+    for (module, remedy) in cases {
+        let said = refused_core_import(module, "f");
+        let cause = format!(
+            "  cause: it imports `f` from `{module}`, which is neither WASI preview 1 nor an interface of WIT\n  help: "
+        );
+        assert!(said.starts_with(&cause) && said.contains(remedy), "{said}");
+    }
+}
+
+#[test]
+fn a_core_module_without_a_component_type() {
+    let cases = [
+        ("aiohost:aio/blocking@0.1.0", "--world blocking-guest"),
+        ("aiohost:aio/submit@0.1.0", "--world submit-guest"),
+        ("aiohost:aio/types@0.1.0", "--world submit-guest"),
+        ("aiohost:aio/requests@0.1.0", "--world async-guest"),
+        ("example:songs/play@1.0.0", "--wit wit --world my-plugin"),
+    ];
+    for (interface, world) in cases {
+        let expected = format!(
+            "  cause: it imports `nop` of `{interface}`, and has no `component-type` section that tells the type of that function\n  \
+             help: tell the world that it was built for: aiohost componentize guest.wat {world} -o plugin.wasm\n"
+        );
+        assert_eq!(refused_core_import(interface, "nop"), expected);
+    }
 }
 
 #[test]
 fn an_import_of_another_version() {
-    refused(
-        guests::nops("0.2.0", "nop", 1),
-        "",
-        "error: guest.wat imports `aiohost:aio/blocking@0.2.0`, which this host does not have\n  \
-         cause: this host has aiohost:aio/blocking 0.1.0, not 0.2.0\n  \
-         help: build the plugin with the WIT package of this host, aiohost:aio@0.1.0: aiohost wit --out DIR\n",
-    );
+    for (version, age) in [("0.2.0", "a newer"), ("0.0.9", "an older")] {
+        refused(
+            guests::nops(version, "nop", 1),
+            "",
+            &format!(
+                "error: guest.wat imports `aiohost:aio/blocking@{version}`, which this host does not have\n  \
+                 cause: this host has aiohost:aio/blocking 0.1.0, not {version}: it was built for {age} aiohost\n  \
+                 help: write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again; \
+                 or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here\n"
+            ),
+        );
+    }
 }
 
 #[test]
@@ -82,6 +123,13 @@ fn an_import_that_nobody_has() {
         "error: guest.wat imports `aiohost:aio/blocking@0.1.0 nopp`, which this host does not have\n  \
          cause: this host's aiohost:aio/blocking@0.1.0 has no such function\n  \
          help: the closest that it has is `nop`; `aiohost inspect` lists all that is missing\n",
+    );
+    refused(
+        guests::nops("0.1.0", "teleport-everything", 1),
+        "",
+        "error: guest.wat imports `aiohost:aio/blocking@0.1.0 teleport-everything`, which this host does not have\n  \
+         cause: this host's aiohost:aio/blocking@0.1.0 has no such function\n  \
+         help: write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again\n",
     );
     refused(
         guests::imports("wasi:cli/stdoot@0.2.0", "get-stdout"),
@@ -100,11 +148,23 @@ fn an_import_that_nobody_has() {
 
 #[test]
 fn an_import_of_another_type() {
-    let outcome = Place::with("guest.wat", guests::wrong_type()).run("run guest.wat");
-    assert_eq!(outcome.status, Some(1));
-    let what = "error: guest.wat imports something with another type than it has in this host\n";
-    assert!(outcome.stderr.starts_with(what), "{outcome:?}");
-    assert!(outcome.stderr.contains("instance export `nop` has the wrong type"), "{outcome:?}");
+    refused(
+        guests::wrong_type(),
+        "",
+        "error: guest.wat imports something with another type than it has in this host\n  \
+         cause: `aiohost:aio/blocking` is not the same\n         \
+         in the plugin: nop: func() -> u32\n         \
+         in this host:  nop: func() -> result<_, error>\n  \
+         help: write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again\n",
+    );
+    // As if an error code had another name when the plugin was built.
+    refused(
+        guests::nops("0.1.0", "nop", 1).replace("\"busy\"", "\"occupied\""),
+        "",
+        "error: guest.wat imports something with another type than it has in this host\n  \
+         cause: the type `error-code` is not the same: where the plugin has `occupied`, this host has `busy`\n  \
+         help: write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again\n",
+    );
 }
 
 #[test]
@@ -122,6 +182,53 @@ fn a_plugin_without_run() {
         "error: guest.wat cannot be run: it has no `wasi:cli/run` export\n  cause: it exports nothing\n  \
          help: build it as a command, with a main function\n",
     );
+}
+
+#[test]
+fn a_plugin_of_the_wrong_world() {
+    let exports = |interface: &str, function: &str| {
+        let guest = guests::calculator().replace("example:calculator/sums@1.2.0", interface);
+        let guest = guest.replace("\"add\") (param \"a\"", &format!("\"{function}\") (param \"a\""));
+        let outcome = Place::with("guest.wat", guest).run("run guest.wat");
+        assert_eq!(outcome.status, Some(1), "{outcome:?}");
+        outcome.stderr
+    };
+    let said = exports("wasi:http/incoming-handler@0.2.0", "add");
+    assert!(said.contains("help: it is built for an HTTP server, and this host has none"), "{said}");
+    let said = exports("wasi:cli/run@0.1.0", "add");
+    assert!(said.contains("help: this host runs wasi:cli/run of WASI 0.2 and 0.3"), "{said}");
+    let said = exports("example:calculator/sums@1.2.0", "run");
+    assert!(said.contains("help: a world that is to be run has `export wasi:cli/run@0.2.6;`"), "{said}");
+}
+
+#[test]
+fn a_project_that_cannot_be_started() {
+    let place = Place::new();
+    let languages = "the languages are rust, rust-async, c, cpp, zig, python, javascript, go";
+    for (wrong, meant) in [("Rust", "rust"), ("c++", "cpp"), ("ts", "javascript"), ("golang", "go")] {
+        place
+            .run(&format!("new {wrong} songs"))
+            .assert(1, &format!("error: there is no template for `{wrong}`\n  help: did you mean `{meant}`? {languages}\n"));
+    }
+    place.run("new cobol songs").assert(
+        1,
+        &format!(
+            "error: there is no template for `cobol`\n  \
+             help: {languages}; for another one, `aiohost wit` writes the WIT that its bindings generator needs\n"
+        ),
+    );
+    let rule = "a name is small letters and digits, with a hyphen between words, and starts with a letter";
+    for (wrong, better) in [("My_Songs", ": my-songs"), ("lib/songs", ": songs"), ("../x", ": x"), ("42", ", as in my-plugin")]
+    {
+        place
+            .run(&format!("new rust {wrong}"))
+            .assert(1, &format!("error: a plugin cannot be called `{wrong}`\n  help: {rule}{better}\n"));
+    }
+    place.write("songs", "mine");
+    place
+        .run("new rust songs")
+        .assert(1, "error: songs exists already\n  help: choose another name, or remove it first: nothing in it was changed\n");
+    assert_eq!(fs::read_to_string(place.path("songs")).expect("it was there"), "mine");
 }
 
 #[test]

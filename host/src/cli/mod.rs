@@ -1,14 +1,17 @@
 //! The commands, and what they have in common: options, logging, and how a failure is told.
 
 mod compile;
+mod componentize;
 mod exit;
 mod grants;
 mod inspect;
 mod load;
 mod log;
+mod new;
 mod run;
 mod signals;
 mod stats;
+mod templates;
 mod values;
 mod wit;
 
@@ -31,9 +34,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Options),
     Run(Box<run::Options>),
     Inspect(inspect::Options),
     Compile(compile::Options),
+    Componentize(componentize::Options),
     Wit(wit::Options),
 }
 
@@ -56,6 +61,7 @@ Examples:
   aiohost run plugin.wasm --dir data                a plugin, and a directory for it to work in
   aiohost run plugin.wasm --ro-dir songs -- --fast  `songs` to read only, and the argument `--fast`
   aiohost inspect plugin.wasm                       what a plugin needs, before you run it
+  aiohost new rust my-plugin                        a plugin of your own, ready to build
   aiohost wit --out wit/deps/aiohost-aio            the WIT package to build a plugin with
 
 `aiohost help COMMAND` says more about a command.";
@@ -70,9 +76,11 @@ pub(crate) fn main() -> ExitCode {
         return exit::fail(&error);
     }
     let outcome = match cli.command {
+        Command::New(options) => new::new(&options).map(|()| 0),
         Command::Run(options) => run::run(&options, &cli.verbosity),
         Command::Inspect(options) => inspect::inspect(&options).map(|()| 0),
         Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
+        Command::Componentize(options) => componentize::componentize(&options).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
     };
     // Guests write to this process's buffered output.

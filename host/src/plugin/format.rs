@@ -10,6 +10,7 @@ use wasmparser::{Parser, Payload};
 use wasmtime::{Engine, Precompiled};
 use wit_component::ComponentEncoder;
 
+use super::core_imports;
 use super::problem::{Problem, ProblemKind, Result};
 
 /// What a plugin file is.
@@ -88,17 +89,11 @@ pub(super) fn into_component<'a>(name: &str, format: Format, bytes: &'a [u8]) ->
 
 /// Makes a component of a core module.
 fn adapt(name: &str, module: &[u8]) -> Result<Vec<u8>> {
-    try_adapt(module).map_err(|error| {
-        Problem::new(ProblemKind::Format, format!("{name} is a core module that cannot be made a component"))
-            .because(error)
-            .help_with(
-                "a core module may import WASI preview 1, and what its embedded `component-type` section names: build it \
-                 with wit-bindgen, or as a component",
-            )
-    })
+    encode(module).map_err(|error| core_imports::problem(name, module, error))
 }
 
-fn try_adapt(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+/// Makes a component of a core module that knows its component type.
+pub(super) fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let uses = WasiUse::of(module)?;
     let encoder = ComponentEncoder::default().module(module)?;
     let encoder = match uses.adapter() {

@@ -131,15 +131,23 @@ impl Guest {
 
     fn no_command(&self) -> Problem {
         let world = &self.plugin.description().world;
-        let exports: Vec<String> = world.exports.iter().map(|export| format!("`{}`", export.name)).collect();
         let problem =
             Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no `wasi:cli/run` export", self.plugin.name));
-        if exports.is_empty() {
+        if world.exports.is_empty() {
             return problem.because_text("it exports nothing").help_with("build it as a command, with a main function");
         }
-        problem.because_text(format!("it exports {}", exports.join(", "))).help_with(
-            "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function",
-        )
+        let exports: Vec<String> = world.exports.iter().map(|export| format!("`{}`", export.name)).collect();
+        let problem = problem.because_text(format!("it exports {}", exports.join(", ")));
+        let exports = |interface: &str| world.exports.iter().any(|export| export.name.starts_with(interface));
+        problem.help_with(if exports("wasi:cli/run") {
+            "this host runs wasi:cli/run of WASI 0.2 and 0.3: build the plugin with a toolchain for one of these"
+        } else if exports("run") {
+            "a world that is to be run has `export wasi:cli/run@0.2.6;`, not a function of its own: see `aiohost new`"
+        } else if exports("wasi:http/") {
+            "it is built for an HTTP server, and this host has none: build it for a world with `export wasi:cli/run@0.2.6;`"
+        } else {
+            "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function"
+        })
     }
 }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use wasmtime::component::{Component, InstancePre};
 
 use super::cache::Key;
+use super::difference;
 use super::format::{self, Format};
 use super::guest::Guest;
 use super::host::{Host, read_plugin};
 use super::machine::{EngineKind, Machine};
-use super::offer::{AIO_VERSION, Missing};
+use super::offer::Missing;
 use super::problem::{Problem, ProblemKind, Result};
 use super::sealed;
 use super::state::{State, new_store};
@@ -108,7 +109,7 @@ impl Host {
         let pre = machine
             .linker
             .instantiate_pre(&component)
-            .map_err(|error| check(name, &world).err().unwrap_or_else(|| wrong_types(name, error)))?;
+            .map_err(|error| check(name, &world).err().unwrap_or_else(|| wrong_types(name, format, bytes, error)))?;
         let description = Description { format, world, engine: machine.kind };
         Ok(Plugin { host: self.clone(), name: name.to_owned(), pre, description })
     }
@@ -216,20 +217,31 @@ fn check(name: &str, world: &World) -> Result<()> {
 
 fn remedy_for_import(missing: &Missing) -> String {
     match &missing.closest {
-        Some(closest) => format!("the closest that it has is `{closest}`; `aiohost inspect` lists all that is missing"),
-        None if missing.import.starts_with("aiohost:aio/") => {
-            format!("build the plugin with the WIT package of this host, aiohost:aio@{AIO_VERSION}: aiohost wit --out DIR")
+        _ if missing.is_other_version => {
+            format!("{REBUILD}; or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here")
         }
+        Some(closest) => format!("the closest that it has is `{closest}`; `aiohost inspect` lists all that is missing"),
+        None if missing.import.starts_with("aiohost:aio/") => REBUILD.to_owned(),
         None => "`aiohost inspect` lists all that is missing".to_owned(),
     }
 }
 
-fn wrong_types(name: &str, error: wasmtime::Error) -> Problem {
-    Problem::new(ProblemKind::World, format!("{name} imports something with another type than it has in this host"))
-        .because(error)
-        .help_with(format!(
-            "build the plugin with the WIT package of this host, aiohost:aio@{AIO_VERSION}: aiohost wit --out DIR"
-        ))
+/// What to do about a plugin that was built with another WIT package than this host's.
+const REBUILD: &str = "write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again";
+
+/// `bytes` are the plugin's file, for showing where the types differ.
+fn wrong_types(name: &str, format: Format, bytes: &[u8], error: wasmtime::Error) -> Problem {
+    let component = match format {
+        Format::Precompiled => None,
+        Format::Component | Format::CoreModule | Format::Text => format::into_component(name, format, bytes).ok(),
+    };
+    let problem =
+        Problem::new(ProblemKind::World, format!("{name} imports something with another type than it has in this host"));
+    match component.and_then(|component| difference::find(&component)) {
+        Some(difference) => problem.because_text(difference),
+        None => problem.because(error),
+    }
+    .help_with(REBUILD)
 }
 
 impl Plugin {

@@ -34,6 +34,9 @@
 //! is behind the feature `host`, which is on by default.
 
 mod cache;
+mod componentize;
+mod core_imports;
+mod difference;
 mod ending;
 mod format;
 mod guest;
@@ -48,6 +51,7 @@ mod state;
 mod ticker;
 mod world;
 
+pub use componentize::{BuiltFor, componentize};
 pub use format::Format;
 pub use guest::Guest;
 pub use host::{Host, HostBuilder};

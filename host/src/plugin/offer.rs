@@ -1,7 +1,10 @@
 //! What this host offers to plugins, and what a plugin wants beyond it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+use wit_parser::{PackageId, Resolve, SourceMap};
 
 use super::world::{ItemKind, World};
 
@@ -41,6 +44,8 @@ pub struct Missing {
     pub why: String,
     /// The name that comes nearest, if one comes near.
     pub closest: Option<String>,
+    /// Whether this host has the interface in another version.
+    pub is_other_version: bool,
 }
 
 /// The name of an interface, apart from its version.
@@ -84,6 +89,7 @@ fn missing_of(import: &str, functions: &[&str]) -> Vec<Missing> {
             import: format!("{import} {function}"),
             why: format!("this host's {}@{AIO_VERSION} has no such function", name.interface),
             closest: closest(function, offered.iter().map(String::as_str)),
+            is_other_version: false,
         })
         .collect()
 }
@@ -98,18 +104,31 @@ fn missing_interface(import: &str, name: Name<'_>) -> Option<Missing> {
         } else {
             "this host has functions in interfaces only"
         };
-        let missing = |closest| Missing { import: import.to_owned(), why: why.to_owned(), closest };
+        let missing = |closest| Missing { import: import.to_owned(), why: why.to_owned(), closest, is_other_version: false };
         return Some(missing(closest(import, here.iter().map(String::as_str))));
     }
     if versions.iter().any(|version| name.version.is_some_and(|wanted| track(wanted) == track(version))) {
         return None;
     }
     let wanted = name.version.unwrap_or("one without a version");
+    let is_ours = name.interface.starts_with("aiohost:aio/");
+    let age = match name.version.filter(|_| is_ours).map(|wanted| numbers(wanted).cmp(&numbers(AIO_VERSION))) {
+        Some(Ordering::Greater) => ": it was built for a newer aiohost",
+        Some(Ordering::Less) => ": it was built for an older aiohost",
+        Some(Ordering::Equal) | None => "",
+    };
     Some(Missing {
         import: import.to_owned(),
-        why: format!("this host has {} {}, not {wanted}", name.interface, versions.join(" and ")),
+        why: format!("this host has {} {}, not {wanted}{age}", name.interface, versions.join(" and ")),
         closest: None,
+        is_other_version: is_ours,
     })
+}
+
+/// The numbers of a version, to tell the older from the newer one.
+fn numbers(version: &str) -> Vec<u64> {
+    let release = version.split(['-', '+']).next().unwrap_or(version);
+    release.split('.').map(|number| number.parse().unwrap_or(0)).collect()
 }
 
 /// All interfaces that are offered, with a version each.
@@ -128,14 +147,19 @@ fn faces() -> &'static Faces {
     &FACES
 }
 
-fn parse_faces() -> anyhow::Result<Faces> {
-    let mut sources = wit_parser::SourceMap::new();
+/// Adds the WIT package of this host to those that are known already.
+pub(super) fn push_package(resolve: &mut Resolve) -> anyhow::Result<PackageId> {
+    let mut sources = SourceMap::new();
     for (name, text) in WIT {
         sources.push(name.as_ref(), text);
     }
-    let mut resolve = wit_parser::Resolve::new();
     let group = sources.parse().map_err(|(_, error)| anyhow::anyhow!("{error}"))?;
-    resolve.push_group(group)?;
+    Ok(resolve.push_group(group)?)
+}
+
+fn parse_faces() -> anyhow::Result<Faces> {
+    let mut resolve = Resolve::new();
+    push_package(&mut resolve)?;
     let interfaces = resolve.interfaces.iter().filter_map(|(_, interface)| {
         let functions = interface.functions.keys().cloned().collect();
         Some((interface.name.clone()?, functions))
@@ -247,7 +271,8 @@ mod tests {
     #[test]
     fn another_version_is_called_that() {
         let why = |import: &str| missing_of(import, &["f"]).remove(0).why;
-        assert_eq!(why("aiohost:aio/blocking@0.2.0"), "this host has aiohost:aio/blocking 0.1.0, not 0.2.0");
+        let newer = "this host has aiohost:aio/blocking 0.1.0, not 0.2.0: it was built for a newer aiohost";
+        assert_eq!(why("aiohost:aio/blocking@0.2.0"), newer);
         assert_eq!(why("wasi:cli/stdout@0.2.0-rc-2023"), "this host has wasi:cli/stdout 0.2.0 and 0.3.0, not 0.2.0-rc-2023");
         assert_eq!(why("wasi:cli/stdout"), "this host has wasi:cli/stdout 0.2.0 and 0.3.0, not one without a version");
     }

@@ -14,6 +14,8 @@ pub enum ProblemKind {
     Format,
     /// The plugin imports something that this host does not have, or has with another type.
     World,
+    /// The WIT that a module was built for cannot be used.
+    Wit,
     /// The plugin does not export what was to be called.
     Export,
     /// The call that was asked for does not fit the function.

@@ -1,0 +1,158 @@
+//! An open file.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use crate::types::{self, LockKind, Status, Whence};
+use crate::{OpenOptions, blocking};
+
+/// How much is moved at a time, where it is not said otherwise.
+const PIECE: u32 = 128 * 1024;
+
+/// An open file, as `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same for many in
+/// flight. It is closed when it is dropped, without a report; [`close`](Self::close) reports.
+#[derive(Debug)]
+pub struct File {
+    handle: types::File,
+}
+
+impl File {
+    /// Open a file for reading.
+    pub fn open(path: &str) -> io::Result<Self> {
+        OpenOptions::new().read(true).open(path)
+    }
+
+    /// Open a file for writing; it is made if it is not there, and emptied if it is.
+    pub fn create(path: &str) -> io::Result<Self> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    }
+
+    /// Open a file in another way.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Close it, and tell whether what was written to it is safe with the file system.
+    pub fn close(self) -> io::Result<()> {
+        Ok(blocking::close(self.handle)?)
+    }
+
+    /// Read from an offset, whatever its position. 0 bytes are the end of the file.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_from(buffer, Some(offset))
+    }
+
+    /// Write at an offset, whatever its position, and return how many bytes were written.
+    pub fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        let written = blocking::write(&self.handle, Some(offset), data)?;
+        Ok(usize::try_from(written).unwrap_or(data.len()))
+    }
+
+    /// What the file system knows of it.
+    pub fn metadata(&self) -> io::Result<Status> {
+        Ok(blocking::fstat(&self.handle)?)
+    }
+
+    /// Set its length: it is cut, or filled up with zeroes.
+    pub fn set_len(&self, length: u64) -> io::Result<()> {
+        Ok(blocking::ftruncate(&self.handle, length)?)
+    }
+
+    /// Set its permission bits.
+    pub fn set_permissions(&self, mode: u16) -> io::Result<()> {
+        Ok(blocking::fchmod(&self.handle, mode)?)
+    }
+
+    /// Bring its data and its status to the device.
+    pub fn sync_all(&self) -> io::Result<()> {
+        Ok(blocking::fsync(&self.handle)?)
+    }
+
+    /// Bring its data to the device.
+    pub fn sync_data(&self) -> io::Result<()> {
+        Ok(blocking::fdatasync(&self.handle)?)
+    }
+
+    /// Lock all of it, and wait until that is to be had.
+    pub fn lock(&self) -> io::Result<()> {
+        Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, true)?)
+    }
+
+    /// Lock all of it, and let others have shared locks too.
+    pub fn lock_shared(&self) -> io::Result<()> {
+        Ok(blocking::lock(&self.handle, LockKind::Shared, 0, 0, true)?)
+    }
+
+    /// Lock all of it, or fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    pub fn try_lock(&self) -> io::Result<()> {
+        Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, false)?)
+    }
+
+    /// Give back its locks.
+    pub fn unlock(&self) -> io::Result<()> {
+        Ok(blocking::unlock(&self.handle, 0, 0)?)
+    }
+
+    /// The handle, for functions of the bindings.
+    pub fn handle(&self) -> &types::File {
+        &self.handle
+    }
+
+    pub(crate) fn into_handle(self) -> types::File {
+        self.handle
+    }
+
+    fn read_from(&self, buffer: &mut [u8], offset: Option<u64>) -> io::Result<usize> {
+        let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        let data = blocking::read(&self.handle, offset, length)?;
+        buffer[..data.len()].copy_from_slice(&data);
+        Ok(data.len())
+    }
+}
+
+impl From<types::File> for File {
+    fn from(handle: types::File) -> Self {
+        Self { handle }
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_from(buffer, None)
+    }
+
+    fn read_to_end(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let start = buffer.len();
+        loop {
+            let piece = blocking::read(&self.handle, None, PIECE)?;
+            if piece.is_empty() {
+                return Ok(buffer.len() - start);
+            }
+            buffer.extend_from_slice(&piece);
+        }
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        // The host copies what it is given, and has a limit for that.
+        let piece = &data[..data.len().min(PIECE as usize)];
+        let written = blocking::write(&self.handle, None, piece)?;
+        Ok(usize::try_from(written).unwrap_or(piece.len()))
+    }
+
+    /// Nothing is kept back here: use [`sync_data`](File::sync_data) to bring it to the device.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for File {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        let (whence, offset) = match position {
+            SeekFrom::Start(offset) => (Whence::Start, i64::try_from(offset).map_err(io::Error::other)?),
+            SeekFrom::Current(offset) => (Whence::Current, offset),
+            SeekFrom::End(offset) => (Whence::End, offset),
+        };
+        Ok(blocking::seek(&self.handle, offset, whence)?)
+    }
+}

@@ -1,0 +1,127 @@
+//! Requests that belong together, and how the next one is carried out.
+
+use std::io;
+use std::time::Duration;
+
+use crate::Request;
+use crate::control::{self, WhenFull};
+use crate::types::{self, Counters, GroupOutcome, Progress};
+
+/// Requests that belong together: to wait for them, to cancel them, and to bound how many are in flight. A request gets in with
+/// [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group changes nothing for its members.
+#[derive(Debug)]
+pub struct Group {
+    handle: types::Group,
+}
+
+impl Group {
+    /// A group without members, limit and deadline.
+    #[expect(clippy::new_without_default, reason = "each one is a resource of the host")]
+    pub fn new() -> Self {
+        Self { handle: types::Group::new() }
+    }
+
+    /// Make a request a member.
+    pub fn add<T>(&self, request: &Request<T>) -> io::Result<()> {
+        Ok(self.handle.add(request.handle())?)
+    }
+
+    /// Make a group a member.
+    pub fn add_group(&self, group: &Self) -> io::Result<()> {
+        Ok(self.handle.add_group(&group.handle)?)
+    }
+
+    /// Bound how many members may be in flight when one is submitted with [`Next::group`]; 0 for no bound.
+    pub fn set_limit(&self, limit: u32) {
+        self.handle.set_limit(limit);
+    }
+
+    /// Set the priority of members without one of their own, from -4 to 4.
+    pub fn set_priority(&self, priority: i8) {
+        self.handle.set_priority(priority);
+    }
+
+    /// Set when its time is up: members that are not done by then fail. `None` takes that back.
+    pub fn set_deadline(&self, from_now: Option<Duration>) {
+        self.handle.set_deadline(from_now.map(milliseconds));
+    }
+
+    /// Wait until no member is in flight, and return what became of them.
+    pub fn wait(&self) -> io::Result<GroupOutcome> {
+        Ok(self.handle.wait()?)
+    }
+
+    /// Wait until fewer than this many members are in flight, and return how many are: a loop of this and of submissions keeps
+    /// a group fed.
+    pub fn wait_below(&self, members: u32) -> u32 {
+        self.handle.wait_below(members)
+    }
+
+    /// Cancel every member. The group takes no more.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
+    /// Cancel every member, and keep the group.
+    pub fn cancel_members(&self) {
+        self.handle.cancel_subs();
+    }
+
+    /// How many of its members are where.
+    pub fn count(&self) -> Counters {
+        self.handle.count()
+    }
+
+    /// How far its members have come together.
+    pub fn progress(&self) -> Progress {
+        self.handle.progress()
+    }
+}
+
+/// How the next request is carried out: `Next::new().priority(2).group(&group).submit(|| submit::stat(&dir, name))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    priority: Option<i8>,
+    deadline: Option<Duration>,
+    group: Option<&'a Group>,
+    when_full: WhenFull,
+}
+
+impl<'a> Next<'a> {
+    /// As any other.
+    #[expect(clippy::new_without_default, reason = "it is the start of a chain of calls")]
+    pub fn new() -> Self {
+        Self { priority: None, deadline: None, group: None, when_full: WhenFull::Wait }
+    }
+
+    /// From -4, after all others, to 4, before all others.
+    pub fn priority(self, priority: i8) -> Self {
+        Self { priority: Some(priority), ..self }
+    }
+
+    /// If it is not done by then, it fails.
+    pub fn deadline(self, from_now: Duration) -> Self {
+        Self { deadline: Some(from_now), ..self }
+    }
+
+    /// The group that it becomes a member of.
+    pub fn group(self, group: &'a Group) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    /// Where as much is in flight as may be, it fails instead of waiting.
+    pub fn or_fail(self) -> Self {
+        Self { when_full: WhenFull::Fail, ..self }
+    }
+
+    /// Calls this, whose first request it is about.
+    pub fn submit<T>(self, call: impl FnOnce() -> T) -> T {
+        let group = self.group.map(|group| &group.handle);
+        control::next(self.priority, self.deadline.map(milliseconds), group, self.when_full);
+        call()
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

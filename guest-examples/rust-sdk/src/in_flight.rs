@@ -1,0 +1,80 @@
+//! Many requests in flight.
+
+use std::collections::HashMap;
+use std::io;
+
+use crate::completions::{self, Queue};
+use crate::{FromOutcome, Request};
+
+/// Requests in flight, each with a key that tells it from the others: a name, or what is to be done next. They come out as they
+/// are done. Similar to `JoinSet` of tokio.
+///
+/// For requests of several types, `T` is [`Outcome`](crate::types::Outcome).
+pub struct InFlight<K, T> {
+    requests: HashMap<u64, (K, Request<T>)>,
+    done: Queue,
+}
+
+impl<K, T: FromOutcome> InFlight<K, T> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { requests: HashMap::new(), done: Queue::default() }
+    }
+
+    /// Put a request in.
+    pub fn push(&mut self, key: K, request: Request<T>) {
+        completions::queues(request.id(), &self.done);
+        self.requests.insert(request.id(), (key, request));
+    }
+
+    /// How many there are. 64 keep a fast disk busy.
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Wait until one of them is done, and take it out with its result. `None` if there is none.
+    #[expect(clippy::should_implement_trait, reason = "it does not end with the first `None`, and waits")]
+    pub fn next(&mut self) -> Option<(K, io::Result<T>)> {
+        while !self.requests.is_empty() {
+            let done = self.done.borrow_mut().pop_front();
+            if let Some((key, request)) = done.and_then(|id| self.requests.remove(&id)) {
+                return Some((key, request.wait()));
+            }
+            if done.is_none() && !completions::wait() {
+                // Somebody else has asked the host which requests are done, and kept the answer.
+                self.done.borrow_mut().extend(self.requests.keys());
+            }
+        }
+        None
+    }
+
+    /// Take all of them back. [`next`](Self::next) still gives each, most of them with an error.
+    pub fn cancel(&self) {
+        self.requests.values().for_each(|(_, request)| request.cancel());
+    }
+}
+
+impl<K, T: FromOutcome> Default for InFlight<K, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, T: FromOutcome> Extend<(K, Request<T>)> for InFlight<K, T> {
+    fn extend<I: IntoIterator<Item = (K, Request<T>)>>(&mut self, requests: I) {
+        requests.into_iter().for_each(|(key, request)| self.push(key, request));
+    }
+}
+
+impl<K, T: FromOutcome> FromIterator<(K, Request<T>)> for InFlight<K, T> {
+    fn from_iter<I: IntoIterator<Item = (K, Request<T>)>>(requests: I) -> Self {
+        let mut in_flight = Self::new();
+        in_flight.extend(requests);
+        in_flight
+    }
+}

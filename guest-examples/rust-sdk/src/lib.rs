@@ -1,0 +1,63 @@
+//! The requests of aiohost for plugins in Rust, in the shape of `std`.
+//!
+//! * **One after the other**: [`File`], [`Dir`] and [`OpenOptions`] are used as those of `std`. A call returns when its work is
+//!   done. [`File`] is [`Read`](std::io::Read), [`Write`](std::io::Write) and [`Seek`](std::io::Seek).
+//! * **Many at a time**: the functions of [`submit`] return a [`Request`] at once. [`InFlight`] holds many and gives each as it
+//!   is done; a [`Group`] waits for its members, bounds and cancels them. A request is a [`Future`], too: [`block_on`] runs
+//!   `async` code in a plain `fn main`.
+//! * **WASI 0.3**, with the feature `async`: the module `requests`, whose functions are async, and streams of a [`File`].
+//!
+//! ```ignore
+//! use std::io::Read;
+//! use aiohost_guest::{Dir, File, InFlight, submit};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let mut text = String::new();
+//!     File::open("notes/today.txt")?.read_to_string(&mut text)?;
+//!
+//!     let dir = Dir::open("notes")?;
+//!     let mut in_flight = InFlight::new();
+//!     for name in dir.read_dir(".")? {
+//!         let request = submit::stat(&dir, &name);
+//!         in_flight.push(name, request);
+//!     }
+//!     while let Some((name, status)) = in_flight.next() {
+//!         println!("{name}: {} bytes", status?.size);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The programs in `examples` are run by aiohost's tests. This crate has no file of its own to open and no right of its own: it
+//! gives names to what the host offers. What it has no name for is in [`blocking`], [`control`] and [`types`], as the host's WIT
+//! has it.
+//!
+//! A path is text. The host gives each byte of a name that is not UTF-8 as a character from U+F780 to U+F7FF; give it back as it
+//! came. A relative path starts from the first directory that the plugin was granted.
+
+mod bindings;
+mod completions;
+mod dir;
+mod error;
+mod file;
+mod future;
+mod group;
+mod in_flight;
+mod options;
+mod request;
+#[cfg(feature = "async")]
+mod streams;
+pub mod submit;
+
+#[cfg(feature = "async")]
+pub use bindings::aiohost::aio::requests;
+pub use bindings::aiohost::aio::{blocking, control, types};
+pub use dir::Dir;
+pub use error::reason;
+pub use file::File;
+pub use future::block_on;
+pub use group::{Group, Next};
+pub use in_flight::InFlight;
+pub use options::OpenOptions;
+pub use request::{FromOutcome, Request};
+pub use types::{ErrorCode, FileType, Status};

@@ -1,0 +1,84 @@
+//! How a file is opened.
+
+use std::io;
+
+use crate::types::OpenFlags;
+use crate::{Dir, File, blocking};
+
+/// How a file is opened, as `OpenOptions` of `std`.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    flags: OpenFlags,
+    mode: u16,
+}
+
+impl OpenOptions {
+    /// With nothing set: at least one of `read`, `write` and `append` is needed.
+    #[expect(clippy::new_without_default, reason = "it is the start of a chain of calls, as in std")]
+    pub fn new() -> Self {
+        Self { flags: OpenFlags::empty(), mode: 0o666 }
+    }
+
+    /// For reading.
+    pub fn read(self, on: bool) -> Self {
+        self.set(OpenFlags::READ, on)
+    }
+
+    /// For writing.
+    pub fn write(self, on: bool) -> Self {
+        self.set(OpenFlags::WRITE, on)
+    }
+
+    /// For writing at the end, wherever an offset may point.
+    pub fn append(self, on: bool) -> Self {
+        self.set(OpenFlags::APPEND, on)
+    }
+
+    /// Cut to no length.
+    pub fn truncate(self, on: bool) -> Self {
+        self.set(OpenFlags::TRUNCATE, on)
+    }
+
+    /// Made if it is not there.
+    pub fn create(self, on: bool) -> Self {
+        self.set(OpenFlags::CREATE, on)
+    }
+
+    /// Made, and an error if it is there.
+    pub fn create_new(self, on: bool) -> Self {
+        self.set(OpenFlags::CREATE | OpenFlags::EXCLUSIVE, on)
+    }
+
+    /// An error if the last part of the path is a symbolic link.
+    pub fn no_follow(self, on: bool) -> Self {
+        self.set(OpenFlags::NO_FOLLOW, on)
+    }
+
+    /// Permission bits of a new file, of which the host's umask is taken away. `0o666` unless set.
+    pub fn mode(self, mode: u16) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Open the file, starting from the working directory.
+    pub fn open(self, path: &str) -> io::Result<File> {
+        self.open_at(&Dir::current(), path)
+    }
+
+    /// Open the file, starting from this directory.
+    pub fn open_at(self, at: &Dir, path: &str) -> io::Result<File> {
+        Ok(blocking::open(at.at(), path, self.flags, self.mode)?.into())
+    }
+
+    pub(crate) fn flags_and_mode(self) -> (OpenFlags, u16) {
+        (self.flags, self.mode)
+    }
+
+    fn set(mut self, flags: OpenFlags, on: bool) -> Self {
+        if on {
+            self.flags |= flags;
+        } else {
+            self.flags &= !flags;
+        }
+        self
+    }
+}

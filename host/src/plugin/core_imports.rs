@@ -1,0 +1,94 @@
+//! Why a core module cannot be made a component, and what to do about it: told from what it imports.
+
+use wasmparser::{Parser, Payload};
+
+use super::problem::{Problem, ProblemKind};
+
+/// What a core module says of itself.
+#[derive(Default)]
+struct Module {
+    /// The modules and names of what it imports, in their order.
+    imports: Vec<(String, String)>,
+    /// Whether it tells the types of what it imports and exports, as bindings of wit-bindgen do.
+    has_component_type: bool,
+}
+
+/// The problem of a module that could not be made a component, for this reason.
+pub(super) fn problem(name: &str, module: &[u8], error: anyhow::Error) -> Problem {
+    // A module that cannot be read has another reason.
+    let module = Module::read(module).unwrap_or_default();
+    let what = format!("{name} is a core module that cannot be made a component");
+    let Some((from, function)) = module.first_unknown() else {
+        return Problem::new(ProblemKind::Format, what).because(error).help_with(
+            "a core module may import WASI preview 1, and what its embedded `component-type` section names: build it with \
+             wit-bindgen, or as a component",
+        );
+    };
+    if from.contains(':') {
+        let face = from.split_once("aiohost:aio/").map(|(_, rest)| rest.split('@').next().unwrap_or(rest));
+        return Problem::new(ProblemKind::Format, what)
+            .because_text(format!(
+                "it imports `{function}` of `{from}`, and has no `component-type` section that tells the type of that function"
+            ))
+            .help_with(componentize(name, face));
+    }
+    Problem::new(ProblemKind::Format, what)
+        .because_text(format!("it imports `{function}` from `{from}`, which is neither WASI preview 1 nor an interface of WIT"))
+        .help_with(remedy(from))
+}
+
+/// The command that brings the types. The smallest world that has what is imported is enough.
+fn componentize(name: &str, face: Option<&str>) -> String {
+    let world = match face {
+        Some("blocking") => "--world blocking-guest",
+        Some("requests" | "streams") => "--world async-guest",
+        Some(_) => "--world submit-guest",
+        None => "--wit wit --world my-plugin",
+    };
+    format!("tell the world that it was built for: aiohost componentize {name} {world} -o plugin.wasm")
+}
+
+/// What to do about imports that some toolchain makes for another host.
+fn remedy(from: &str) -> &'static str {
+    match from {
+        "env" => {
+            "a function that is declared and nowhere defined becomes such an import: link what defines it. With Emscripten, \
+             build with -sSTANDALONE_WASM; better, build for wasm32-wasip1 or wasm32-wasip2"
+        }
+        "wasi_unstable" => "it is built for an early form of WASI: build it again with a newer toolchain",
+        "go" | "gojs" => "it is built for a browser: build it with GOOS=wasip1 GOARCH=wasm, as `aiohost new go` does",
+        _ if from.starts_with("__wbindgen") || from == "wbg" => {
+            "it is built for a browser, with wasm-bindgen: build it for wasm32-wasip2 without it, as `aiohost new rust` does"
+        }
+        _ => "a plugin imports WASI, and interfaces of WIT: `aiohost new` starts one that does",
+    }
+}
+
+impl Module {
+    fn read(module: &[u8]) -> wasmparser::Result<Self> {
+        let mut found = Self::default();
+        for payload in Parser::new(0).parse_all(module) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import?;
+                        found.imports.push((import.module.to_owned(), import.name.to_owned()));
+                    }
+                }
+                Payload::CustomSection(section) => found.has_component_type |= section.name().starts_with("component-type"),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first import that nothing provides, if that is the trouble.
+    fn first_unknown(&self) -> Option<(&str, &str)> {
+        let mut imports = self.imports.iter().map(|(from, function)| (from.as_str(), function.as_str()));
+        imports.find(|(from, _)| match *from {
+            "wasi_snapshot_preview1" => false,
+            // What the component type does not name is for the encoder to tell.
+            from => !(from.contains(':') && self.has_component_type) && from != "$root" && !from.starts_with('['),
+        })
+    }
+}
