@@ -10,7 +10,8 @@ Builds aiohost and the guests, and checks everything: format, lints, documentati
 guests through the real host. Guest toolchains are installed where they are missing, into
 ${AIOHOST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/aiohost}; nothing else outside of the build folder is touched.
 
-Needs: bash, cargo with rustfmt and clippy, python3 with pip, and for guests in Rust either rustup or apt and npm.
+Needs: bash, cargo with rustfmt and clippy, python3 with pip, node with npm, and for guests in Rust either rustup or apt. A guest
+whose toolchain cannot be had is left out, with a message, and counted as skipped.
 
 Ends with the number of tests, and with status 0 if all passed.
 TEXT

@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	manifest  = "MANIFEST.sha256"
-	temporary = "MANIFEST.sha256.tmp"
-	inFlight  = 64
+	manifest, temporary = "MANIFEST.sha256", "MANIFEST.sha256.tmp"
+	inFlight            = 64
 )
 
 // Never called: the program is built as a library, since Go must be set up before the host asks it for memory.
@@ -55,8 +54,7 @@ func hashTree() (entries []entry, failed error) {
 		directories = directories[:len(directories)-1]
 		scan, err := aio.Scandir(directory)
 		if err != nil {
-			failed = err
-			break
+			failed = err // The scan is empty, and the loop ends.
 		}
 		for _, name := range scan.Directories {
 			directories = append(directories, below(directory, name))

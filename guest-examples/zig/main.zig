@@ -30,8 +30,7 @@ const Job = struct {
 
 /// All that is known so far.
 const Walk = struct {
-    // Paths are held to the end, and nothing is freed before.
-    arena: std.mem.Allocator,
+    arena: std.mem.Allocator, // Paths are held to the end.
     todo: std.ArrayList(Job) = .empty,
     entries: std.ArrayList(sha256sum.Entry) = .empty,
     bytes: u64 = 0,
@@ -45,8 +44,7 @@ const Walk = struct {
                 for (outcome.scan.others.slice()) |name| try walk.add(job.path, name.slice(), .status);
             },
             .status => {
-                // A symbolic link for instance is left out.
-                if (outcome.status.type != .regular_file) return;
+                if (outcome.status.type != .regular_file) return; // A symbolic link for instance.
                 if (std.mem.eql(u8, job.path, manifest) or std.mem.eql(u8, job.path, temporary)) return;
                 try walk.todo.append(walk.arena, .{ .path = job.path, .step = .open });
             },
