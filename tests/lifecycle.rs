@@ -212,3 +212,34 @@ fn an_engine_that_is_dropped_first_serves_its_guests_to_the_end() {
         std::thread::yield_now();
     }
 }
+
+/// Times a guest that stores is killed.
+const KILLS: u32 = 25;
+
+#[test]
+fn a_store_that_is_killed_leaves_the_old_content_or_the_new() {
+    const BYTES: usize = 300_000;
+    let dir = TempDir::new().expect("there is room for temporary files");
+    let path = dir.path().join("stored");
+    let whole = |content: &[u8]| content.len() == BYTES && content.iter().all(|byte| *byte == content[0]);
+    let guest = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/requests-sync.wasm");
+    let mut reads = 0;
+    for round in 0..KILLS {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        command.args(["run", "--dir"]).arg(dir.path()).arg(&guest).args(["blocking", "store-endlessly"]);
+        let mut host = command.spawn().expect("the host can be started");
+        // At first there is nothing. From then on, and in whatever moment the end comes, all that is read is whole.
+        let mut left = 40 + 7 * round;
+        while left > 0 {
+            assert!(host.try_wait().expect("it is ours").is_none(), "the guest ended by itself");
+            let Ok(content) = fs::read(&path) else { continue };
+            assert!(whole(&content), "{} bytes of {:?}", content.len(), content.first());
+            reads += 1;
+            left -= 1;
+        }
+        host.kill().expect("it is ours");
+        host.wait().expect("it is ours");
+        assert!(whole(&fs::read(&path).expect("it was there")));
+    }
+    assert!(reads > 40 * KILLS);
+}

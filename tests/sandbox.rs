@@ -115,6 +115,116 @@ const DOTS: &[Row] = &[
     ("pathsync ../outside/secret", OUT),
 ];
 
+/// The requests on whole files and trees, by each way out.
+const WHOLE: &[Row] = &[
+    ("load ../outside/secret", OUT),
+    ("load link-out", OUT),
+    ("load chain-out-1", OUT),
+    ("load link-absolute", OUT),
+    ("load @sub ../../secret", OUT),
+    ("load @sub ../digits", OUT),
+    ("load /etc/passwd", OUT),
+    ("load /proc/self/root/etc/passwd", OUT),
+    ("load /proc/self/exe", OUT),
+    ("load /proc/self/fd/0", OUT),
+    ("load /dev/zero", UNSUPPORTED),
+    ("load digits/", NOT_DIRECTORY),
+    ("load digits%00", INVALID),
+    ("slurp ../outside/secret", OUT),
+    ("slurp sub/link-out-dir/secret", OUT),
+    ("slurp /data/../outside/secret", OUT),
+    ("slurp /dev/zero", UNSUPPORTED),
+    ("slurp fifo", UNSUPPORTED),
+    ("store ../outside/new", OUT),
+    ("store ../outside/secret", OUT),
+    ("store link-out-dir/victim", OUT),
+    ("store link-out-dir/new", OUT),
+    ("store @sub ../../outside/victim", OUT),
+    ("store /data/../outside/victim", OUT),
+    ("store link-out/", NOT_DIRECTORY),
+    ("store ..", IS_DIRECTORY),
+    ("store /other", IS_DIRECTORY),
+    ("store /frozen/ice", READ_ONLY),
+    ("store /frozen/link-ice", READ_ONLY),
+    ("store @/frozen new", READ_ONLY),
+    ("store digits%00", INVALID),
+    ("copy ../outside/secret caught", OUT),
+    ("copy link-out caught", OUT),
+    ("copy link-frozen/ice caught", OUT),
+    ("copy @sub ../digits caught", OUT),
+    ("copy digits ../outside/new", OUT),
+    ("copy digits link-out-dir/victim", OUT),
+    ("copy digits @sub ../../outside/new", OUT),
+    ("copy digits /frozen/ice", READ_ONLY),
+    ("copy digits @/frozen/floe new", READ_ONLY),
+    ("copy /dev/zero caught", UNSUPPORTED),
+    ("copy /proc/self/root/etc/passwd caught", OUT),
+    ("copy digits digits", INVALID),
+    ("move ../outside/secret caught", OUT),
+    ("move link-out-dir/secret caught", OUT),
+    ("move digits ../outside/new", OUT),
+    ("move digits link-out-dir/victim", OUT),
+    ("move /frozen/ice caught", READ_ONLY),
+    ("move @/frozen ice caught", READ_ONLY),
+    ("move digits /frozen/new", READ_ONLY),
+    ("move .. caught", INVALID),
+    ("readdirx ..", OUT),
+    ("readdirx link-out-dir", OUT),
+    ("readdirx /proc/self/root", OUT),
+    ("readdirx @sub ..", OUT),
+    ("walk ..", OUT),
+    ("walk ../outside", OUT),
+    ("walk link-out-dir", OUT),
+    ("walk link-out-dir/", OUT),
+    ("walk sub/link-out-dir", OUT),
+    ("walk link-frozen", OUT),
+    ("walk @sub ..", OUT),
+    ("walk @sub link-out-dir", OUT),
+    ("walk /", OUT),
+    ("walk /proc/self/root", OUT),
+    ("walk digits", NOT_DIRECTORY),
+    ("walk sub%00", INVALID),
+    ("rmtree ../outside", OUT),
+    ("rmtree ../outside/empty", OUT),
+    ("rmtree link-out-dir/empty", OUT),
+    ("rmtree sub/../../outside", OUT),
+    ("rmtree @sub ../../outside", OUT),
+    ("rmtree /etc", OUT),
+    ("rmtree link-out-dir", NOT_DIRECTORY),
+    ("rmtree link-out-dir/", NOT_DIRECTORY),
+    ("rmtree link-dir", NOT_DIRECTORY),
+    ("rmtree link-dir/", NOT_DIRECTORY),
+    ("rmtree link-frozen", NOT_DIRECTORY),
+    ("rmtree .", INVALID),
+    ("rmtree ..", INVALID),
+    ("rmtree link-out-dir/..", INVALID),
+    ("rmtree /data", INVALID),
+    ("rmtree /other/", INVALID),
+    ("rmtree /frozen/floe", READ_ONLY),
+    ("rmtree @/frozen floe", READ_ONLY),
+    ("rmtree /proc/self", READ_ONLY),
+    ("rmtree sub%00", INVALID),
+    ("rmtree ", NONE),
+    ("copy-tree ../outside caught", OUT),
+    ("copy-tree link-out-dir caught", OUT),
+    ("copy-tree link-frozen caught", OUT),
+    ("copy-tree sub/link-out-dir caught", OUT),
+    ("copy-tree /proc/self/root caught", OUT),
+    ("copy-tree @sub .. caught", OUT),
+    ("copy-tree sub ../outside/new", OUT),
+    ("copy-tree sub link-out-dir/new", OUT),
+    ("copy-tree sub @sub ../../outside/new", OUT),
+    ("copy-tree sub /frozen/new", READ_ONLY),
+    ("copy-tree sub link-out-dir", EXIST),
+    ("copy-tree sub link-out-new", EXIST),
+    ("copy-tree sub /other", EXIST),
+    ("copy-tree sub sub/new", INVALID),
+    ("copy-tree . caught", INVALID),
+    ("load digits", "ok 0123456789"),
+    ("walk @sub deep", INSIDE),
+    ("readdirx kinds", INSIDE),
+];
+
 /// Absolute paths: a grant is picked by whole components, and left by `..` like any directory.
 const ABSOLUTE: &[Row] = &[
     ("open /etc/passwd", OUT),
@@ -459,16 +569,20 @@ fn too_long() -> Vec<(String, &'static str)> {
     let name = "n".repeat(256);
     let path = "sub/../".repeat(600) + "digits";
     let out = "../".repeat(1400) + "etc/passwd";
-    let requests =
-        ["open", "stat", "lstat", "open-dir", "readdir", "unlink", "rmdir", "mkdir", "chmod", "truncate", "realpath"];
+    let requests = [
+        "open", "stat", "lstat", "open-dir", "readdir", "unlink", "rmdir", "mkdir", "chmod", "truncate", "realpath", "load",
+        "slurp", "store", "readdirx", "walk", "rmtree",
+    ];
     let long = requests.iter().flat_map(|request| [&name, &path, &out].map(|path| format!("{request} {path}")));
-    let both =
-        [&name, &path, &out].into_iter().flat_map(|path| [format!("rename {path} caught"), format!("rename digits {path}")]);
+    let both = [&name, &path, &out].into_iter().flat_map(|path| {
+        let of = |request: &str, from: &str| [format!("{request} {path} caught"), format!("{request} {from} {path}")];
+        [of("rename", "digits"), of("copy", "digits"), of("move", "digits"), of("copy-tree", "sub")].concat()
+    });
     long.chain(both).map(|plan| (plan, TOO_LONG)).collect()
 }
 
 fn table() -> Vec<(String, &'static str)> {
-    let groups = [DOTS, ABSOLUTE, LINKS, SYSTEM, SLASHES, NULS, RIGHTS];
+    let groups = [DOTS, WHOLE, ABSOLUTE, LINKS, SYSTEM, SLASHES, NULS, RIGHTS];
     let rows = groups.into_iter().flatten().map(|(plan, answer)| (String::from(*plan), *answer));
     rows.chain(too_long()).collect()
 }
@@ -549,6 +663,49 @@ fn race((guest, face): (Guest, &str), resolver: Resolver) {
     let output = success(output).unwrap_or_else(|failure| panic!("{failure}"));
     assert!(output.ends_with("were refused\n"), "{output}");
     assert_eq!(before, watch(&tree, &watched), "something outside was changed or read");
+}
+
+/// Times the guest lists, copies and removes a tree in which a directory is exchanged for a link that leads outside.
+const TREE_ROUNDS: &str = "400";
+
+fn race_of_trees((guest, face): (Guest, &str), resolver: Resolver) {
+    let tree = Tree::new();
+    let watched = ["outside", "data-beside", "secret"];
+    let before = watch(&tree, &watched);
+    let options = tree.options(&[]);
+    let [prey, flip, flop] = ["data/prey", "data/prey/flip", "data/prey/flop"].map(|name| tree.path(name));
+    let output = thread::scope(|scope| {
+        let guest = scope.spawn(|| run(&options, resolver, guest, &[face, "race-trees", TREE_ROUNDS]));
+        while !guest.is_finished() {
+            // Any of it may fail: the guest removes what is there.
+            let _ = fs::create_dir_all(flip.join("empty"));
+            let _ = fs::write(flip.join("secret"), "inside");
+            let _ = fs::create_dir(prey.join("deep"));
+            let _ = std::os::unix::fs::symlink("../../outside", &flop);
+            for _ in 0..50 {
+                let _ = renameat_with(CWD, &flip, CWD, &flop, RenameFlags::EXCHANGE);
+            }
+        }
+        guest.join().expect("the host can be started")
+    });
+    let output = success(output).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(output.ends_with("were refused\n"), "{output}");
+    assert_eq!(before, watch(&tree, &watched), "something outside was changed or read");
+}
+
+#[test]
+fn race_of_trees_blocking() {
+    race_of_trees(FACES[0], OPENAT2);
+}
+
+#[test]
+fn race_of_trees_submit_portable() {
+    race_of_trees(FACES[1], PORTABLE);
+}
+
+#[test]
+fn race_of_trees_requests() {
+    race_of_trees(FACES[2], OPENAT2);
 }
 
 #[test]

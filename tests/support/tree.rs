@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -38,6 +38,21 @@ impl Tree {
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root.path().join(name)
+    }
+
+    /// An empty directory on another device.
+    pub(crate) fn far(&self) -> TempDir {
+        const VARIABLE: &str = "AIOHOST_TEST_TMPFS";
+        let parent = std::env::var_os(VARIABLE).map_or_else(|| PathBuf::from("/dev/shm"), PathBuf::from);
+        let device = |path: &Path| fs::metadata(path).map(|status| status.dev()).ok();
+        let here = device(self.root.path());
+        let there = device(&parent);
+        assert!(
+            there.is_some() && there != here,
+            "{} is not a directory on another device than the target directory: set {VARIABLE} to one, such as a tmpfs",
+            parent.display()
+        );
+        TempDir::new_in(parent).expect("it can be written")
     }
 
     /// The options that grant it, and others.

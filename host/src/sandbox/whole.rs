@@ -82,10 +82,9 @@ fn read_up_to(file: &File, start: u64, length: usize, ticket: &Ticket) -> Result
             room = data.len();
         }
         let at = start.saturating_add(u64::try_from(data.len()).expect("a length fits"));
-        if i64::try_from(at).is_err() {
-            break;
-        }
-        let most = step.min(length - data.len()).min(data.capacity() - data.len());
+        // Beyond the largest offset there is nothing to read.
+        let addressable = usize::try_from(i64::MAX.unsigned_abs().saturating_sub(at)).unwrap_or(usize::MAX);
+        let most = step.min(length - data.len()).min(data.capacity() - data.len()).min(addressable);
         let flags = ReadWriteFlags::empty();
         let count = rustix::io::retry_on_intr(|| sys::read_at_unchecked(file, &mut data, most, at, flags))?;
         if count == 0 {

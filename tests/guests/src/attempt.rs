@@ -3,7 +3,7 @@
 //! `REQUEST ARGUMENT...`, parted by single spaces. `%20` is the byte 0x20 of a path; `@PATH` before a path opens the
 //! directory that the path then starts from; what is left out is an empty path.
 
-use crate::face::{Dir, Error, Face, NewTime, OpenFlags, RenameFlags, Status};
+use crate::face::{Dir, Error, Face, NewTime, OpenFlags, ReaddirxFlags, RenameFlags, Status};
 
 pub async fn run<F: Face>(plans: &[String]) {
     for plan in plans {
@@ -50,6 +50,24 @@ async fn attempt<F: Face>(plan: &str) -> Result<String, Error> {
         "pathsync" => F::pathsync(at, &path).await.map(done),
         "readdir" => F::readdir(at, &path).await.map(|names| names.join(" ")),
         "scandir" => F::scandir(at, &path, 0).await.map(|scan| format!("{scan:?}")),
+        "readdirx" => F::readdirx(at, &path, ReaddirxFlags::DENTS).await.map(|listing| format!("{listing:?}")),
+        "walk" => walk::<F>(at, &path).await,
+        "load" => F::load(at, &path).await.map(|data| String::from_utf8_lossy(&data).into_owned()),
+        "slurp" => F::slurp(at, &path, 0, None).await.map(|data| String::from_utf8_lossy(&data).into_owned()),
+        "store" => F::store(at, &path, b"stored", 0o666).await.map(done),
+        "rmtree" => F::rmtree(at, &path, 0).await.map(|count| count.to_string()),
+        "copy" => {
+            let (to_at, to_path) = place::<F>(&mut words).await?;
+            F::copy(at, &path, to_at.as_ref(), &to_path).await.map(|count| count.to_string())
+        }
+        "move" => {
+            let (to_at, to_path) = place::<F>(&mut words).await?;
+            F::move_(at, &path, to_at.as_ref(), &to_path).await.map(done)
+        }
+        "copy-tree" => {
+            let (to_at, to_path) = place::<F>(&mut words).await?;
+            F::copy_tree(at, &path, to_at.as_ref(), &to_path, 0).await.map(|count| count.to_string())
+        }
         "unlink" => F::unlink(at, &path).await.map(done),
         "rmdir" => F::rmdir(at, &path).await.map(done),
         "mkdir" => F::mkdir(at, &path, 0o777).await.map(done),
@@ -112,6 +130,18 @@ async fn open<F: Face>(at: Option<&Dir>, path: &str, flags: OpenFlags) -> Result
     }
     let data = F::read(&file, Some(0), 100).await?;
     Ok(String::from_utf8_lossy(&data).into_owned())
+}
+
+async fn walk<F: Face>(at: Option<&Dir>, path: &str) -> Result<String, Error> {
+    let walker = F::walk(at, path, 0, 0).await?;
+    let mut found = String::new();
+    loop {
+        let entries = F::walk_next(&walker, 0).await?;
+        if entries.is_empty() {
+            return Ok(found);
+        }
+        found += &format!("{entries:?}");
+    }
 }
 
 fn describe(status: Status) -> String {

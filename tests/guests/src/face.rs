@@ -1,8 +1,8 @@
 //! The faces as one trait, so that a test is written once and runs on each.
 
 pub use crate::bindings::aiohost::aio::types::{
-    Advice, AllocateFlags, Dir, Error, ErrorCode, Extent, File, FileType, LockKind, NewTime, OpenFlags, Outcome, RenameFlags,
-    Request, Scan, Status, SyncRangeFlags, Timestamp, Volume, Whence,
+    Advice, AllocateFlags, Dir, Error, ErrorCode, Extent, File, FileType, Listing, LockKind, NewTime, OpenFlags, Outcome,
+    ReaddirxFlags, RenameFlags, Request, Scan, Status, SyncRangeFlags, Timestamp, Volume, WalkEntry, Walker, Whence,
 };
 use crate::bindings::aiohost::aio::{blocking, submit};
 use crate::tests;
@@ -50,6 +50,16 @@ macro_rules! each_request {
             mkfifo(at: Option<&Dir>, path: &str, mode: u16) -> (), Done();
             readdir(at: Option<&Dir>, path: &str) -> Vec<String>, Names(names);
             scandir(at: Option<&Dir>, path: &str, maxreq: u32) -> Scan, Scan(scan);
+            load(at: Option<&Dir>, path: &str) -> Vec<u8>, Data(data);
+            slurp(at: Option<&Dir>, path: &str, offset: i64, length: Option<u32>) -> Vec<u8>, Data(data);
+            store(at: Option<&Dir>, path: &str, data: &[u8], mode: u16) -> (), Done();
+            copy(at: Option<&Dir>, path: &str, to_at: Option<&Dir>, to_path: &str) -> u64, Count(count);
+            move_(at: Option<&Dir>, path: &str, to_at: Option<&Dir>, to_path: &str) -> (), Done();
+            readdirx(at: Option<&Dir>, path: &str, flags: ReaddirxFlags) -> Listing, Listing(listing);
+            walk(at: Option<&Dir>, path: &str, max_depth: u32, maxreq: u32) -> Walker, Walker(walker);
+            walk_next(walker: &Walker, max: u32) -> Vec<WalkEntry>, Walked(entries);
+            rmtree(at: Option<&Dir>, path: &str, maxreq: u32) -> u64, Count(count);
+            copy_tree(at: Option<&Dir>, path: &str, to_at: Option<&Dir>, to_path: &str, maxreq: u32) -> u64, Count(count);
             fsync(file: &File) -> (), Done();
             fdatasync(file: &File) -> (), Done();
             sync_file_range(file: &File, offset: u64, length: u64, flags: SyncRangeFlags) -> (), Done();

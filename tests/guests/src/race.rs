@@ -35,6 +35,7 @@ impl Tally {
                         | ErrorCode::Loop
                         | ErrorCode::Invalid
                         | ErrorCode::WouldBlock
+                        | ErrorCode::NotEmpty
                 );
                 assert!(expected, "{error:?}");
                 self.refused += 1;
@@ -51,6 +52,42 @@ pub async fn run<F: Face>(rounds: u32) {
         through_the_parent::<F>(&mut tally).await;
     }
     println!("{} worked, {} were refused", tally.worked, tally.refused);
+}
+
+/// In `prey` a directory and a link that leads outside change places, while this lists, copies and removes it as a whole.
+pub async fn trees<F: Face>(rounds: u32) {
+    let mut tally = Tally::default();
+    for round in 0..rounds {
+        let maxreq = round % 3;
+        nothing_outside::<F>(&mut tally, "prey", maxreq).await;
+        if tally.count(F::copy_tree(None, "prey", None, "booty", maxreq).await).is_some() {
+            nothing_outside::<F>(&mut tally, "booty", maxreq).await;
+            works(F::rmtree(None, "booty", maxreq).await);
+        }
+        tally.count(F::rmtree(None, "prey", maxreq).await);
+    }
+    let names = works(F::readdir(None, ".").await);
+    assert!(!names.iter().any(|name| name.starts_with(".aiohost-")), "a part of a copy is left: {names:?}");
+    println!("{} worked, {} were refused", tally.worked, tally.refused);
+}
+
+async fn nothing_outside<F: Face>(tally: &mut Tally, path: &str, maxreq: u32) {
+    let Some(walker) = tally.count(F::walk(None, path, 0, maxreq).await) else { return };
+    while let entries = works(F::walk_next(&walker, 0).await)
+        && !entries.is_empty()
+    {
+        assert!(!entries.iter().any(|entry| entry.path.contains("outside")), "{entries:?}");
+    }
+}
+
+/// What one `store` of the endless ones writes: so many times the same byte.
+const STORED_BYTES: usize = 300_000;
+
+/// Stores one content after the other under one name, until somebody ends this.
+pub async fn store<F: Face>() {
+    for byte in (b'a'..=b'z').cycle() {
+        works(F::store(None, "stored", &vec![byte; STORED_BYTES], 0o666).await);
+    }
 }
 
 /// `flip` is now a directory inside, now a link that leads outside.

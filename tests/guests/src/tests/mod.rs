@@ -14,6 +14,8 @@ pub mod range;
 pub mod relapses;
 pub mod transfer;
 pub mod tree;
+pub mod trees;
+pub mod whole;
 
 use crate::face::Face;
 
@@ -44,6 +46,8 @@ pub fn names<F: Face>() -> impl Iterator<Item = &'static str> {
         range::NAMES,
         transfer::NAMES,
         tree::NAMES,
+        trees::NAMES,
+        whole::NAMES,
         durability::NAMES,
         control::NAMES,
         limits::NAMES,
@@ -62,6 +66,8 @@ pub async fn run<F: Face>(name: &str) -> bool {
         || range::run::<F>(name).await
         || transfer::run::<F>(name).await
         || tree::run::<F>(name).await
+        || trees::run::<F>(name).await
+        || whole::run::<F>(name).await
         || durability::run::<F>(name).await
         || control::run::<F>(name).await
         || limits::run::<F>(name).await
