@@ -27,8 +27,8 @@ const fn goal(row: &'static str, contender: &'static str, bound: Bound) -> Goal 
 const SUBMIT_64: &str = "aiohost submit, 64 in flight";
 const CORO_64: &str = "Coro::AIO, 64 in flight";
 
-/// The goals. A copy of a gigabyte has one too, and no row yet.
-const GOALS: [Goal; 14] = [
+/// The goals.
+const GOALS: [Goal; 16] = [
     goal("read-4k", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
     goal("read-4k", name::BLOCKING, Bound::Faster { than: CORO_64, at_least: 2.5 }),
     goal("read-4k", name::BLOCKING, Bound::Faster { than: "Coro::AIO, 64 in flight, 1 thread", at_least: 2.5 }),
@@ -42,6 +42,8 @@ const GOALS: [Goal; 14] = [
     goal("stat", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
     goal("walk", name::BLOCKING, Bound::Slower { than: name::FIND, at_most: 1.1 }),
     goal("walk", name::BLOCKING, Bound::Faster { than: name::NATIVE_STATUS, at_least: 2.0 }),
+    goal("copy", name::BLOCKING, Bound::Slower { than: name::CP, at_most: 1.05 }),
+    goal("rmtree", name::BLOCKING, Bound::Slower { than: name::RM, at_most: 1.0 }),
     goal("instantiate", name::ON_DEMAND, Bound::Micros { at_most: 10.0 }),
     goal("instantiate", name::POOLING, Bound::Micros { at_most: 10.0 }),
 ];

@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use crate::measure::{Batch, Run, timed};
 use crate::setup::Setup;
-use crate::tree::{FILE_BYTES, TREE, paths};
+use crate::tree::{COPY, FILE_BYTES, LARGE, TREE, doomed, paths};
 use crate::workload::{DATA, Offsets, digest};
 
 fn add(sum: u64, piece: &[u8]) -> u64 {
@@ -143,16 +143,46 @@ pub(crate) fn walk(setup: &Setup, ask: Ask) -> Run {
     })
 }
 
-/// The program `find`, which writes the names to nowhere. It is timed from its start to its end.
-pub(crate) fn find(setup: &Setup) -> Run {
-    let root: PathBuf = setup.data().join(TREE);
+/// A program that does a step of its own. It is timed from its start to its end, and what it writes goes nowhere.
+fn program(command: impl Fn(u64) -> Command + 'static) -> Run {
     Box::new(move |steps| {
         let start = Instant::now();
-        for _ in 0..steps {
-            let status = Command::new("find").arg(&root).args(["-type", "f"]).stdout(Stdio::null()).status()?;
-            anyhow::ensure!(status.success(), "find failed");
+        for step in 0..steps {
+            let mut command = command(step);
+            let status = command.stdout(Stdio::null()).status()?;
+            anyhow::ensure!(status.success(), "{} failed", command.get_program().display());
         }
         Ok(Batch { time: start.elapsed(), busy: None, sum: None })
+    })
+}
+
+/// The program `find`, which writes the names to nowhere.
+pub(crate) fn find(setup: &Setup) -> Run {
+    let root: PathBuf = setup.data().join(TREE);
+    program(move |_| {
+        let mut command = Command::new("find");
+        command.arg(&root).args(["-type", "f"]);
+        command
+    })
+}
+
+/// The program `cp`.
+pub(crate) fn cp(setup: &Setup) -> Run {
+    let data = setup.data();
+    program(move |_| {
+        let mut command = Command::new("cp");
+        command.arg("-p").arg(data.join(LARGE)).arg(data.join(COPY));
+        command
+    })
+}
+
+/// The program `rm`.
+pub(crate) fn rm(setup: &Setup) -> Run {
+    let data = setup.data();
+    program(move |step| {
+        let mut command = Command::new("rm");
+        command.arg("-rf").arg(data.join(doomed(step)));
+        command
     })
 }
 

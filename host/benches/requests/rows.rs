@@ -5,7 +5,7 @@ use crate::measure::{Contender, Row};
 use crate::native::{self, Ask};
 use crate::perl::{self, Work};
 use crate::setup::Setup;
-use crate::tree::{DIRECTORIES, FILES};
+use crate::tree::{DIRECTORIES, FILES, LARGE_BYTES};
 use crate::workload::DATA_BYTES;
 
 /// A row that can be measured.
@@ -25,7 +25,10 @@ pub(crate) fn all() -> Vec<Plan> {
         Plan { name: "uncached-64", make: |setup| uncached(setup, 64) },
         Plan { name: "stat", make: stat },
         Plan { name: "open-read-close", make: open_read_close },
+        Plan { name: "scandir", make: scandir },
         Plan { name: "walk", make: walk },
+        Plan { name: "copy", make: copy },
+        Plan { name: "rmtree", make: rmtree },
         Plan { name: "nop-1", make: |setup| nop(setup, 1) },
         Plan { name: "nop-8", make: |setup| nop(setup, 8) },
         Plan { name: "nop-64", make: |setup| nop(setup, 64) },
@@ -43,6 +46,8 @@ pub(crate) mod name {
     pub(crate) const NATIVE: &str = "native";
     pub(crate) const NATIVE_STATUS: &str = "native, with a stat of each";
     pub(crate) const FIND: &str = "find";
+    pub(crate) const CP: &str = "cp";
+    pub(crate) const RM: &str = "rm -rf";
     pub(crate) const WASI_DEFAULT: &str = "wasi, default";
     pub(crate) const WASI_BLOCKING: &str = "wasi, blocking mode";
     pub(crate) const CORO: &str = "Coro::AIO";
@@ -154,13 +159,55 @@ fn open_read_close(setup: &Setup) -> anyhow::Result<Row> {
     over_tree(setup, "open + read 4 KiB + close", "open-read-close-all", vec![native])
 }
 
-fn walk(setup: &Setup) -> anyhow::Result<Row> {
-    let native = vec![
+fn listed(setup: &Setup) -> Vec<Contender> {
+    vec![
         Contender::new(name::NATIVE, native::walk(setup, Ask::Name)),
         Contender::new(name::NATIVE_STATUS, native::walk(setup, Ask::Status)),
         Contender::new(name::FIND, native::find(setup)),
-    ];
-    over_tree(setup, "walk", "walk", native)
+    ]
+}
+
+fn scandir(setup: &Setup) -> anyhow::Result<Row> {
+    over_tree(setup, "scandir of each directory", "scandir-all", listed(setup))
+}
+
+/// What a guest does in one request after the other, beside what is native.
+fn in_one(setup: &Setup, function: &str, native: Vec<Contender>) -> anyhow::Result<Vec<Contender>> {
+    let mut contenders = native;
+    contenders.push(Contender::new(name::BLOCKING, call(setup, Host::Aiohost, function, move |passes| (None::<u32>, passes))?));
+    Ok(contenders)
+}
+
+fn walk(setup: &Setup) -> anyhow::Result<Row> {
+    let files = u64::from(DIRECTORIES * FILES);
+    Ok(Row {
+        title: format!("walk of {files} files in {DIRECTORIES} directories, for each file"),
+        operations_per_step: files,
+        steps_max: 1000,
+        before: Box::new(|| Ok(())),
+        contenders: in_one(setup, "walk-all", listed(setup))?,
+    })
+}
+
+fn copy(setup: &Setup) -> anyhow::Result<Row> {
+    Ok(Row {
+        title: "copy of a file of 1 GiB, for each MiB".to_owned(),
+        operations_per_step: LARGE_BYTES >> 20,
+        steps_max: 1,
+        before: setup.remove_copy()?,
+        contenders: in_one(setup, "copy", vec![Contender::new(name::CP, native::cp(setup))])?,
+    })
+}
+
+fn rmtree(setup: &Setup) -> anyhow::Result<Row> {
+    let files = u64::from(DIRECTORIES * FILES);
+    Ok(Row {
+        title: format!("rmtree of {files} files in {DIRECTORIES} directories, for each file"),
+        operations_per_step: files,
+        steps_max: 1,
+        before: setup.doom_tree(),
+        contenders: in_one(setup, "rmtree", vec![Contender::new(name::RM, native::rm(setup))])?,
+    })
 }
 
 fn nop(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {

@@ -13,7 +13,7 @@ use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::hosts::Hosts;
-use crate::tree::{DIRECTORIES, FILE_BYTES, TREE, directory, paths};
+use crate::tree::{COPY, DIRECTORIES, FILE_BYTES, FILES, LARGE, LARGE_BYTES, TREE, directory, doomed, paths};
 use crate::workload::{DATA, DATA_BYTES, Offsets};
 
 /// The guests and the data.
@@ -115,6 +115,44 @@ impl Setup {
         }
         fs::write(data.join("complete"), "")?;
         Ok(())
+    }
+
+    /// What removes the copy of the large file, which is made here.
+    pub(crate) fn remove_copy(&self) -> anyhow::Result<Box<dyn Fn() -> anyhow::Result<()>>> {
+        let (large, copy) = (self.data().join(LARGE), self.data().join(COPY));
+        if fs::metadata(&large).map_or(0, |status| status.len()) != LARGE_BYTES {
+            let mut file = File::create(&large)?;
+            let piece: Vec<u8> = (0..=250).cycle().take(1 << 20).collect();
+            for _ in 0..LARGE_BYTES >> 20 {
+                file.write_all(&piece)?;
+            }
+            file.sync_all()?;
+        }
+        Ok(Box::new(move || match fs::remove_file(&copy) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            // What the one before has written is not to be the burden of the next.
+            _ => Ok(rustix::fs::syncfs(File::open(&large)?)?),
+        }))
+    }
+
+    /// What makes a tree that is there to be removed.
+    pub(crate) fn doom_tree(&self) -> Box<dyn Fn() -> anyhow::Result<()>> {
+        let data = self.data();
+        Box::new(move || {
+            let root = data.join(doomed(0));
+            if root.exists() {
+                fs::remove_dir_all(&root)?;
+            }
+            fs::create_dir(&root)?;
+            for number in 0..DIRECTORIES {
+                let directory = root.join(number.to_string());
+                fs::create_dir(&directory)?;
+                for file in 0..FILES {
+                    File::create(directory.join(file.to_string()))?;
+                }
+            }
+            Ok(rustix::fs::syncfs(File::open(&data)?)?)
+        })
     }
 
     /// What brings the file of the random reads into the page cache, where some systems do not leave it for long.

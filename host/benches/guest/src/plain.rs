@@ -30,11 +30,24 @@ impl exports::aiohost::benches::work::Guest for Guest {
         }
     }
 
-    fn walk(in_flight: Option<u32>, passes: u64) -> u64 {
+    fn scandir_all(in_flight: Option<u32>, passes: u64) -> u64 {
         match in_flight {
-            None => blocking::walk(passes),
-            Some(in_flight) => submit::walk(in_flight, passes),
+            None => blocking::scandir_all(passes),
+            Some(in_flight) => submit::scandir_all(in_flight, passes),
         }
+    }
+
+    // These are many steps in one request of the host, so one at a time is all there is to see.
+    fn walk_all(_in_flight: Option<u32>, passes: u64) -> u64 {
+        blocking::walk_all(passes)
+    }
+
+    fn copy(_in_flight: Option<u32>, passes: u64) -> u64 {
+        blocking::copy(passes)
+    }
+
+    fn rmtree(_in_flight: Option<u32>, passes: u64) -> u64 {
+        blocking::rmtree(passes)
     }
 
     fn nop(in_flight: Option<u32>, count: u64) -> u64 {

@@ -6,6 +6,16 @@ pub(crate) const DIRECTORIES: u32 = 200;
 pub(crate) const FILES: u32 = 100;
 pub(crate) const FILE_BYTES: u32 = 4096;
 
+/// The file that is copied, and what it is copied to.
+pub(crate) const LARGE: &str = "gigabyte";
+pub(crate) const LARGE_BYTES: u64 = 1 << 30;
+pub(crate) const COPY: &str = "gigabyte-copy";
+
+/// A tree that is there to be removed.
+pub(crate) fn doomed(number: u64) -> String {
+    format!("doomed-{number}")
+}
+
 pub(crate) fn directory(number: u32) -> String {
     format!("{TREE}/dir-{number:03}")
 }

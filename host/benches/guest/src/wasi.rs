@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::AsRawFd;
 
 use crate::paths;
-use crate::tree::{FILE_BYTES, TREE};
+use crate::tree::{COPY, FILE_BYTES, LARGE, TREE, doomed};
 use crate::workload::{DATA, Offsets, digest};
 
 wit_bindgen::generate!({ path: ["../../../wit", "wit"], world: "aiohost:benches/wasi-guest" });
@@ -50,7 +50,7 @@ impl exports::aiohost::benches::work::Guest for Guest {
         sum
     }
 
-    fn walk(in_flight: Option<u32>, passes: u64) -> u64 {
+    fn scandir_all(in_flight: Option<u32>, passes: u64) -> u64 {
         one_at_a_time(in_flight);
         let mut sum = 0;
         for _ in 0..passes {
@@ -68,6 +68,22 @@ impl exports::aiohost::benches::work::Guest for Guest {
             }
         }
         sum
+    }
+
+    fn walk_all(in_flight: Option<u32>, passes: u64) -> u64 {
+        Self::scandir_all(in_flight, passes)
+    }
+
+    fn copy(in_flight: Option<u32>, passes: u64) -> u64 {
+        one_at_a_time(in_flight);
+        (0..passes).map(|_| fs::copy(LARGE, COPY).expect("it can be copied")).sum()
+    }
+
+    fn rmtree(in_flight: Option<u32>, passes: u64) -> u64 {
+        one_at_a_time(in_flight);
+        // How many names that were is not told.
+        (0..passes).for_each(|pass| fs::remove_dir_all(doomed(pass)).expect("it can be removed"));
+        passes
     }
 
     fn nop(_in_flight: Option<u32>, _count: u64) -> u64 {

@@ -1,9 +1,9 @@
 //! The face `blocking`: a call after the other, each of which returns when it is done.
 
 use super::aiohost::aio::blocking;
-use super::aiohost::aio::types::OpenFlags;
+use super::aiohost::aio::types::{FileType, OpenFlags};
 use crate::paths;
-use crate::tree::{FILE_BYTES, TREE};
+use crate::tree::{COPY, FILE_BYTES, LARGE, TREE, doomed};
 use crate::workload::{DATA, Offsets, digest};
 
 pub fn read_random(block: u32, count: u64) -> u64 {
@@ -39,7 +39,7 @@ pub fn open_read_close_all(passes: u64) -> u64 {
     sum
 }
 
-pub fn walk(passes: u64) -> u64 {
+pub fn scandir_all(passes: u64) -> u64 {
     let mut sum = 0;
     for _ in 0..passes {
         let mut todo = vec![TREE.to_owned()];
@@ -50,6 +50,32 @@ pub fn walk(passes: u64) -> u64 {
         }
     }
     sum
+}
+
+pub fn walk_all(passes: u64) -> u64 {
+    let mut sum = 0;
+    for _ in 0..passes {
+        let walker = blocking::walk(None, TREE, 0, 0).expect("the tree is there");
+        loop {
+            let entries = blocking::walk_next(&walker, 0).expect("it can be read");
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries.iter().filter(|entry| entry.type_ != FileType::Directory) {
+                let start = entry.path.rfind('/').map_or(0, |slash| slash + 1);
+                sum += (entry.path.len() - start) as u64;
+            }
+        }
+    }
+    sum
+}
+
+pub fn copy(passes: u64) -> u64 {
+    (0..passes).map(|_| blocking::copy(None, LARGE, None, COPY).expect("it can be copied")).sum()
+}
+
+pub fn rmtree(passes: u64) -> u64 {
+    (0..passes).map(|pass| blocking::rmtree(None, &doomed(pass), 0).expect("it can be removed")).sum()
 }
 
 pub fn nop(count: u64) -> u64 {

@@ -83,7 +83,7 @@ pub fn open_read_close_all(in_flight: u32, passes: u64) -> u64 {
     sum
 }
 
-pub fn walk(in_flight: u32, passes: u64) -> u64 {
+pub fn scandir_all(in_flight: u32, passes: u64) -> u64 {
     let mut sum = 0;
     for _ in 0..passes {
         let todo = std::cell::RefCell::new(vec![TREE.to_owned()]);
