@@ -2,8 +2,8 @@
 
 use crate::bindings::aiohost::aio::requests;
 use crate::face::{
-    Advice, AllocateFlags, Dir, Error, Extent, Face, File, Listing, LockKind, NewTime, OpenFlags, ReaddirxFlags, RenameFlags, Scan,
-    Status, SyncRangeFlags, Volume, WalkEntry, Walker, Whence,
+    Advice, AllocateFlags, Dir, Error, Extent, Face, File, Listing, LockKind, NewTime, OpenFlags, ReaddirxFlags, RenameFlags,
+    Scan, Status, SyncRangeFlags, Volume, WalkEntry, Walker, Whence,
 };
 use crate::streams;
 
