@@ -41,6 +41,7 @@ impl Tree {
     }
 
     /// An empty directory on another device.
+    #[allow(dead_code, reason = "not every suite has use for it")]
     pub(crate) fn far(&self) -> TempDir {
         const VARIABLE: &str = "AIOHOST_TEST_TMPFS";
         let parent = std::env::var_os(VARIABLE).map_or_else(|| PathBuf::from("/dev/shm"), PathBuf::from);
