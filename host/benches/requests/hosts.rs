@@ -126,7 +126,7 @@ impl Machine {
         let mut aio = None;
         if self.host.is_aiohost() {
             let mut builder = AioCtx::builder();
-            builder.dir(data, ".", Rights::Read)?;
+            builder.dir(data, ".", Rights::ReadWrite)?;
             aio = Some(builder.build(&self.workers));
         } else {
             wasi.preopened_dir(data, ".", FsPerms::ReadOnly)?;
