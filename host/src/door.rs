@@ -166,46 +166,54 @@ pub(crate) fn enter_call<A: Arguments, O: Answer>(
     passed
 }
 
-/// A call on the face `blocking`: suspends the guest until the request is done.
-pub(crate) async fn call<A: Arguments, O: Answer>(
-    mut view: AioCtxView<'_>,
-    request: Request<A, O>,
-    wire: A::Wire,
-) -> Result<O::Wire> {
-    let answer = match enter_call(&mut view, request, wire, usize::MAX) {
-        Passed::Done(result) => result?,
-        Passed::ToQueue(queued) => queued.run().await?,
-    };
-    answer.into_wire(view.table)
+/// A call on the face `submit`.
+pub(crate) enum Submitted {
+    /// The guest gets a handle at once.
+    Now(Resource<RequestHandle>),
+    /// It gets one as soon as it has less in flight than it may have.
+    Later(Queued),
 }
 
-/// A call on the face `submit`: gives a handle at once, or as soon as the guest has less in flight than it may have.
+/// Takes a call on the face `submit` as far as it comes without a place in the queue.
 ///
 /// # Errors
 ///
 /// A trap, if the guest holds more requests than it may.
-pub(crate) async fn submit<A: Arguments, O: Answer>(
-    mut view: AioCtxView<'_>,
+pub(crate) fn submit<A: Arguments, O: Answer>(
+    view: &mut AioCtxView<'_>,
     request: Request<A, O>,
     wire: A::Wire,
     inline_bytes_max: usize,
-) -> wasmtime::Result<Resource<RequestHandle>> {
+) -> wasmtime::Result<Submitted> {
     let max = view.ctx.limits.requests_max;
     if view.ctx.request_handles >= max {
         let remedy = "drop the handles of requests whose results were taken";
         return Err(wasmtime::format_err!("the guest holds {max} request handles, as many as it may; {remedy}"));
     }
     let manner = view.ctx.take_manner();
-    let id = match enter(&mut view, request, wire, manner, inline_bytes_max) {
-        Passed::Done(result) => submit_done(&view, request.name, manner, result.map(O::into_output)),
+    match enter(view, request, wire, manner, inline_bytes_max) {
+        Passed::Done(result) => {
+            let id = submit_done(view, request.name, manner, result.map(O::into_output));
+            Ok(Submitted::Now(give_handle(view, id)?))
+        }
         Passed::ToQueue(mut queued) => {
             queued.submission.origin = Origin::Handle;
-            match queued.submit().await {
-                (_, Ok(id)) => id,
-                (_, Err(error)) => submit_done(&view, request.name, manner, Err(error)),
-            }
+            Ok(Submitted::Later(queued))
         }
+    }
+}
+
+/// The rest of it: queues the request.
+pub(crate) async fn submit_later(mut view: AioCtxView<'_>, queued: Queued) -> wasmtime::Result<Resource<RequestHandle>> {
+    let (name, manner) = (queued.submission.name, queued.submission.manner);
+    let id = match queued.submit().await {
+        (_, Ok(id)) => id,
+        (_, Err(error)) => submit_done(&view, name, manner, Err(error)),
     };
+    give_handle(&mut view, id)
+}
+
+fn give_handle(view: &mut AioCtxView<'_>, id: RequestId) -> wasmtime::Result<Resource<RequestHandle>> {
     view.ctx.request_handles += 1;
     Ok(view.table.push(RequestHandle { id })?)
 }

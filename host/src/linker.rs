@@ -1,11 +1,13 @@
 //! The only place that fills a linker: each request on its three faces.
 
+use std::future::ready;
+
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Accessor, Linker, ResourceType};
 
 use crate::arguments::Arguments;
 use crate::ctx::AioView;
-use crate::door::{self, Passed, Request, Run};
+use crate::door::{self, Passed, Request, Run, Submitted};
 use crate::error::Result;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::ops;
@@ -145,13 +147,31 @@ impl<T: AioView + 'static> Requests<'_, T> {
 
 fn add_blocking<T: AioView, A: Arguments, O: Answer>(linker: &mut Linker<T>, request: Request<A, O>) -> wasmtime::Result<()> {
     linker.instance(BLOCKING)?.func_wrap_async(request.name, move |mut store: StoreContextMut<'_, T>, wire: A::Wire| {
-        Box::new(async move { Ok((door::call(store.data_mut().aio(), request, wire).await,)) })
+        match door::enter_call(&mut store.data_mut().aio(), request, wire, usize::MAX) {
+            // Most calls end here, and need no future that can wait.
+            Passed::Done(answer) => Box::new(ready(Ok((give(&mut store, answer),)))),
+            Passed::ToQueue(queued) => Box::new(async move {
+                let answer: Result<O> = queued.run().await;
+                Ok((give(&mut store, answer),))
+            }),
+        }
     })
+}
+
+/// The answer as the guest gets it.
+fn give<T: AioView, O: Answer>(store: &mut StoreContextMut<'_, T>, answer: Result<O>) -> Result<O::Wire> {
+    answer?.into_wire(store.data_mut().aio().table)
 }
 
 fn add_submit<T: AioView, A: Arguments, O: Answer>(linker: &mut Linker<T>, request: Request<A, O>) -> wasmtime::Result<()> {
     linker.instance(SUBMIT)?.func_wrap_async(request.name, move |mut store: StoreContextMut<'_, T>, wire: A::Wire| {
-        Box::new(async move { Ok((door::submit(store.data_mut().aio(), request, wire, INLINE_BYTES_MAX).await?,)) })
+        match door::submit(&mut store.data_mut().aio(), request, wire, INLINE_BYTES_MAX) {
+            Ok(Submitted::Now(handle)) => Box::new(ready(Ok((handle,)))),
+            Ok(Submitted::Later(queued)) => {
+                Box::new(async move { Ok((door::submit_later(store.data_mut().aio(), queued).await?,)) })
+            }
+            Err(error) => Box::new(ready(Err(error))),
+        }
     })
 }
 

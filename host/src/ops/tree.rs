@@ -12,7 +12,7 @@ pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmt
         .on_worker("readdirx", |(place, flags): &mut (Place<Read>, ReaddirxFlags), ticket| place.readdirx(*flags, ticket))?;
     requests
         .on_worker("walk", |(place, max_depth, maxreq): &mut (Place<Read>, u32, u32), _| place.walk(*max_depth, *maxreq))?;
-    requests.on_worker("walk-next", |(walker, max): &mut (Walker, u32), ticket| walker.next(*max, ticket))?;
+    requests.again_and_again("walk-next", |(walker, max): &mut (Walker, u32), ticket| walker.next(*max, ticket))?;
     requests.on_worker("rmtree", |(place, maxreq): &mut (Place<Write>, u32), ticket| place.rmtree(*maxreq, ticket))?;
     requests.on_worker("copy-tree", |(from, to, maxreq): &mut (Place<Read>, Place<Write>, u32), ticket| {
         from.copy_tree(to, *maxreq, ticket)

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use rustix::fs::SeekFrom;
 
@@ -15,7 +16,10 @@ use super::{Read, names};
 use crate::error::{Error, Result};
 use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_MAX, WALK_PENDING_MAX};
 use crate::output::{FileType, WalkEntry};
-use crate::sched::Ticket;
+use crate::sched::{Flow, Ticket};
+
+/// How long a request waits while another goes on with its walk. 1 ms: about what a piece of a walk takes.
+const TURN_PAUSE: Duration = Duration::from_millis(1);
 
 /// The guest's handle of a walk: `aiohost:aio/types.walker`. Requests on the walk share it.
 #[derive(Clone, Debug)]
@@ -93,13 +97,23 @@ impl Place<Read> {
 }
 
 impl Walker {
-    /// The next entries; none at the end.
-    pub(crate) fn next(&self, max: u32, ticket: &Ticket) -> Result<Vec<WalkEntry>> {
+    /// The next entries; none at the end. While another request is at it, this one is to try again.
+    pub(crate) fn next(&self, max: u32, ticket: &Ticket) -> Flow<Vec<WalkEntry>> {
+        match self.0.turn.try_lock() {
+            Ok(_turn) => self.go_on(max, ticket).into(),
+            Err(TryLockError::Poisoned(error)) => {
+                let _turn = error.into_inner();
+                self.go_on(max, ticket).into()
+            }
+            Err(TryLockError::WouldBlock) => Flow::Again(TURN_PAUSE),
+        }
+    }
+
+    fn go_on(&self, max: u32, ticket: &Ticket) -> Result<Vec<WalkEntry>> {
         let wanted = match usize::try_from(max).unwrap_or(usize::MAX) {
             0 => WALK_ENTRIES_MAX,
             max => max.min(WALK_ENTRIES_MAX),
         };
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = Arc::clone(&self.0.shared);
         shared.begin(wanted);
         if !shared.has_enough() {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::output::Output;
 
-const TRIES: usize = 2000;
+const TRIES: usize = 10_000;
 
 /// Tries out a scenario: in random orders, and in orders with few switches, which find other mistakes.
 fn check(scenario: impl Fn() + Send + Sync + Copy + 'static) {
@@ -34,6 +34,15 @@ fn submit(guest: &Membership, manner: Manner, work: Work) -> RequestId {
 
 fn done() -> Work {
     Box::new(|_| Ok(Output::Done).into())
+}
+
+/// Work that is parked twice.
+fn again() -> Work {
+    let mut tries = 0;
+    Box::new(move |_| {
+        tries += 1;
+        if tries < 3 { Flow::Again(Duration::ZERO) } else { Flow::Done(Ok(Output::Count(tries))) }
+    })
 }
 
 fn take(guest: &Membership, id: RequestId) -> Result<Output> {
@@ -94,11 +103,12 @@ fn a_guest_may_go_at_any_time() {
         let pool = Pool::new(2);
         let guest = member(&pool);
         let left = Arc::downgrade(guest.guest());
-        for _ in 0..3 {
+        // An alarm that rings, and one that never does in shuttle's time: it must not outlive the guest.
+        let never = Manner { deadline: Some(Instant::now() + Duration::from_secs(3600)), ..Manner::default() };
+        submit(&guest, never, again());
+        for _ in 0..2 {
             submit(&guest, Manner::default(), done());
         }
-        let soon = Manner { deadline: Some(Instant::now()), ..Manner::default() };
-        let _refused = guest.submit(Submission { name: "model", origin: Origin::Call, bytes: 0, manner: soon }, done());
         drop(guest);
         ends(&pool);
         assert!(left.upgrade().is_none());
@@ -152,13 +162,6 @@ fn a_parked_request_goes_on_or_is_canceled() {
     check(|| {
         let pool = Pool::new(2);
         let guest = member(&pool);
-        let again = || -> Work {
-            let mut tries = 0;
-            Box::new(move |_| {
-                tries += 1;
-                if tries < 3 { Flow::Again(Duration::ZERO) } else { Flow::Done(Ok(Output::Count(tries))) }
-            })
-        };
         let (one, other) = (submit(&guest, Manner::default(), again()), submit(&guest, Manner::default(), again()));
         guest.cancel(other);
         assert!(matches!(take(&guest, one), Ok(Output::Count(3))));
@@ -177,17 +180,24 @@ fn helpers_come_in_time_or_not_at_all() {
     check(|| {
         let pool = Pool::new(3);
         let guest = member(&pool);
-        let jobs = Arc::new(AtomicU64::new(5));
+        let (jobs, at_work) = (Arc::new(AtomicU64::new(5)), Arc::new(AtomicU64::new(0)));
         let shared: SharedWork = {
-            let jobs = Arc::clone(&jobs);
+            let (jobs, at_work) = (Arc::clone(&jobs), Arc::clone(&at_work));
             Arc::new(move |ticket: &Ticket| {
+                at_work.fetch_add(1, Ordering::Relaxed);
                 while jobs.try_update(Ordering::Relaxed, Ordering::Relaxed, |jobs| jobs.checked_sub(1)).is_ok() {
                     ticket.advance(0, 1);
                     thread::yield_now();
                 }
+                thread::yield_now();
+                at_work.fetch_sub(1, Ordering::Relaxed);
             })
         };
-        let work: Work = Box::new(move |ticket| Flow::Done(ticket.wide(3, &shared).map(|()| Output::Done)));
+        let work: Work = Box::new(move |ticket| {
+            let result = ticket.wide(3, &shared).map(|()| Output::Done);
+            assert_eq!(at_work.load(Ordering::Relaxed), 0, "nobody is left at it");
+            Flow::Done(result)
+        });
         let id = submit(&guest, Manner::default(), work);
         submit(&guest, Manner::default(), done());
         flush(&guest);

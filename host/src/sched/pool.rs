@@ -14,7 +14,7 @@ use super::crew::Crew;
 use super::guest::Guest;
 use super::lanes::Priority;
 use super::requests::Started;
-use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, thread};
+use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, thread};
 use super::ticket::Ticket;
 use super::turns::{Seat, Turns};
 use super::work::{Flow, RequestId};
@@ -206,7 +206,7 @@ impl Pool {
         let pool = Arc::clone(self);
         match thread::Builder::new().name(name.to_owned()).spawn(move || run(&pool)) {
             Ok(thread) => {
-                state.threads.retain(|thread| !thread.is_finished());
+                state.threads.retain(|thread| !has_ended(thread));
                 state.threads.push(thread);
             }
             Err(error) => {

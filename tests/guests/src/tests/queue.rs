@@ -8,7 +8,19 @@ use crate::bindings::aiohost::aio::submit;
 use crate::check::{create, dir, exists, fails, readable, works};
 use crate::face::{ErrorCode, Face, OpenFlags, Outcome, Request};
 
-tests!(request_id, wait, wait_any, wait_any_without_requests, poll, flush, cancel, cancel_counts, many_in_flight, priority);
+tests!(
+    request_id,
+    wait,
+    wait_any,
+    wait_any_without_requests,
+    poll,
+    flush,
+    cancel,
+    cancel_counts,
+    many_in_flight,
+    priority,
+    walk_shared
+);
 
 /// Takes a result that has to be `done`.
 #[track_caller]
@@ -180,4 +192,31 @@ async fn priority<F: Face>() {
     }
     control::flush();
     assert_eq!(requests.iter().filter(|request| request.wait().is_err()).count(), 0);
+}
+
+/// Several requests that go on with one walk: each entry comes to one of them.
+async fn walk_shared<F: Face>() {
+    let walker = works(F::walk(None, ".", 0, 2).await);
+    let mut expected = Vec::new();
+    while let entries = works(F::walk_next(&walker, 0).await)
+        && !entries.is_empty()
+    {
+        expected.extend(entries.into_iter().map(|entry| entry.path));
+    }
+    let walker = works(F::walk(None, ".", 0, 2).await);
+    let mut found = Vec::new();
+    loop {
+        let requests: Vec<Request> = (0..8).map(|_| submit::walk_next(&walker, 1)).collect();
+        let before = found.len();
+        for request in requests {
+            let Outcome::Walked(entries) = works(request.wait()) else { panic!("walk-next gives what it found") };
+            found.extend(entries.into_iter().map(|entry| entry.path));
+        }
+        if found.len() == before {
+            break;
+        }
+    }
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
 }
