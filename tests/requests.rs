@@ -30,6 +30,7 @@ fn main() {
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let requests = requests();
     let mut trials = Vec::new();
+    let mut names = BTreeSet::new();
     for (guest, face) in FACES.into_iter().chain([(Guest::Async, "blocking"), (Guest::Async, "submit")]) {
         // What only a guest can say: the tests that it has.
         let tests = match tests(guest, face) {
@@ -39,9 +40,18 @@ fn main() {
                 continue;
             }
         };
+        names.extend(tests.iter().cloned());
         trials.push(every_request_has_a_test(guest, face, &requests, &tests));
         trials.extend(tests.iter().flat_map(|test| trials_of(guest, face, test, &requests)));
     }
+    let controls = controls();
+    println!(
+        "{} requests, each tested on {} faces, with two resolvers if it has a path; {} other functions",
+        requests.len(),
+        FACES.len(),
+        controls.len()
+    );
+    trials.push(everything_else_has_a_test(&controls, &names));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -62,6 +72,29 @@ fn requests() -> Vec<Request> {
         }
     };
     functions.map(request).collect()
+}
+
+/// What is not a request, from the other interfaces: functions by their names, and methods with the resource before.
+fn controls() -> Vec<String> {
+    let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(&wit).expect("wit/ is a valid package");
+    let interfaces = ["types", "control", "streams"].map(|name| resolve.packages[package].interfaces[name]);
+    let functions = interfaces.iter().flat_map(|interface| resolve.interfaces[*interface].functions.values());
+    let name = |function: &wit_parser::Function| match function.name.split_once(']') {
+        // A resource that could not be made would fail every test of its methods.
+        Some(("[constructor", _)) => None,
+        Some((_, method)) => Some(method.replace(['.', '-'], "_")),
+        None => Some(function.name.replace('-', "_")),
+    };
+    functions.filter_map(name).collect()
+}
+
+fn everything_else_has_a_test(controls: &[String], tests: &BTreeSet<String>) -> Trial {
+    let missing: Vec<String> = controls.iter().filter(|name| !tests.contains(*name)).cloned().collect();
+    Trial::test("everything_else_has_a_test", move || {
+        if missing.is_empty() { Ok(()) } else { Err(Failed::from(format!("no guest test for {}", missing.join(", ")))) }
+    })
 }
 
 /// The names of the tests that a guest has for a face.

@@ -10,14 +10,16 @@ use crate::face::{ErrorCode, Face, Outcome, Request};
 tests!(
     group_wait,
     group_add,
-    group_in_group,
+    group_add_group,
     group_cancel,
     group_cancel_subs,
-    group_limit,
+    group_set_limit,
     group_wait_below,
-    group_deadline,
-    group_priority,
+    group_set_deadline,
+    group_set_priority,
+    group_count,
     group_progress,
+    request_progress,
     group_walk_canceled_half_way,
     deadline_of_a_request,
     when_full_fails,
@@ -88,7 +90,7 @@ async fn group_add<F: Face>() {
     came_to(&other, (100, 0, 0));
 }
 
-async fn group_in_group<F: Face>() {
+async fn group_add_group<F: Face>() {
     let (top, middle, leaf) = (Group::new(), Group::new(), Group::new());
     fails(top.add_group(&top), ErrorCode::Deadlock);
     works(middle.add_group(&leaf));
@@ -158,7 +160,7 @@ async fn group_cancel_subs<F: Face>() {
     came_to(&group, (outcome.done + 1, 0, outcome.canceled));
 }
 
-async fn group_limit<F: Face>() {
+async fn group_set_limit<F: Face>() {
     let (group, sub) = (Group::new(), Group::new());
     works(group.add_group(&sub));
     group.set_limit(3);
@@ -188,7 +190,7 @@ async fn group_wait_below<F: Face>() {
     assert_eq!(counts(&group.count()), [0, 0, 200, 0, 0]);
 }
 
-async fn group_deadline<F: Face>() {
+async fn group_set_deadline<F: Face>() {
     let group = Group::new();
     let early = member(&group, submit::nop);
     came_to(&group, (1, 0, 0));
@@ -205,7 +207,7 @@ async fn group_deadline<F: Face>() {
 }
 
 /// Requests of every priority are done; the order is a matter of the host's own tests.
-async fn group_priority<F: Face>() {
+async fn group_set_priority<F: Face>() {
     let groups: Vec<Group> = (-4..=4)
         .map(|priority| {
             let group = Group::new();
@@ -218,6 +220,43 @@ async fn group_priority<F: Face>() {
         came_to(group, (100, 0, 0));
     }
     assert_eq!(requests.iter().filter(|request| request.wait().is_err()).count(), 0);
+}
+
+async fn group_count<F: Face>() {
+    let group = Group::new();
+    assert_eq!(counts(&group.count()), [0; 5]);
+    let requests: Vec<Request> = (0..50).map(|_| member(&group, submit::nop)).collect();
+    for _ in 0..50 {
+        let counters = group.count();
+        assert_eq!((counts(&counters).iter().sum::<u64>(), counters.failed, counters.canceled), (50, 0, 0));
+    }
+    works(group.wait());
+    assert_eq!(counts(&group.count()), [0, 0, 50, 0, 0]);
+    // What was taken, and what was given up, still counts.
+    requests.iter().take(10).for_each(|request| drop(works(request.wait())));
+    drop(requests);
+    assert_eq!(counts(&group.count()), [0, 0, 50, 0, 0]);
+}
+
+/// While it runs, and no further than it has come.
+async fn request_progress<F: Face>() {
+    let size = 64 << 20;
+    let input = create::<F>("input", b"").await;
+    works(F::ftruncate(&input, size).await);
+    let output = create::<F>("output", b"").await;
+    let request = submit::sendfile(&output, Some(0), &input, 0, u64::MAX);
+    let mut before = 0;
+    while before < size {
+        let progress = request.progress();
+        assert!(progress.bytes >= before && progress.bytes <= size && progress.names == 0, "{progress:?}");
+        before = progress.bytes;
+    }
+    works(request.wait());
+    assert_eq!(request.progress().bytes, 0, "it is gone");
+    let tree = submit::rmtree(None, "sub", 0);
+    control::flush();
+    assert!(tree.progress().names >= 4, "{:?}", tree.progress());
+    works(tree.wait());
 }
 
 async fn group_progress<F: Face>() {

@@ -10,12 +10,12 @@ use crate::face::{ErrorCode, Face, OpenFlags, Outcome, Request};
 
 tests!(
     request_id,
-    wait,
+    request_wait,
     wait_any,
     wait_any_without_requests,
     poll,
     flush,
-    cancel,
+    request_cancel,
     cancel_counts,
     many_in_flight,
     priority,
@@ -43,7 +43,7 @@ async fn request_id<F: Face>() {
     }
 }
 
-async fn wait<F: Face>() {
+async fn request_wait<F: Face>() {
     // In another order than they were submitted, with an error between them.
     let requests = [submit::nop(), submit::stat(None, "missing"), submit::stat(None, "digits")];
     let Outcome::Status(status) = works(requests[2].wait()) else { panic!("stat gives a status") };
@@ -117,7 +117,7 @@ async fn flush<F: Face>() {
     }
 }
 
-async fn cancel<F: Face>() {
+async fn request_cancel<F: Face>() {
     // Done already: nothing happens.
     let request = submit::stat(None, "digits");
     control::flush();
