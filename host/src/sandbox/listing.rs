@@ -120,7 +120,7 @@ mod tests {
     fn every_length_is_sorted_by_every_combination() {
         for length in [0, 1, 2, 60, 61, 100_000] {
             let name = "n".repeat(3);
-            let kind = |number: u64| if number % 3 == 0 { FileType::Directory } else { FileType::RegularFile };
+            let kind = |number: u64| if number.is_multiple_of(3) { FileType::Directory } else { FileType::RegularFile };
             // Scattered, and with inodes that come twice.
             let list: Vec<_> =
                 (0..length).map(|n: u64| (name.as_str(), kind(n), n.wrapping_mul(0x9e37_79b9) % 50_000)).collect();
@@ -135,7 +135,8 @@ mod tests {
                     assert!(inodes.is_sorted(), "{length}");
                 }
                 let mut before: Vec<u64> = list.iter().map(|(.., inode)| *inode).collect();
-                (inodes.sort_unstable(), before.sort_unstable());
+                inodes.sort_unstable();
+                before.sort_unstable();
                 assert_eq!(inodes, before, "nothing is lost and nothing comes twice");
             }
         }

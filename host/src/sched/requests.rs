@@ -185,7 +185,7 @@ impl Requests {
         let bytes = self.bytes.saturating_add(submission.bytes);
         let is_over = bytes > self.bytes_max && self.bytes > 0;
         let refusal = if submission.is_counted() { self.refusal(&manner, now) } else { None };
-        if let Some(error) = refusal.or(is_over.then_some(Error::WOULD_BLOCK)) {
+        if let Some(error) = refusal.or_else(|| is_over.then_some(Error::WOULD_BLOCK)) {
             self.refuse(&submission, error);
             return Err(error);
         }
@@ -195,7 +195,7 @@ impl Requests {
             self.unannounced += 1;
             self.unfinished += 1;
         }
-        let priority = manner.priority.or(self.groups.priority(manner.group)).unwrap_or(self.priority);
+        let priority = manner.priority.or_else(|| self.groups.priority(manner.group)).unwrap_or(self.priority);
         let id = self.insert(submission, Phase::Queued(work), Station::Queued, now);
         self.count(id, None, Station::Queued, &mut Vec::new());
         if let Some(entry) = self.entry(id) {
@@ -340,7 +340,7 @@ impl Requests {
         };
         let (stopped, unwanted) = (entry.stopped, entry.unwanted);
         after.wakers.extend(entry.waker.take());
-        let error = stopped.map(Stop::error).or(result.as_ref().err().copied());
+        let error = stopped.map(Stop::error).or_else(|| result.as_ref().err().copied());
         self.count(id, error, Station::end(stopped, result.is_err()), &mut after.wakers);
         match stopped {
             None if !unwanted => {
