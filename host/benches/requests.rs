@@ -27,6 +27,8 @@ mod report;
 #[path = "requests/setup.rs"]
 mod setup;
 
+#[path = "requests/bare.rs"]
+mod bare;
 #[path = "requests/hosts.rs"]
 mod hosts;
 

@@ -15,8 +15,10 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::bare;
 use crate::measure::{Batch, Run, timed};
 use crate::setup::{Program, Setup};
+use crate::workload::DATA;
 
 /// Who serves the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +27,8 @@ pub(crate) enum Host {
     WasiDefault,
     /// `wasmtime-wasi` with leave to block the guest's thread.
     WasiBlocking,
+    /// wasmtime with host functions that do nothing but the system call: what is below aiohost.
+    Bare,
     /// aiohost for a guest without an `async func`.
     Aiohost,
     /// aiohost for a guest of WASI 0.3.
@@ -43,10 +47,15 @@ impl Host {
         matches!(self, Self::Aiohost | Self::AiohostAsync)
     }
 
+    /// Whether guests yield now and then.
+    fn has_epochs(self) -> bool {
+        self.is_aiohost() || self == Self::Bare
+    }
+
     fn program(self) -> Program {
         match self {
             Self::WasiDefault | Self::WasiBlocking => Program::Wasi,
-            Self::Aiohost => Program::Plain,
+            Self::Aiohost | Self::Bare => Program::Plain,
             Self::AiohostAsync => Program::Async,
         }
     }
@@ -62,7 +71,7 @@ impl Host {
     /// The settings of the two command lines.
     fn config(self, allocation: Allocation) -> Config {
         let mut config = Config::new();
-        if self.is_aiohost() {
+        if self.has_epochs() {
             config.epoch_interruption(true).concurrency_support(self == Self::AiohostAsync);
         }
         if allocation == Allocation::Pooling {
@@ -107,15 +116,16 @@ impl Machine {
         let engine = Engine::new(&host.config(allocation))?;
         let mut linker: Linker<State> = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        let component = Component::from_file(&engine, setup.program(host.program()))?;
         match host {
             Host::WasiDefault | Host::WasiBlocking => {}
             Host::Aiohost => aiohost::add_plain_to_linker(&mut linker)?,
             Host::AiohostAsync => aiohost::add_to_linker(&mut linker)?,
+            Host::Bare => bare::add(&mut linker, &component, &setup.data().join(DATA))?,
         }
-        if host.is_aiohost() {
+        if host.has_epochs() {
             tick(&engine);
         }
-        let component = Component::from_file(&engine, setup.program(host.program()))?;
         let guest = linker.instantiate_pre(&component)?;
         Ok(Self { host, engine, workers: AioEngine::new(), guest })
     }
@@ -136,7 +146,7 @@ impl Machine {
 
     async fn instantiate(&self, state: State) -> anyhow::Result<(Store<State>, Instance)> {
         let mut store = Store::new(&self.engine, state);
-        if self.host.is_aiohost() {
+        if self.host.has_epochs() {
             store.epoch_deadline_async_yield_and_update(1);
         }
         let instance = self.guest.instantiate_async(&mut store).await?;

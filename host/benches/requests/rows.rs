@@ -66,6 +66,7 @@ fn one_at_a_time(setup: &Setup, block: u32) -> anyhow::Result<Vec<Contender>> {
         Contender::new(name::NATIVE, native::read_random(setup, block)?),
         Contender::new(name::WASI_DEFAULT, guest(Host::WasiDefault)?),
         Contender::new(name::WASI_BLOCKING, guest(Host::WasiBlocking)?),
+        Contender::new("wasmtime, bare", guest(Host::Bare)?),
         Contender::new(name::BLOCKING, guest(Host::Aiohost)?),
     ])
 }
