@@ -43,9 +43,12 @@ type ReadParams = (Resource<BareFile>, Option<u64>, u32);
 /// Adds them to a linker. Whatever is opened, it is `data`.
 pub(crate) fn add<T: Send + 'static>(linker: &mut Linker<T>, component: &Component, data: &Path) -> anyhow::Result<()> {
     let file = Arc::new(File::open(data).with_context(|| format!("cannot open {}", data.display()))?);
-    let mut types = linker.instance("aiohost:aio/types@0.1.0")?;
-    types.resource("file", ResourceType::host::<BareFile>(), |_, _| Ok(()))?;
-    types.resource("dir", ResourceType::host::<BareDir>(), |_, _| Ok(()))?;
+    // In each interface that names them, since what is not defined there becomes a resource of its own below.
+    for interface in ["types", "blocking", "submit"] {
+        let mut interface = linker.instance(&format!("aiohost:aio/{interface}@0.1.0"))?;
+        interface.resource("file", ResourceType::host::<BareFile>(), |_, _| Ok(()))?;
+        interface.resource("dir", ResourceType::host::<BareDir>(), |_, _| Ok(()))?;
+    }
     let mut blocking = linker.instance("aiohost:aio/blocking@0.1.0")?;
     blocking.func_wrap_async("open", |_: StoreContextMut<'_, T>, _: OpenParams| {
         Box::new(ready(Ok((Ok::<Resource<BareFile>, Error>(Resource::new_own(0)),))))
