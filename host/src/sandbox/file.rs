@@ -81,6 +81,10 @@ impl OpenFile {
 
     /// Reads at `offset`, or at the position, which moves on. Allocates no more than `length` bytes.
     pub(crate) fn read(&self, offset: Option<u64>, length: usize, wait: Wait) -> Result<Vec<u8>> {
+        // A read of nothing makes no system call that would say so.
+        if !self.is_readable() {
+            return Err(Error::BAD_DESCRIPTOR);
+        }
         self.at(offset, wait, |at| {
             let mut data = Vec::new();
             data.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
@@ -164,13 +168,15 @@ impl OpenFile {
                 }
             };
             let count = u64::try_from(count).expect("a count fits");
-            Ok((count, self.after_writing(at.saturating_add(count))?))
+            Ok((count, self.after_writing(at, count)?))
         })
     }
 
-    /// Where the position is after a write that was to end at `end`. In append mode it is at the end of the file.
-    fn after_writing(&self, end: u64) -> Result<u64> {
-        if self.0.access.contains(OFlags::APPEND) { self.size() } else { Ok(end) }
+    /// Where the position is after so many bytes were written. In append mode it is at the end of the file then; a write of
+    /// nothing leaves it.
+    fn after_writing(&self, at: u64, count: u64) -> Result<u64> {
+        let appended = count > 0 && self.0.access.contains(OFlags::APPEND);
+        if appended { self.size() } else { Ok(at.saturating_add(count)) }
     }
 
     /// Runs `io` with the offset, or with the position. It returns what the position is then.
@@ -251,7 +257,7 @@ impl OpenFile {
         let files = (&input.0.file, &self.0.file);
         self.at(offset, Wait::May, |at| {
             let copied = transfer::copy_range(files, (input_offset, at), length, ticket)?;
-            Ok((copied, self.after_writing(at.saturating_add(copied))?))
+            Ok((copied, self.after_writing(at, copied)?))
         })
     }
 

@@ -35,8 +35,15 @@ impl Place<Write> {
     pub(crate) fn link(&self, new: &Self) -> Result<()> {
         // `.` and `..` are directories, which have no further names.
         let from = self.entry(Error::NOT_PERMITTED)?;
-        let to = new.entry(Error::EXIST)?;
         from.check_slash()?;
+        let to = match new.entry(Error::EXIST) {
+            Ok(to) => to,
+            Err(error) => {
+                // As with `linkat(2)`, what is wrong with the old name is told first.
+                rustix::fs::statat(&from.dir, from.name, AtFlags::SYMLINK_NOFOLLOW)?;
+                return Err(error);
+            }
+        };
         to.check_new()?;
         rustix::fs::linkat(&from.dir, from.name, &to.dir, to.name, AtFlags::empty())?;
         Ok(())

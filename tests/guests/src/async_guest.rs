@@ -5,6 +5,8 @@ mod face;
 
 mod attempt;
 mod check;
+mod flight;
+mod plans;
 mod program;
 mod race;
 mod requests_face;
@@ -24,9 +26,10 @@ impl wasip3::exports::cli::run::Guest for Command {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.first().map(String::as_str) {
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
+            Some("in-flight") => program::run::<flight::InFlight>(&arguments[1..]).await,
             Some("submit") => program::run::<face::Submit>(&arguments[1..]).await,
             Some("requests") => program::run::<requests_face::Requests>(&arguments[1..]).await,
-            other => panic!("this guest has the faces blocking, submit and requests, not {other:?}"),
+            other => panic!("this guest has the faces blocking, in-flight, requests and submit, not {other:?}"),
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ fn decode(word: &str) -> String {
     path
 }
 
-fn flags(words: &str) -> OpenFlags {
+pub fn flags(words: &str) -> OpenFlags {
     words.split(',').fold(OpenFlags::empty(), |flags, word| {
         flags
             | match word {

@@ -46,6 +46,12 @@ fn errno(code: ErrorCode) -> Option<u32> {
     })
 }
 
+/// Checks that both halves of an error say the same.
+#[track_caller]
+pub fn assert_errno(error: &Error) {
+    assert_eq!(Some(error.errno), errno(error.code), "{error:?}");
+}
+
 /// Checks that a request failed with this class of error, and with the errno that belongs to it.
 #[track_caller]
 pub fn fails<T: Debug>(result: Result<T, Error>, code: ErrorCode) {
@@ -53,7 +59,7 @@ pub fn fails<T: Debug>(result: Result<T, Error>, code: ErrorCode) {
         Ok(value) => panic!("expected {code:?}, but it worked: {value:?}"),
         Err(error) => {
             assert_eq!(error.code, code, "{error:?}");
-            assert_eq!(Some(error.errno), errno(code), "{error:?}");
+            assert_errno(&error);
         }
     }
 }

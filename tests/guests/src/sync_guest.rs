@@ -5,7 +5,9 @@ mod face;
 
 mod attempt;
 mod check;
+mod flight;
 mod lifecycle;
+mod plans;
 mod program;
 mod race;
 mod tests;
@@ -33,8 +35,9 @@ fn main() {
         match arguments.first().map(String::as_str) {
             Some("lifecycle") => lifecycle::run(&arguments[1]),
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
+            Some("in-flight") => program::run::<flight::InFlight>(&arguments[1..]).await,
             Some("submit") => program::run::<face::Submit>(&arguments[1..]).await,
-            other => panic!("this guest has the faces blocking and submit, not {other:?}"),
+            other => panic!("this guest has the faces blocking, in-flight and submit, not {other:?}"),
         }
     });
 }

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod control;
 pub mod defects;
+pub mod differences;
 pub mod durability;
 pub mod file;
 pub mod groups;
@@ -53,6 +54,7 @@ pub fn names<F: Face>() -> impl Iterator<Item = &'static str> {
         limits::NAMES,
         defects::NAMES,
         relapses::NAMES,
+        differences::NAMES,
     ];
     modules.into_iter().chain(F::OWN_TESTS.iter().copied()).flatten().copied()
 }
@@ -73,5 +75,6 @@ pub async fn run<F: Face>(name: &str) -> bool {
         || limits::run::<F>(name).await
         || defects::run::<F>(name).await
         || relapses::run::<F>(name).await
+        || differences::run::<F>(name).await
         || F::own_test(name).await
 }
