@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use libtest_mimic::{Arguments, Trial};
-use tempfile::TempDir;
+
+use many::{FILES, FOLDERS, tree};
+
+#[path = "support/many.rs"]
+mod many;
 
 /// The guests, as `guest-examples/build.sh` names them.
 const LANGUAGES: [&str; 8] = ["rust", "rust-async", "c", "cpp", "zig", "go", "python", "javascript"];
-
-const FOLDERS: usize = 200;
-const FILES: usize = 100;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -43,21 +44,6 @@ fn target(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(path);
     assert!(path.exists(), "{} is missing: run guest-examples/build.sh, or for an example `cargo build`", path.display());
     path
-}
-
-/// 200 folders of 100 small files, and a name that needs care.
-fn tree() -> TempDir {
-    let dir = TempDir::new().expect("there is room for temporary files");
-    for folder in 0..FOLDERS {
-        let path = dir.path().join(format!("folder {folder}"));
-        fs::create_dir(&path).expect("it can be made");
-        for file in 0..FILES {
-            let odd = if file == 0 { "back\\slash\nnewline" } else { "plain" };
-            fs::write(path.join(format!("{file} {odd}")), format!("{folder}/{file}\n").repeat(file))
-                .expect("it can be written");
-        }
-    }
-    dir
 }
 
 fn text(output: &Output) -> String {

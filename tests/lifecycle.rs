@@ -1,50 +1,20 @@
 //! Guests that end with requests under way: whatever happens, no descriptor, no thread and no memory of theirs is left.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Counters, Limits, Rights};
+use aiohost::{AioEngine, Counters};
 use tempfile::TempDir;
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::p2::bindings::Command;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use embedded::{descriptors, guest, run, store, workers_named_in_proc};
+
+#[path = "support/embedded.rs"]
+mod embedded;
 
 /// Long enough for anything on a busy machine; a test that works never waits for it.
 const LONG: Duration = Duration::from_secs(60);
-
-struct State {
-    wasi: WasiCtx,
-    aio: AioCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl AioView for State {
-    fn aio(&mut self) -> AioCtxView<'_> {
-        AioCtxView { ctx: &mut self.aio, table: &mut self.table }
-    }
-}
-
-/// The compiled guest, once for all tests.
-fn guest() -> &'static (Engine, Component) {
-    static GUEST: OnceLock<(Engine, Component)> = OnceLock::new();
-    GUEST.get_or_init(|| {
-        let mut config = Config::new();
-        config.concurrency_support(false).epoch_interruption(true);
-        let engine = Engine::new(&config).expect("the engine can be made");
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/requests-sync.wasm");
-        let component = Component::from_file(&engine, &path).expect("tests/guests/build.sh has built the guest");
-        (engine, component)
-    })
-}
 
 /// The tests count the descriptors of the whole process, so they take turns.
 fn turn() -> MutexGuard<'static, ()> {
@@ -53,50 +23,12 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn descriptors() -> Vec<PathBuf> {
-    let entries = fs::read_dir("/proc/self/fd").expect("procfs is mounted");
-    let mut links: Vec<_> = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
-    // The second is wasmtime's, and goes with the compiled guest: the first instance makes it.
-    links.retain(|link| !link.starts_with("/proc") && !link.starts_with("/memfd:wasm-memory-image (deleted)"));
-    links.sort();
-    links
-}
-
-fn workers_named_in_proc() -> usize {
-    let tasks = fs::read_dir("/proc/self/task").expect("procfs is mounted");
-    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("aiohost-worker")).count()
-}
-
 /// A directory with a file that takes long to copy.
 fn fixture() -> TempDir {
     let dir = TempDir::new().expect("there is room for temporary files");
     let large = File::create(dir.path().join("large")).expect("it can be made");
     large.set_len(8 << 30).expect("the file system knows holes");
     dir
-}
-
-fn store(dir: &Path, how: &str, workers: &AioEngine) -> Store<State> {
-    let mut aio = AioCtx::builder();
-    aio.dir(dir, ".", Rights::ReadWrite).expect("the directory is there").limits(Limits::default());
-    let state = State {
-        wasi: WasiCtx::builder().args(&["guest", "lifecycle", how]).inherit_stderr().build(),
-        aio: aio.build(workers),
-        table: ResourceTable::new(),
-    };
-    let mut store = Store::new(&guest().0, state);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
-    store
-}
-
-async fn run(store: &mut Store<State>) -> wasmtime::Result<Result<(), ()>> {
-    let (engine, component) = guest();
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    aiohost::add_plain_to_linker(&mut linker)?;
-    let command = Command::instantiate_async(&mut *store, component, &linker).await?;
-    command.wasi_cli_run().call_run(&mut *store).await
 }
 
 /// How a run went, and the guest's counters at its end.
@@ -109,7 +41,7 @@ fn ends(how: &str, cut: Cut) -> Ending {
     let before = descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let workers = AioEngine::builder().workers_max(8).build();
-    let mut store = store(dir.path(), how, &workers);
+    let mut store = store(dir.path(), &["lifecycle", how], &workers);
     let outcome = runtime.block_on(async {
         match cut {
             Cut::No => Some(run(&mut store).await),
@@ -199,7 +131,7 @@ fn an_engine_that_is_dropped_first_serves_its_guests_to_the_end() {
     let before = descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let workers = AioEngine::new();
-    let mut store = store(dir.path(), "cancel", &workers);
+    let mut store = store(dir.path(), &["lifecycle", "cancel"], &workers);
     drop(workers);
     let outcome = runtime.block_on(run(&mut store));
     assert!(matches!(outcome, Ok(Ok(()))), "{outcome:?}");

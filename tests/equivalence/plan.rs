@@ -220,9 +220,9 @@ impl World {
 
     fn change(&mut self, random: &mut Random, name: &str) -> String {
         match name {
-            "mkdir" => format!("mkdir {} {:o}", self.new(random, 'd'), random.pick(&[0o755, 0o777, 0o700])),
+            "mkdir" => format!("mkdir {} {:o}", self.fresh(random, 'd'), random.pick(&[0o755, 0o777, 0o700])),
             "symlink" => {
-                let (at, target) = (self.new(random, 'l'), self.target(random));
+                let (at, target) = (self.fresh(random, 'l'), self.target(random));
                 format!("symlink {at} {target}")
             }
             "chmod" => format!("chmod {} {:o}", self.old(random, "fdl"), random.pick(&[0o755, 0o777, 0o700, 0o711])),
@@ -230,7 +230,7 @@ impl World {
             "truncate" => format!("truncate {} {}", self.old(random, "fl"), size(random)),
             // It waits for the device, twice.
             "store" if random.percent(50) => format!("stat {}", self.old(random, "fdl")),
-            "store" => format!("store {} {} {} 644", self.new(random, 'f'), size(random), random.below(256)),
+            "store" => format!("store {} {} {} 644", self.fresh(random, 'f'), size(random), random.below(256)),
             "rmdir" => self.removal(random, "rmdir", "d"),
             "unlink" => self.removal(random, "unlink", "fl"),
             // It has two places.
@@ -259,7 +259,7 @@ impl World {
         if matches!(name, "rename" | "no-replace" | "move") {
             self.forget(&from);
         }
-        format!("{name} {from} {}", self.new(random, kind))
+        format!("{name} {from} {}", self.fresh(random, kind))
     }
 
     fn other(&mut self, random: &mut Random, name: &str) -> String {
@@ -268,7 +268,7 @@ impl World {
             "open" => {
                 let file = format!("w{}f{}", self.number, random.below(HANDLES));
                 let flags = open_flags(random);
-                let path = if flags.contains("create") { self.new(random, 'f') } else { self.old(random, "fl") };
+                let path = if flags.contains("create") { self.fresh(random, 'f') } else { self.old(random, "fl") };
                 if !self.open.contains(&file) {
                     self.open.push(file.clone());
                 }
@@ -373,7 +373,7 @@ impl World {
     }
 
     /// A path where there may come to be something of this kind.
-    fn new(&mut self, random: &mut Random, kind: char) -> String {
+    fn fresh(&mut self, random: &mut Random, kind: char) -> String {
         if random.percent(12) {
             return self.old(random, "fdl");
         }

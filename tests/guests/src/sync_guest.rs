@@ -10,6 +10,8 @@ mod lifecycle;
 mod plans;
 mod program;
 mod race;
+mod random;
+mod stress;
 mod tests;
 
 /// Only what this guest imports: one that merely imports an `async func` needs the larger engine.
@@ -34,6 +36,7 @@ fn main() {
     block_on(async {
         match arguments.first().map(String::as_str) {
             Some("lifecycle") => lifecycle::run(&arguments[1]),
+            Some("stress") => stress::run(&arguments[1], arguments[2].parse().expect("a seed")),
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
             Some("in-flight") => program::run::<flight::InFlight>(&arguments[1..]).await,
             Some("submit") => program::run::<face::Submit>(&arguments[1..]).await,
