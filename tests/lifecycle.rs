@@ -1,6 +1,7 @@
 //! Guests that end with requests under way: whatever happens, no descriptor, no thread and no memory of theirs is left.
 
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -73,7 +74,21 @@ fn ends(how: &str, cut: Cut) -> Ending {
     drop((runtime, workers));
     assert_eq!(workers_named_in_proc(), 0);
     assert_eq!(descriptors(), before, "descriptors are left, or gone");
+    if how != "cancel" {
+        assert_lock_is_free(&dir.path().join("locked"));
+    }
     (outcome, counters)
+}
+
+/// Whoever locks a file next gets the lock that the guest had.
+fn assert_lock_is_free(path: &Path) {
+    let file = File::options().write(true).open(path).expect("the guest has made it");
+    // SAFETY: all of its fields are numbers.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::c_short::try_from(libc::F_WRLCK).expect("it is small");
+    // SAFETY: the descriptor is open, and the lock is only read.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 #[derive(Clone, Copy)]
@@ -102,8 +117,8 @@ fn a_guest_exits_with_requests_running() {
 fn a_guest_traps_with_requests_running() {
     let (outcome, counters) = ends("trap", Cut::No);
     assert!(matches!(&outcome, Some(Err(error)) if error.is::<wasmtime::Trap>()), "{outcome:?}");
-    // Three copies and a hundred listings, and the four files that were opened for them.
-    assert_eq!(submitted(counters), 3 + 100 + 4, "{counters:?}");
+    // Three copies and a hundred listings with the four files that were opened for them, and two locks with two files.
+    assert_eq!(submitted(counters), 3 + 100 + 4 + 2 + 2, "{counters:?}");
 }
 
 #[test]

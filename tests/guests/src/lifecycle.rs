@@ -1,6 +1,6 @@
 //! A guest that ends, in one way or another, with requests on workers and in the queue. The host's side counts what is left.
 
-use crate::bindings::aiohost::aio::types::{ErrorCode, File, OpenFlags, Outcome, Request};
+use crate::bindings::aiohost::aio::types::{ErrorCode, File, LockKind, OpenFlags, Outcome, Request};
 use crate::bindings::aiohost::aio::{blocking, control, submit};
 
 /// Copies that run: more than one, and fewer than the workers there may be.
@@ -16,6 +16,8 @@ struct UnderWay {
 }
 
 pub fn run(how: &str) {
+    // The one that waits for a lock would count as running until the end.
+    let _locks = (how != "cancel").then(hold_locks);
     let UnderWay { copies, queued } = begin();
     match how {
         "return" => {}
@@ -28,6 +30,16 @@ pub fn run(how: &str) {
         "cancel" => cancel(copies, queued),
         other => panic!("cannot end by {other:?}"),
     }
+}
+
+/// A lock, and a request that waits for it in vain.
+fn hold_locks() -> (File, File, Request) {
+    let flags = OpenFlags::WRITE | OpenFlags::CREATE;
+    let open = || blocking::open(None, "locked", flags, 0o666).expect("it can be made");
+    let (holder, other) = (open(), open());
+    blocking::lock(&holder, LockKind::Exclusive, 0, 0, false).expect("nobody else has it");
+    let waiting = submit::lock(&other, LockKind::Exclusive, 0, 0, true);
+    (holder, other, waiting)
 }
 
 /// Starts copies of a large file, on workers, and more behind them.
