@@ -1,7 +1,8 @@
-//! Random plans of requests, carried out by a real guest and, in a twin of its directory, by the standard library: each step has
-//! the same result, and in the end there is the same in both.
+//! Random plans of requests, carried out by a real guest and, in a twin of its directory, by the standard library: each step
+//! has the same result, and in the end there is the same in both.
 //!
-//! A failure says how to have the same plan again: `AIOHOST_PLAN_SEED=1234 AIOHOST_PLAN_STEPS=4000`. More steps are a longer run.
+//! A failure says how to have the same plan again: `AIOHOST_PLAN_SEED=1234 AIOHOST_PLAN_STEPS=4000`. More steps are a longer
+//! run.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -396,8 +396,8 @@ impl World {
         self.known.retain(|(known, _)| known.strip_prefix(path).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')));
     }
 
-    /// What a symbolic link leads to. It never leads out of the world, wherever the link is moved: links are below `top` only. But
-    /// a file may come to be beside that, where a link upwards is opened with `create`.
+    /// What a symbolic link leads to. It never leads out of the world, wherever the link is moved: links are below `top` only.
+    /// But a file may come to be beside that, where a link upwards is opened with `create`.
     fn target(&self, random: &mut Random) -> String {
         match random.below(4) {
             0 if !self.has_dirs() => format!("../{}", names(random, 1)),
