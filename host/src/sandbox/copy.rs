@@ -35,13 +35,10 @@ impl Place<Write> {
         let from = self.entry(Error::INVALID)?;
         let input = open_entry(&from)?;
         let to = target(to, &input)?;
-        replace(&input, &to, ticket)?;
-        let Err(errno) = rustix::fs::unlinkat(&from.dir, from.name, AtFlags::empty()) else { return Ok(()) };
-        // It would be there twice.
-        if let Err(error) = rustix::fs::unlinkat(&to.dir, to.name, AtFlags::empty()) {
-            tracing::warn!(%error, "a copy of what could not be moved is left");
-        }
-        Err(errno.into())
+        let new = Replacement::begin(&to.dir, ON_THE_WAY)?;
+        fill(&input, new.file(), ticket)?;
+        // What has the name is kept until the old name is gone: it would be there twice, and in the place of something else.
+        new.arrive_if(to.name, || Ok(rustix::fs::unlinkat(&from.dir, from.name, AtFlags::empty())?))
     }
 }
 

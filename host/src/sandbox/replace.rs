@@ -6,7 +6,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -54,6 +54,34 @@ impl Replacement {
         rustix::fs::renameat(&self.dir, &self.name, &self.dir, name)?;
         self.arrived = true;
         Ok(())
+    }
+}
+
+impl Replacement {
+    /// Gives it the name if `then` works once it has it; else what was there before is there again.
+    pub(super) fn arrive_if(mut self, name: &OsStr, then: impl FnOnce() -> Result<()>) -> Result<()> {
+        match rustix::fs::renameat_with(&self.dir, &self.name, &self.dir, name, RenameFlags::EXCHANGE) {
+            // The name that this file had on its way now has what was there before, which goes with this value.
+            Ok(()) => then().inspect_err(|_| {
+                let back = rustix::fs::renameat_with(&self.dir, &self.name, &self.dir, name, RenameFlags::EXCHANGE);
+                if let Err(error) = back {
+                    // Better two names too many than content that is lost.
+                    self.arrived = true;
+                    tracing::warn!(%error, name = ?self.name, "what was replaced is left under this name");
+                }
+            }),
+            // Nothing has the name; or the file system cannot exchange two, and then what has it cannot be kept.
+            Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
+                rustix::fs::renameat(&self.dir, &self.name, &self.dir, name)?;
+                self.arrived = true;
+                then().inspect_err(|_| {
+                    if let Err(error) = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+                        tracing::warn!(%error, "a copy of what could not be moved is left");
+                    }
+                })
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 

@@ -324,4 +324,8 @@ async fn failed_unlink_of_a_move_was_silent<F: Face>() {
     let error = F::move_(None, "/kernel/ostype", None, "new").await.expect_err("it cannot be removed");
     assert!(matches!(error.code, ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly), "{error:?}");
     assert_eq!(names::<F>().await, before, "the copy is gone again");
+    // What it was to replace is there as it was.
+    let error = F::move_(None, "/kernel/ostype", None, "digits").await.expect_err("it cannot be removed");
+    assert!(matches!(error.code, ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly), "{error:?}");
+    assert_eq!((names::<F>().await, content::<F>("digits").await), (before, b"0123456789".to_vec()));
 }
