@@ -161,6 +161,7 @@ fn tick(engine: &Engine) {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
+            // A clock that ticks: nothing is waited for.
             thread::sleep(Duration::from_millis(10));
         }
     });

@@ -180,6 +180,7 @@ impl Setup {
                 if !probes.try_fold(false, |cached, offset| Ok::<_, anyhow::Error>(cached | is_cached(&file, offset)?))? {
                     return Ok(());
                 }
+                // Nothing tells when the kernel lets a page go; it is asked again a bounded number of times.
                 thread::sleep(Duration::from_millis(10));
             }
             anyhow::bail!("the kernel keeps {} in the page cache", path.display())

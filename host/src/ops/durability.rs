@@ -25,7 +25,8 @@ pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmt
 
 type SyncRange = (OpenFile, u64, u64, SyncRangeFlags);
 
-/// Keeps the worker, and looks every 10 ms whether it still has to.
+/// Keeps the worker, and looks every 10 ms whether it still has to. It sleeps on purpose: that a worker is held, and not the
+/// processor, is all that this request does, as `aio_busy` waits in `select(2)`.
 fn be_busy(time: Duration, ticket: &Ticket) -> Result<()> {
     const SLICE: Duration = Duration::from_millis(10);
     let start = Instant::now();

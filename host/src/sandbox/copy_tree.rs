@@ -18,7 +18,7 @@ use super::replace::with_new_name;
 use super::rmtree::{CallOff, remove_tree};
 use super::{Read, Write};
 use crate::error::{Error, Result};
-use crate::sched::Ticket;
+use crate::sched::{SharedWork, Ticket};
 
 impl Place<Read> {
     /// Copies a directory and everything below it. Returns how many names were made.
@@ -100,7 +100,7 @@ fn copy_into(source: OwnedFd, target: OwnedFd, width: usize, ticket: &Ticket) ->
     };
     let copying = Arc::new(copying);
     let shared = Arc::clone(&copying);
-    let work: Arc<dyn Fn(&Ticket) + Send + Sync> = Arc::new(move |ticket| {
+    let work: SharedWork = Arc::new(move |ticket| {
         shared.crew.work(|job| {
             if let Err(error) = ticket.check().and_then(|()| shared.step(job, ticket)) {
                 shared.crew.stop(error);

@@ -12,7 +12,7 @@ use super::names;
 use crate::error::{Error, Result};
 use crate::limits::{TREE_WIDTH, TREE_WIDTH_MAX};
 use crate::output::Scan;
-use crate::sched::Ticket;
+use crate::sched::{SharedWork, Ticket};
 
 /// Bytes of one `getdents64` call. 64 KiB: some 2,000 entries; more gain nothing.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -160,7 +160,7 @@ fn tell_apart(scan: &mut Scan, dir: OwnedFd, names: Vec<CString>, width: usize, 
     let kinds = names.iter().map(|_| AtomicU8::new(0)).collect();
     let unknown = Arc::new(Unknown { dir, names, kinds, next: AtomicUsize::new(0), failure: Mutex::new(None) });
     let shared = Arc::clone(&unknown);
-    let work: Arc<dyn Fn(&Ticket) + Send + Sync> = Arc::new(move |ticket| shared.look_up(ticket));
+    let work: SharedWork = Arc::new(move |ticket| shared.look_up(ticket));
     ticket.wide(width, &work)?;
     if let Some(error) = *unknown.failure.lock().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);

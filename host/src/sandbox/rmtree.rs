@@ -16,7 +16,7 @@ use super::entries::{is_directory_unchecked, read_piece, width};
 use super::node::{Kept, Node, open_directory_unchecked};
 use super::place::Place;
 use crate::error::{Error, Result};
-use crate::sched::Ticket;
+use crate::sched::{SharedWork, Ticket};
 
 /// How often a directory is read again because it was not empty after all that it told of was removed. Some file systems lose
 /// their place in a directory that changes; 16 are more than any needs.
@@ -55,7 +55,7 @@ pub(super) fn remove_tree(dir: OwnedFd, name: &OsStr, call_off: CallOff, width: 
     let removal = Removal { crew: Crew::new(Job { node: tree, offset: 0 }), kept, removed: AtomicU64::new(0), call_off };
     let removal = Arc::new(removal);
     let shared = Arc::clone(&removal);
-    let work: Arc<dyn Fn(&Ticket) + Send + Sync> = Arc::new(move |ticket| shared.crew.work(|job| shared.step(job, ticket)));
+    let work: SharedWork = Arc::new(move |ticket| shared.crew.work(|job| shared.step(job, ticket)));
     ticket.wide(width, &work)?;
     removal.crew.outcome()?;
     Ok(removal.removed.load(Ordering::Relaxed))

@@ -16,7 +16,7 @@ use super::{Read, names};
 use crate::error::{Error, Result};
 use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_MAX, WALK_PENDING_MAX};
 use crate::output::{FileType, WalkEntry};
-use crate::sched::{Flow, Ticket};
+use crate::sched::{Flow, SharedWork, Ticket};
 
 /// How long a request waits while another goes on with its walk. 1 ms: about what a piece of a walk takes.
 const TURN_PAUSE: Duration = Duration::from_millis(1);
@@ -117,7 +117,7 @@ impl Walker {
         let shared = Arc::clone(&self.0.shared);
         shared.begin(wanted);
         if !shared.has_enough() {
-            let work: Arc<dyn Fn(&Ticket) + Send + Sync> = Arc::new(move |ticket| shared.work(ticket));
+            let work: SharedWork = Arc::new(move |ticket| shared.work(ticket));
             ticket.wide(self.0.width, &work)?;
         }
         ticket.check()?;

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::ticket::SharedWork;
-use super::{End, Flow, Manner, Membership, Origin, Pool, RequestId, Submission, Ticket, Work};
+use super::{End, Flow, Manner, Membership, Origin, Pool, RequestId, SharedWork, Submission, Ticket, Work};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::output::Output;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use super::{Flow, Manner, Membership, Origin, Pool, RequestId, Submission, Ticket, Work, ticket::SharedWork};
+use super::{Flow, Manner, Membership, Origin, Pool, RequestId, SharedWork, Submission, Ticket, Work};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::output::Output;
