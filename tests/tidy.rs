@@ -105,6 +105,42 @@ fn only_the_sandbox_makes_unchecked_calls() {
     assert_none(calls.map(|(path, _)| format!("{}: calls something `_unchecked`", path.display())).collect());
 }
 
+/// The part of a source file that is not its tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
+}
+
+/// Whether a call of a function of this module stands in a line: its types may stand anywhere.
+fn calls(line: &str, module: &str) -> bool {
+    let starts_as_function = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase());
+    let name = |rest: &str| rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    line.match_indices(module).any(|(at, _)| {
+        let rest = &line[at + module.len()..];
+        starts_as_function(rest) && rest[name(rest)..].starts_with(['(', ':'])
+    })
+}
+
+#[test]
+fn system_calls_stand_in_one_layer() {
+    let sandbox = root().join("host/src/sandbox");
+    let layer = sandbox.join("sys");
+    let mut problems = Vec::new();
+    for (path, text) in texts("rs") {
+        if !path.starts_with(&sandbox) || path.starts_with(&layer) {
+            continue;
+        }
+        for (number, line) in code(&text).lines().enumerate() {
+            // A device number is only taken apart.
+            let is_pure = line.contains("rustix::fs::major(") && line.contains("rustix::fs::minor(");
+            let modules = ["rustix::fs::", "rustix::io::", "libc::", "std::fs::", "fs::File::"];
+            if modules.iter().any(|module| calls(line, module)) && !is_pure {
+                problems.push(format!("{}:{}: a system call outside of sandbox/sys: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none(problems);
+}
+
 #[test]
 fn the_readme_lists_every_request() {
     let mut resolve = Resolve::default();

@@ -7,11 +7,11 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Resource, Res
 use crate::error::{Error, Result};
 use crate::gated::Allowed;
 use crate::limits::Limits;
-use crate::output::ReaddirxFlags;
 use crate::sandbox::{
     Advice, AllocateFlags, Allocation, ChangeableFile, Grants, Lock, LockKind, NewTime, NewTimes, OpenDir, OpenFile, OpenFlags,
     Opening, Permissions, Place, Read, RenameFlags, RenameHow, SyncRangeFlags, Target, Walker, Whence, Write,
 };
+use crate::types::ReaddirxFlags;
 
 /// What parsing looks things up in.
 pub(crate) struct Guest<'a> {

@@ -12,8 +12,8 @@ use crate::arguments::{Arguments, Guest};
 use crate::ctx::AioCtxView;
 use crate::error::{Error, Result};
 use crate::output::{Answer, Output, RequestHandle};
-use crate::sandbox::Wait;
-use crate::sched::{Flow, Manner, Membership, Origin, RequestId, Submission, Ticket, Work, moved_bytes};
+use crate::sandbox::{Ticket, Wait};
+use crate::sched::{Flow, Manner, Membership, Origin, RequestId, Submission, Work, moved_bytes};
 
 /// A request: its name, its number, and what it does.
 pub(crate) struct Request<A, O> {
@@ -28,9 +28,9 @@ pub(crate) enum Run<A, O> {
     /// to.
     Inline(fn(&mut A, Wait) -> Result<O>),
     /// On a worker.
-    Worker(fn(&mut A, &Ticket) -> Result<O>),
+    Worker(fn(&mut A, &dyn Ticket) -> Result<O>),
     /// On a worker, and again some time later, until it is done. It holds no worker in between.
-    Again(fn(&mut A, &Ticket) -> Flow<O>),
+    Again(fn(&mut A, &dyn Ticket) -> Flow<O>),
 }
 
 impl<A, O> Clone for Run<A, O> {

@@ -85,6 +85,7 @@ mod output;
 pub mod plugin;
 mod sandbox;
 mod sched;
+mod types;
 
 pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView};
 pub use engine::{AioEngine, AioEngineBuilder};

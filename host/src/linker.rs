@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::limits::INLINE_BYTES_MAX;
 use crate::ops;
 use crate::output::{Answer, GroupHandle, RequestHandle};
-use crate::sandbox::{OpenDir, OpenFile, Wait, Walker};
-use crate::sched::{Flow, Ticket};
+use crate::sandbox::{OpenDir, OpenFile, Ticket, Wait, Walker};
+use crate::sched::Flow;
 
 pub(crate) const TYPES: &str = "aiohost:aio/types@0.1.0";
 pub(crate) const CONTROL: &str = "aiohost:aio/control@0.1.0";
@@ -110,7 +110,7 @@ impl<T: AioView + 'static> Requests<'_, T> {
     pub(crate) fn on_worker<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,
-        run: fn(&mut A, &Ticket) -> Result<O>,
+        run: fn(&mut A, &dyn Ticket) -> Result<O>,
     ) -> wasmtime::Result<()> {
         self.add(name, Run::Worker(run))
     }
@@ -128,7 +128,7 @@ impl<T: AioView + 'static> Requests<'_, T> {
     pub(crate) fn again_and_again<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,
-        run: fn(&mut A, &Ticket) -> Flow<O>,
+        run: fn(&mut A, &dyn Ticket) -> Flow<O>,
     ) -> wasmtime::Result<()> {
         self.add(name, Run::Again(run))
     }

@@ -6,8 +6,7 @@ use crate::ctx::AioView;
 use crate::error::Result;
 use crate::gated::{Busy, Permitted, Syncfs};
 use crate::linker::Requests;
-use crate::sandbox::{OpenFile, Place, Read, SyncRangeFlags};
-use crate::sched::Ticket;
+use crate::sandbox::{OpenFile, Place, Read, SyncRangeFlags, Ticket};
 
 pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
     requests.on_worker("fsync", |(file,): &mut (OpenFile,), _| file.fsync())?;
@@ -27,7 +26,7 @@ type SyncRange = (OpenFile, u64, u64, SyncRangeFlags);
 
 /// Keeps the worker, and looks every 10 ms whether it still has to. It sleeps on purpose: that a worker is held, and not the
 /// processor, is all that this request does, as `aio_busy` waits in `select(2)`.
-fn be_busy(time: Duration, ticket: &Ticket) -> Result<()> {
+fn be_busy(time: Duration, ticket: &dyn Ticket) -> Result<()> {
     const SLICE: Duration = Duration::from_millis(10);
     let start = Instant::now();
     while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {

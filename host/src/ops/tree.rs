@@ -2,8 +2,8 @@
 
 use crate::ctx::AioView;
 use crate::linker::Requests;
-use crate::output::ReaddirxFlags;
 use crate::sandbox::{Place, Read, Walker, Write};
+use crate::types::ReaddirxFlags;
 
 pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
     requests.on_worker("readdir", |(place,): &mut (Place<Read>,), ticket| place.readdir(ticket))?;

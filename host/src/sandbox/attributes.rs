@@ -5,9 +5,9 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::file::OpenFile;
 use super::place::Place;
-use super::{Read, Rights, Wait, Write, procfs};
+use super::{Read, Rights, Wait, Write, procfs, sys};
 use crate::error::{Error, Result};
-use crate::output::{Timestamp, Volume};
+use crate::types::{Timestamp, Volume};
 
 /// Permission bits that a guest may set: never set-user-id, set-group-id or sticky.
 #[derive(Clone, Copy, Debug)]
@@ -70,11 +70,11 @@ impl ChangeableFile {
     }
 
     pub(crate) fn utime(&self, times: &NewTimes) -> Result<()> {
-        Ok(rustix::fs::futimens(self.0.as_file(), &times.0)?)
+        Ok(sys::futimens(self.0.as_file(), &times.0)?)
     }
 
     pub(crate) fn chmod(&self, permissions: Permissions) -> Result<()> {
-        Ok(rustix::fs::fchmod(self.0.as_file(), permissions.0)?)
+        Ok(sys::fchmod(self.0.as_file(), permissions.0)?)
     }
 }
 
@@ -89,7 +89,7 @@ impl Place<Write> {
 
     pub(crate) fn truncate(&self, length: u64) -> Result<()> {
         let file = self.reopen_file(OFlags::WRONLY, Wait::May)?;
-        rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&file, length))?;
+        sys::retry_on_intr(|| sys::ftruncate(&file, length))?;
         Ok(())
     }
 }
@@ -97,7 +97,7 @@ impl Place<Write> {
 impl Place<Read> {
     /// What the file system has that the path leads to.
     pub(crate) fn volume(&self) -> Result<Volume> {
-        let stat = rustix::fs::fstatvfs(self.open(OFlags::PATH, Mode::empty(), Wait::May)?)?;
+        let stat = sys::fstatvfs(self.open(OFlags::PATH, Mode::empty(), Wait::May)?)?;
         Ok(Volume {
             block_size: stat.f_bsize,
             fragment_size: stat.f_frsize,
@@ -118,7 +118,7 @@ impl Place<Read> {
             Err(Error::IS_DIRECTORY) => self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)?,
             result => result?,
         };
-        Ok(rustix::fs::fsync(object)?)
+        Ok(sys::fsync(object)?)
     }
 }
 

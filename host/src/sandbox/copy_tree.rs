@@ -16,23 +16,23 @@ use super::node::{Id, Kept, Node, open_directory_unchecked};
 use super::place::Place;
 use super::replace::with_new_name;
 use super::rmtree::{CallOff, remove_tree};
-use super::{Read, Write};
+use super::ticket::{SharedWork, Ticket};
+use super::{Read, Write, sys};
 use crate::error::{Error, Result};
-use crate::sched::{SharedWork, Ticket};
 
 impl Place<Read> {
     /// Copies a directory and everything below it. Returns how many names were made.
-    pub(crate) fn copy_tree(&self, to: &Place<Write>, maxreq: u32, ticket: &Ticket) -> Result<u64> {
+    pub(crate) fn copy_tree(&self, to: &Place<Write>, maxreq: u32, ticket: &dyn Ticket) -> Result<u64> {
         let source = self.open_to_list()?;
         let to = to.entry(Error::EXIST)?;
-        match rustix::fs::statat(&to.dir, to.name, AtFlags::SYMLINK_NOFOLLOW) {
+        match sys::statat(&to.dir, to.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => return Err(Error::EXIST),
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
         lies_outside(to.dir.as_fd(), Id::of(&source)?, ticket)?;
         let dir = to.dir.as_fd().try_clone_to_owned()?;
-        let (name, ()) = with_new_name(|name| rustix::fs::mkdirat(&dir, name, ON_THE_WAY))?;
+        let (name, ()) = with_new_name(|name| sys::mkdirat(&dir, name, ON_THE_WAY))?;
         let copied = open_directory_unchecked(&dir, &name)
             .map_err(Error::from)
             .and_then(|target| copy_into(source, target, width(maxreq), ticket))
@@ -54,9 +54,9 @@ impl Place<Read> {
 const ON_THE_WAY: Mode = Mode::RWXU;
 
 /// Fails if a directory is the one with this identity, or lies somewhere in it: the copy would hold itself.
-fn lies_outside(dir: impl AsFd, source: Id, ticket: &Ticket) -> Result<()> {
+fn lies_outside(dir: impl AsFd, source: Id, ticket: &dyn Ticket) -> Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut dir = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
+    let mut dir = sys::openat(dir, c".", flags, Mode::empty())?;
     let mut id = Id::of(&dir)?;
     loop {
         ticket.check()?;
@@ -64,7 +64,7 @@ fn lies_outside(dir: impl AsFd, source: Id, ticket: &Ticket) -> Result<()> {
             return Err(Error::INVALID);
         }
         // Only to compare identities; nothing above the grant is shown to anybody.
-        dir = match rustix::fs::openat(&dir, c"..", flags, Mode::empty()) {
+        dir = match sys::openat(&dir, c"..", flags, Mode::empty()) {
             // The host itself may not look further up, and so is above what it was granted.
             Err(Errno::ACCESS) => return Ok(()),
             result => result?,
@@ -79,15 +79,15 @@ fn lies_outside(dir: impl AsFd, source: Id, ticket: &Ticket) -> Result<()> {
 
 /// Gives the copy its name, if that is still free.
 fn arrive(dir: &OwnedFd, name: &CStr, to: &OsStr) -> Result<()> {
-    match rustix::fs::renameat_with(dir, name, dir, to, RenameFlags::NOREPLACE) {
+    match sys::renameat_with(dir, name, dir, to, RenameFlags::NOREPLACE) {
         // The file system knows no flags. Without them only an empty directory would be replaced.
-        Err(Errno::INVAL | Errno::NOSYS) => Ok(rustix::fs::renameat(dir, name, dir, to)?),
+        Err(Errno::INVAL | Errno::NOSYS) => Ok(sys::renameat(dir, name, dir, to)?),
         result => Ok(result?),
     }
 }
 
 /// Copies what is in one directory into another, which is empty, and gives that the permissions and times of the first.
-fn copy_into(source: OwnedFd, target: OwnedFd, width: usize, ticket: &Ticket) -> Result<u64> {
+fn copy_into(source: OwnedFd, target: OwnedFd, width: usize, ticket: &dyn Ticket) -> Result<u64> {
     let copy_id = Id::of(&target)?;
     let root = Node::root(source, Pending::new(Node::root(target, ())));
     let copying = Copying {
@@ -148,13 +148,13 @@ impl Pending {
 
 impl Copying {
     /// Copies some of what a directory holds.
-    fn step(&self, Job { node, offset }: Job, ticket: &Ticket) -> Result<()> {
+    fn step(&self, Job { node, offset }: Job, ticket: &dyn Ticket) -> Result<()> {
         let source = node.open()?;
         let target = match node.data.status.get() {
             Some(_) => node.data.target.open()?,
             None => self.begin(&node, &source)?,
         };
-        rustix::fs::seek(&*source, SeekFrom::Start(offset))?;
+        sys::seek(&*source, SeekFrom::Start(offset))?;
         let mut below = Vec::new();
         let mut names = 0;
         let next = read_piece(&source, |entry| {
@@ -199,14 +199,14 @@ impl Copying {
         }
         let target = &node.data.target;
         if let Some(parent) = target.parent() {
-            rustix::fs::mkdirat(&*parent.open()?, target.name(), ON_THE_WAY)?;
+            sys::mkdirat(&*parent.open()?, target.name(), ON_THE_WAY)?;
             self.names.fetch_add(1, Ordering::Relaxed);
         }
         node.data.status.set(status(source)?).expect("a directory is begun once");
         target.open()
     }
 
-    fn count(&self, names: u64, ticket: &Ticket) {
+    fn count(&self, names: u64, ticket: &dyn Ticket) {
         self.names.fetch_add(names, Ordering::Relaxed);
         ticket.advance(0, names);
     }
@@ -216,8 +216,8 @@ impl Copying {
         while node.data.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let status = node.data.status.get().expect("it was begun");
             let mode = permissions(status);
-            rustix::fs::fchmod(&*target, mode | ON_THE_WAY)?;
-            rustix::fs::futimens(&*target, &times(status))?;
+            sys::fchmod(&*target, mode | ON_THE_WAY)?;
+            sys::futimens(&*target, &times(status))?;
             if !mode.contains(ON_THE_WAY) {
                 self.restricted.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&node));
             }
@@ -233,7 +233,7 @@ impl Copying {
     fn restrict(&self) -> Result<()> {
         for node in self.restricted.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let status = node.data.status.get().expect("it was begun");
-            rustix::fs::fchmod(&*node.data.target.open()?, permissions(status))?;
+            sys::fchmod(&*node.data.target.open()?, permissions(status))?;
         }
         Ok(())
     }
@@ -242,16 +242,16 @@ impl Copying {
 /// What kind of object a name stands for, where the file system does not tell.
 fn kind_of(dir: &OwnedFd, name: &CStr, kind: FileType) -> Result<FileType> {
     match kind {
-        FileType::Unknown => Ok(FileType::from_raw_mode(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)),
+        FileType::Unknown => Ok(FileType::from_raw_mode(sys::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)),
         kind => Ok(kind),
     }
 }
 
 /// Makes the same symbolic link, as it is written, with the same times.
 fn copy_link(source: &OwnedFd, target: &OwnedFd, name: &CStr) -> Result<()> {
-    let status = rustix::fs::statx(source, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?;
-    let leads_to = rustix::fs::readlinkat(source, name, Vec::new())?;
-    rustix::fs::symlinkat(&leads_to, target, name)?;
-    rustix::fs::utimensat(target, name, &times(&status), AtFlags::SYMLINK_NOFOLLOW)?;
+    let status = sys::statx(source, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?;
+    let leads_to = sys::readlinkat(source, name, Vec::new())?;
+    sys::symlinkat(&leads_to, target, name)?;
+    sys::utimensat(target, name, &times(&status), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
 }

@@ -5,14 +5,14 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry};
+use rustix::fs::{AtFlags, FileType, RawDirEntry};
 use rustix::io::Errno;
 
-use super::names;
+use super::ticket::{SharedWork, Ticket};
+use super::{names, sys};
 use crate::error::{Error, Result};
 use crate::limits::{TREE_WIDTH, TREE_WIDTH_MAX};
-use crate::output::Scan;
-use crate::sched::{SharedWork, Ticket};
+use crate::types::Scan;
 
 /// Bytes of one `getdents64` call. 64 KiB: some 2,000 entries; more gain nothing.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -27,13 +27,13 @@ const RESERVE_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
 
 /// Memory that a growing result takes, put on the guest's books before it is allocated.
 pub(super) struct Meter<'a> {
-    ticket: &'a Ticket,
+    ticket: &'a dyn Ticket,
     reserved: usize,
     left: usize,
 }
 
 impl<'a> Meter<'a> {
-    pub(super) fn new(ticket: &'a Ticket) -> Self {
+    pub(super) fn new(ticket: &'a dyn Ticket) -> Self {
         Self { ticket, reserved: 0, left: 0 }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Meter<'a> {
 pub(super) fn for_each(
     dir: &OwnedFd,
     max: usize,
-    ticket: &Ticket,
+    ticket: &dyn Ticket,
     mut each: impl FnMut(&RawDirEntry<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut count = 0;
@@ -81,7 +81,7 @@ pub(super) fn for_each(
 /// nothing at the end. Once `each` fails, the position is anywhere.
 pub(super) fn read_piece(dir: &OwnedFd, mut each: impl FnMut(&RawDirEntry<'_>) -> Result<()>) -> Result<Option<u64>> {
     let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER_BYTES);
-    let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
+    let mut entries = sys::getdents(dir, buffer.spare_capacity_mut())?;
     let mut count = 0;
     while let Some(entry) = entries.next() {
         let entry = entry?;
@@ -102,7 +102,7 @@ fn footprint(name: &str) -> usize {
     name.len() + size_of::<String>()
 }
 
-pub(super) fn names(dir: &OwnedFd, max: usize, ticket: &Ticket) -> Result<Vec<String>> {
+pub(super) fn names(dir: &OwnedFd, max: usize, ticket: &dyn Ticket) -> Result<Vec<String>> {
     let mut list = Vec::new();
     let mut meter = Meter::new(ticket);
     for_each(dir, max, ticket, |entry| {
@@ -124,7 +124,7 @@ pub(super) fn width(maxreq: u32) -> usize {
 
 /// The names in a directory, told apart. Most file systems name the kind of an entry; where one does not, up to `width` of
 /// them are asked for their status side by side.
-pub(super) fn scan(dir: OwnedFd, max: usize, width: usize, ticket: &Ticket) -> Result<Scan> {
+pub(super) fn scan(dir: OwnedFd, max: usize, width: usize, ticket: &dyn Ticket) -> Result<Scan> {
     let mut scan = Scan { directories: Vec::new(), others: Vec::new() };
     let mut unknown = Vec::new();
     let mut meter = Meter::new(ticket);
@@ -156,7 +156,7 @@ struct Unknown {
     failure: Mutex<Option<Error>>,
 }
 
-fn tell_apart(scan: &mut Scan, dir: OwnedFd, names: Vec<CString>, width: usize, ticket: &Ticket) -> Result<()> {
+fn tell_apart(scan: &mut Scan, dir: OwnedFd, names: Vec<CString>, width: usize, ticket: &dyn Ticket) -> Result<()> {
     let kinds = names.iter().map(|_| AtomicU8::new(0)).collect();
     let unknown = Arc::new(Unknown { dir, names, kinds, next: AtomicUsize::new(0), failure: Mutex::new(None) });
     let shared = Arc::clone(&unknown);
@@ -173,7 +173,7 @@ fn tell_apart(scan: &mut Scan, dir: OwnedFd, names: Vec<CString>, width: usize, 
 }
 
 impl Unknown {
-    fn look_up(&self, ticket: &Ticket) {
+    fn look_up(&self, ticket: &dyn Ticket) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(name) = self.names.get(index) else { return };
@@ -190,7 +190,7 @@ impl Unknown {
 
 /// Whether a single name in a directory is that of a directory.
 pub(super) fn is_directory_unchecked(dir: &OwnedFd, name: &CStr) -> Result<bool> {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+    match sys::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode).is_dir()),
         // Gone since: what it was is of no interest any more.
         Err(Errno::NOENT) => Ok(false),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::num::NonZeroU64;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -14,10 +14,10 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 use super::dir::Token;
 use super::locks::Held;
 use super::status::{self, IdentityKey};
+use super::ticket::Ticket;
 use super::{Rights, Wait, sys, transfer};
 use crate::error::{Error, Result};
-use crate::output::Status;
-use crate::sched::Ticket;
+use crate::types::Status;
 
 /// The guest's handle of a file: `aiohost:aio/types.file`. Requests on the file share it and keep it open.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl OpenFile {
     /// Reads up to `length` bytes, and waits for the device where it must.
     fn read_waiting(&self, data: &mut Vec<u8>, length: usize, at: u64) -> Result<()> {
         loop {
-            match rustix::io::pread(&self.0.file, rustix::buffer::spare_capacity(data), at) {
+            match sys::pread(&self.0.file, rustix::buffer::spare_capacity(data), at) {
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -130,7 +130,7 @@ impl OpenFile {
     pub(crate) fn read_cached(&self, buffer: &mut [u8], at: u64) -> Result<usize> {
         // The kernel takes the largest number for "at the position".
         let at = checked(at)?;
-        self.without_waiting(|flags| rustix::io::preadv2(&self.0.file, &mut [IoSliceMut::new(buffer)], at, flags))
+        self.without_waiting(|flags| sys::preadv2(&self.0.file, &mut [IoSliceMut::new(buffer)], at, flags))
     }
 
     /// Makes a call that gives `EAGAIN` where it would have to wait. See `RWF_NOWAIT` in `preadv2(2)`.
@@ -154,7 +154,7 @@ impl OpenFile {
     /// The file system does not know `RWF_NOWAIT`. One that lives in memory has no need of it.
     fn learn_nowait(&self) {
         const TMPFS: i64 = 0x0102_1994;
-        let in_memory = rustix::fs::fstatfs(&self.0.file).is_ok_and(|fs| fs.f_type == TMPFS);
+        let in_memory = sys::fstatfs(&self.0.file).is_ok_and(|fs| fs.f_type == TMPFS);
         self.0.nowait.store(if in_memory { nowait::NEEDLESS } else { nowait::NO }, Ordering::Relaxed);
     }
 
@@ -162,7 +162,7 @@ impl OpenFile {
     pub(crate) fn write(&self, offset: Option<u64>, data: &[u8]) -> Result<u64> {
         self.at(offset, Wait::May, |at| {
             let count = loop {
-                match rustix::io::pwrite(&self.0.file, data, at) {
+                match sys::pwrite(&self.0.file, data, at) {
                     Err(Errno::INTR) => {}
                     result => break result?,
                 }
@@ -211,8 +211,8 @@ impl OpenFile {
             Whence::End => self.size()?.checked_add_signed(offset).ok_or(Error::INVALID)?,
             // The file system may have to read where its blocks are.
             Whence::Data | Whence::Hole if wait == Wait::Never => return Err(Error::WOULD_BLOCK),
-            Whence::Data => rustix::fs::seek(&self.0.file, SeekFrom::Data(checked(from_start()?)?))?,
-            Whence::Hole => rustix::fs::seek(&self.0.file, SeekFrom::Hole(checked(from_start()?)?))?,
+            Whence::Data => sys::seek(&self.0.file, SeekFrom::Data(checked(from_start()?)?))?,
+            Whence::Hole => sys::seek(&self.0.file, SeekFrom::Hole(checked(from_start()?)?))?,
         };
         *position = checked(next)?;
         Ok(*position)
@@ -222,12 +222,12 @@ impl OpenFile {
         if !self.is_writable() {
             return Err(Error::BAD_DESCRIPTOR);
         }
-        rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&self.0.file, length))?;
+        sys::retry_on_intr(|| sys::ftruncate(&self.0.file, length))?;
         Ok(())
     }
 
     fn size(&self) -> Result<u64> {
-        Ok(rustix::fs::fstat(&self.0.file)?.st_size.cast_unsigned())
+        Ok(sys::fstat(&self.0.file)?.st_size.cast_unsigned())
     }
 
     pub(crate) fn readahead(&self, offset: u64, length: u64) -> Result<()> {
@@ -238,7 +238,7 @@ impl OpenFile {
         // Beyond the largest offset there is nothing to read.
         let length = length.min(i64::MAX.unsigned_abs() - offset);
         let Some(length) = NonZeroU64::new(length) else { return Ok(()) };
-        rustix::fs::fadvise(&self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
+        sys::fadvise(&self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
         Ok(())
     }
 
@@ -249,7 +249,7 @@ impl OpenFile {
         input: &Self,
         input_offset: u64,
         length: u64,
-        ticket: &Ticket,
+        ticket: &dyn Ticket,
     ) -> Result<u64> {
         if !input.is_readable() || !self.is_writable() {
             return Err(Error::BAD_DESCRIPTOR);
@@ -263,13 +263,9 @@ impl OpenFile {
 
     /// Closes the file if nothing else uses it any more, and says what the file system says.
     pub(crate) fn close(self) -> Result<()> {
-        let Some(inner) = Arc::into_inner(self.0) else { return Ok(()) };
-        let fd = inner.file.into_raw_fd();
-        // SAFETY: the descriptor is owned by nobody else from here on. It is closed whatever the call returns.
-        match unsafe { rustix::io::try_close(fd) } {
-            // Linux has closed it all the same.
-            Err(Errno::INTR) => Ok(()),
-            result => Ok(result?),
+        match Arc::into_inner(self.0) {
+            Some(inner) => Ok(sys::close(inner.file.into())?),
+            None => Ok(()),
         }
     }
 
@@ -287,16 +283,16 @@ impl OpenFile {
     }
 
     pub(crate) fn fsync(&self) -> Result<()> {
-        Ok(rustix::fs::fsync(&self.0.file)?)
+        Ok(sys::fsync(&self.0.file)?)
     }
 
     pub(crate) fn fdatasync(&self) -> Result<()> {
-        Ok(rustix::fs::fdatasync(&self.0.file)?)
+        Ok(sys::fdatasync(&self.0.file)?)
     }
 
     /// Brings all of the file system that the file is on to the device.
     pub(crate) fn syncfs(&self) -> Result<()> {
-        Ok(rustix::fs::syncfs(&self.0.file)?)
+        Ok(sys::syncfs(&self.0.file)?)
     }
 }
 

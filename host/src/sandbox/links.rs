@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::place::Place;
-use super::{Read, Wait, Write, names};
+use super::{Read, Wait, Write, names, sys};
 use crate::error::{Error, Result};
 
 /// What a symbolic link leads to: no NUL, not empty, not absolute.
@@ -40,19 +40,19 @@ impl Place<Write> {
             Ok(to) => to,
             Err(error) => {
                 // As with `linkat(2)`, what is wrong with the old name is told first.
-                rustix::fs::statat(&from.dir, from.name, AtFlags::SYMLINK_NOFOLLOW)?;
+                sys::statat(&from.dir, from.name, AtFlags::SYMLINK_NOFOLLOW)?;
                 return Err(error);
             }
         };
         to.check_new()?;
-        rustix::fs::linkat(&from.dir, from.name, &to.dir, to.name, AtFlags::empty())?;
+        sys::linkat(&from.dir, from.name, &to.dir, to.name, AtFlags::empty())?;
         Ok(())
     }
 
     pub(crate) fn symlink(&self, target: &Target) -> Result<()> {
         let entry = self.entry(Error::EXIST)?;
         entry.check_new()?;
-        rustix::fs::symlinkat(OsStr::from_bytes(&target.0), &entry.dir, entry.name)?;
+        sys::symlinkat(OsStr::from_bytes(&target.0), &entry.dir, entry.name)?;
         Ok(())
     }
 }
@@ -67,7 +67,7 @@ impl Place<Read> {
             return Err(Error::INVALID);
         }
         // It asks again with more room until all of it is there.
-        let target = rustix::fs::readlinkat(&entry.dir, entry.name, Vec::with_capacity(256))?.into_bytes();
+        let target = sys::readlinkat(&entry.dir, entry.name, Vec::with_capacity(256))?.into_bytes();
         if target.starts_with(b"/") {
             return Err(Error::NOT_PERMITTED);
         }

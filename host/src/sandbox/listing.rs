@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use rustix::fs::FileType;
 
 use super::entries::{Meter, for_each};
-use super::names;
 use super::status::{IdentityKey, file_type};
+use super::ticket::Ticket;
+use super::{names, sys};
 use crate::error::Result;
-use crate::output::{self, Dirent, Listing, ReaddirxFlags};
-use crate::sched::Ticket;
+use crate::types::{self, Dirent, Listing, ReaddirxFlags};
 
 /// An entry as the directory has it, and how likely it is a directory.
 struct Raw {
@@ -22,7 +22,13 @@ struct Raw {
 /// The class of what is certainly no directory, or as likely as anything else.
 const OTHERS: u8 = 7;
 
-pub(super) fn listing(dir: &OwnedFd, max: usize, wanted: ReaddirxFlags, key: &IdentityKey, ticket: &Ticket) -> Result<Listing> {
+pub(super) fn listing(
+    dir: &OwnedFd,
+    max: usize,
+    wanted: ReaddirxFlags,
+    key: &IdentityKey,
+    ticket: &dyn Ticket,
+) -> Result<Listing> {
     let mut raw = Vec::new();
     let mut meter = Meter::new(ticket);
     for_each(dir, max, ticket, |entry| {
@@ -35,7 +41,7 @@ pub(super) fn listing(dir: &OwnedFd, max: usize, wanted: ReaddirxFlags, key: &Id
     })?;
     let has = |flag| wanted & flag == flag;
     sort(&mut raw, has(ReaddirxFlags::DIRS_FIRST), has(ReaddirxFlags::STAT_ORDER));
-    let device = rustix::fs::fstat(dir)?.st_dev;
+    let device = sys::fstat(dir)?.st_dev;
     let mut flags = ReaddirxFlags::empty();
     for flag in [ReaddirxFlags::DENTS, ReaddirxFlags::DIRS_FIRST, ReaddirxFlags::STAT_ORDER] {
         if has(flag) {
@@ -47,7 +53,7 @@ pub(super) fn listing(dir: &OwnedFd, max: usize, wanted: ReaddirxFlags, key: &Id
     }
     let dirent = |entry: Raw| match has(ReaddirxFlags::DENTS) {
         true => Dirent { name: entry.name, kind: file_type(entry.kind), inode: key.inode(device, entry.inode) },
-        false => Dirent { name: entry.name, kind: output::FileType::Unknown, inode: 0 },
+        false => Dirent { name: entry.name, kind: types::FileType::Unknown, inode: 0 },
     };
     Ok(Listing { entries: raw.into_iter().map(dirent).collect(), flags })
 }

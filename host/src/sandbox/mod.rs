@@ -29,6 +29,7 @@ mod resolve;
 mod rmtree;
 mod status;
 mod sys;
+mod ticket;
 mod transfer;
 mod walk;
 mod whole;
@@ -42,6 +43,7 @@ pub(crate) use locks::{Lock, LockKind};
 pub(crate) use place::{OpenFlags, Opening, Place, RenameFlags, RenameHow};
 pub(crate) use range::{Advice, AllocateFlags, Allocation, SyncRangeFlags};
 pub use resolve::Resolver;
+pub(crate) use ticket::{SharedWork, Ticket};
 pub(crate) use walk::Walker;
 
 /// What a directory is granted for.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::sys;
 use crate::error::{Error, Result};
 use crate::limits::TREE_HANDLES_MAX;
 
@@ -19,7 +20,7 @@ pub(super) struct Id(u64, u64);
 
 impl Id {
     pub(super) fn of(fd: impl AsFd) -> Result<Self> {
-        Ok(Self::of_stat(&rustix::fs::fstat(fd)?))
+        Ok(Self::of_stat(&sys::fstat(fd)?))
     }
 
     pub(super) fn of_stat(stat: &rustix::fs::Stat) -> Self {
@@ -50,7 +51,7 @@ pub(super) struct Kept<T>(Mutex<VecDeque<Weak<Node<T>>>>);
 /// Opens a directory by a single name in another one. A symbolic link is not followed.
 pub(super) fn open_directory_unchecked(dir: impl AsFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, name, flags, Mode::empty())
+    sys::openat(dir, name, flags, Mode::empty())
 }
 
 impl<T> Node<T> {

@@ -15,10 +15,10 @@ use super::file::OpenFile;
 use super::grant::{Grants, Shared};
 use super::path::{Last, RelativePath};
 use super::resolve::open_beneath;
-use super::{Read, Rights, Wait, Write, entries, listing, procfs, status};
+use super::ticket::Ticket;
+use super::{Read, Rights, Wait, Write, entries, listing, procfs, status, sys};
 use crate::error::{Error, Result};
-use crate::output::{FileType, Listing, ReaddirxFlags, Scan, Status};
-use crate::sched::Ticket;
+use crate::types::{FileType, Listing, ReaddirxFlags, Scan, Status};
 
 // `aiohost:aio/types.open-flags`.
 flags! {
@@ -88,7 +88,7 @@ pub(super) struct Entry<'a> {
 
 impl Entry<'_> {
     pub(super) fn is_directory_unchecked(&self) -> Result<bool> {
-        let stat = rustix::fs::statat(&self.dir, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = sys::statat(&self.dir, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
     }
 
@@ -171,17 +171,17 @@ impl<R> Place<R> {
     }
 
     /// The names in a directory.
-    pub(crate) fn readdir(&self, ticket: &Ticket) -> Result<Vec<String>> {
+    pub(crate) fn readdir(&self, ticket: &dyn Ticket) -> Result<Vec<String>> {
         entries::names(&self.open_to_list()?, self.shared.entries_max, ticket)
     }
 
     /// The names in a directory, told apart.
-    pub(crate) fn scandir(&self, maxreq: u32, ticket: &Ticket) -> Result<Scan> {
+    pub(crate) fn scandir(&self, maxreq: u32, ticket: &dyn Ticket) -> Result<Scan> {
         entries::scan(self.open_to_list()?, self.shared.entries_max, entries::width(maxreq), ticket)
     }
 
     /// The entries of a directory, as it has them.
-    pub(crate) fn readdirx(&self, flags: ReaddirxFlags, ticket: &Ticket) -> Result<Listing> {
+    pub(crate) fn readdirx(&self, flags: ReaddirxFlags, ticket: &dyn Ticket) -> Result<Listing> {
         listing::listing(&self.open_to_list()?, self.shared.entries_max, flags, &self.shared.key, ticket)
     }
 
@@ -222,7 +222,7 @@ impl<R> Place<R> {
 const HARMLESS: OFlags = OFlags::NOCTTY.union(OFlags::NONBLOCK);
 
 fn check_regular(object: &OwnedFd) -> Result<()> {
-    match status::file_type(rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(object)?.st_mode)) {
+    match status::file_type(rustix::fs::FileType::from_raw_mode(sys::fstat(object)?.st_mode)) {
         FileType::RegularFile => Ok(()),
         FileType::Directory => Err(Error::IS_DIRECTORY),
         FileType::SymbolicLink => Err(Errno::LOOP.into()),
@@ -307,20 +307,20 @@ impl Place<Write> {
         if entry.slash {
             return Err(Error::IS_DIRECTORY);
         }
-        rustix::fs::unlinkat(&entry.dir, entry.name, AtFlags::empty())?;
+        sys::unlinkat(&entry.dir, entry.name, AtFlags::empty())?;
         Ok(())
     }
 
     pub(crate) fn rmdir(&self) -> Result<()> {
         let entry = self.entry(Error::INVALID)?;
         // A symbolic link is not followed whether or not a slash comes after it, and so is no directory.
-        rustix::fs::unlinkat(&entry.dir, entry.name, AtFlags::REMOVEDIR)?;
+        sys::unlinkat(&entry.dir, entry.name, AtFlags::REMOVEDIR)?;
         Ok(())
     }
 
     pub(crate) fn mkdir(&self, mode: u16) -> Result<()> {
         let entry = self.entry(Error::EXIST)?;
-        rustix::fs::mkdirat(&entry.dir, entry.name, permissions(mode))?;
+        sys::mkdirat(&entry.dir, entry.name, permissions(mode))?;
         Ok(())
     }
 
@@ -331,7 +331,7 @@ impl Place<Write> {
         if (from.slash || to.slash) && !from.is_directory_unchecked()? {
             return Err(Error::NOT_DIRECTORY);
         }
-        rustix::fs::renameat(&from.dir, from.name, &to.dir, to.name)?;
+        sys::renameat(&from.dir, from.name, &to.dir, to.name)?;
         Ok(())
     }
 
@@ -351,7 +351,7 @@ impl Place<Write> {
             _ if to.slash && !from.is_directory_unchecked()? => return Err(Error::NOT_DIRECTORY),
             _ => {}
         }
-        match rustix::fs::renameat_with(&from.dir, from.name, &to.dir, to.name, flags) {
+        match sys::renameat_with(&from.dir, from.name, &to.dir, to.name, flags) {
             // A directory cannot go into itself. Otherwise this is how a file system says that it knows no flags.
             Err(Errno::INVAL) if !from.is_directory_unchecked()? && !to.is_directory_unchecked().unwrap_or(false) => {
                 Err(Error::UNSUPPORTED)
@@ -363,7 +363,7 @@ impl Place<Write> {
     pub(crate) fn mkfifo(&self, mode: u16) -> Result<()> {
         let entry = self.entry(Error::EXIST)?;
         entry.check_new()?;
-        rustix::fs::mknodat(&entry.dir, entry.name, rustix::fs::FileType::Fifo, permissions(mode), 0)?;
+        sys::mknodat(&entry.dir, entry.name, rustix::fs::FileType::Fifo, permissions(mode), 0)?;
         Ok(())
     }
 }

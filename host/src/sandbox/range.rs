@@ -3,14 +3,14 @@
 use std::num::NonZeroU64;
 
 use rustix::fs::{FallocateFlags, SeekFrom};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 use wasmtime::component::{ComponentType, Lift, Lower, flags};
 
 use super::file::{OpenFile, checked};
 use super::sys;
+use super::ticket::Ticket;
 use crate::error::{Error, Result};
-use crate::output::Extent;
-use crate::sched::Ticket;
+use crate::types::Extent;
 
 // `aiohost:aio/types.allocate-flags`.
 flags! {
@@ -100,7 +100,7 @@ impl OpenFile {
         if !self.is_writable() {
             return Err(Error::BAD_DESCRIPTOR);
         }
-        retry_on_intr(|| rustix::fs::fallocate(self.as_file(), allocation.0, offset, length))?;
+        sys::retry_on_intr(|| sys::fallocate(self.as_file(), allocation.0, offset, length))?;
         Ok(())
     }
 
@@ -120,16 +120,16 @@ impl OpenFile {
             Advice::WillNeed => rustix::fs::Advice::WillNeed,
             Advice::DontNeed => rustix::fs::Advice::DontNeed,
         };
-        rustix::fs::fadvise(self.as_file(), offset, length.and_then(NonZeroU64::new), advice)?;
+        sys::fadvise(self.as_file(), offset, length.and_then(NonZeroU64::new), advice)?;
         Ok(())
     }
 
     /// The ranges that hold data, `max` at most.
-    pub(crate) fn extents(&self, offset: u64, length: Option<u64>, max: usize, ticket: &Ticket) -> Result<Vec<Extent>> {
+    pub(crate) fn extents(&self, offset: u64, length: Option<u64>, max: usize, ticket: &dyn Ticket) -> Result<Vec<Extent>> {
         let mut at = checked(offset)?;
         let end = at.saturating_add(length.unwrap_or(u64::MAX)).min(i64::MAX.unsigned_abs());
         // The descriptor's own position is nobody's: see `file`.
-        let seek = |from| match rustix::fs::seek(self.as_file(), from) {
+        let seek = |from| match sys::seek(self.as_file(), from) {
             // There is no more data. Also if it was cut off just now.
             Err(Errno::NXIO) => Ok(None),
             result => result.map(Some),
@@ -157,7 +157,7 @@ impl OpenFile {
             return Err(Error::BAD_DESCRIPTOR);
         }
         let (offset, input_offset) = (checked(offset)?, checked(input_offset)?);
-        retry_on_intr(|| sys::clone_range_unchecked(self.as_file(), offset, input.as_file(), input_offset, length))?;
+        sys::retry_on_intr(|| sys::clone_range_unchecked(self.as_file(), offset, input.as_file(), input_offset, length))?;
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl OpenFile {
                 system |= value;
             }
         }
-        retry_on_intr(|| sys::sync_file_range_unchecked(self.as_file(), offset, length, system))?;
+        sys::retry_on_intr(|| sys::sync_file_range_unchecked(self.as_file(), offset, length, system))?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use super::path::components;
 use super::place::Place;
 use super::resolve::open_beneath;
-use super::{Read, Wait, names, procfs};
+use super::{Read, Wait, names, procfs, sys};
 use crate::error::{Error, Result};
 
 /// How often it is looked again when something was renamed meanwhile. Each time is independent, so 16 are enough for any load
@@ -68,13 +68,13 @@ fn absolute(grant: &str, below: &[u8]) -> String {
 }
 
 fn same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
-    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    let (one, other) = (sys::fstat(one)?, sys::fstat(other)?);
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 /// Whether an object has no name any more.
 fn is_gone(object: impl AsFd) -> Result<bool> {
-    Ok(rustix::fs::fstat(object)?.st_nlink == 0)
+    Ok(sys::fstat(object)?.st_nlink == 0)
 }
 
 #[cfg(test)]

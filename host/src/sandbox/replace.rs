@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::sys;
 use crate::error::{Error, Result};
 
 /// Names that are tried for a file on its way. Two that meet once are as good as impossible, and 16 times only on purpose.
@@ -41,7 +42,7 @@ impl Replacement {
     pub(super) fn begin(dir: impl AsFd, mode: Mode) -> Result<Self> {
         let dir = dir.as_fd().try_clone_to_owned()?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (name, file) = with_new_name(|name| rustix::fs::openat(&dir, name, flags, mode))?;
+        let (name, file) = with_new_name(|name| sys::openat(&dir, name, flags, mode))?;
         Ok(Self { dir, name, file: file.into(), arrived: false })
     }
 
@@ -51,7 +52,7 @@ impl Replacement {
 
     /// Gives it the name, in the place of what has it.
     pub(super) fn arrive(mut self, name: &OsStr) -> Result<()> {
-        rustix::fs::renameat(&self.dir, &self.name, &self.dir, name)?;
+        sys::renameat(&self.dir, &self.name, &self.dir, name)?;
         self.arrived = true;
         Ok(())
     }
@@ -60,10 +61,10 @@ impl Replacement {
 impl Replacement {
     /// Gives it the name if `then` works once it has it; else what was there before is there again.
     pub(super) fn arrive_if(mut self, name: &OsStr, then: impl FnOnce() -> Result<()>) -> Result<()> {
-        match rustix::fs::renameat_with(&self.dir, &self.name, &self.dir, name, RenameFlags::EXCHANGE) {
+        match sys::renameat_with(&self.dir, &self.name, &self.dir, name, RenameFlags::EXCHANGE) {
             // The name that this file had on its way now has what was there before, which goes with this value.
             Ok(()) => then().inspect_err(|_| {
-                let back = rustix::fs::renameat_with(&self.dir, &self.name, &self.dir, name, RenameFlags::EXCHANGE);
+                let back = sys::renameat_with(&self.dir, &self.name, &self.dir, name, RenameFlags::EXCHANGE);
                 if let Err(error) = back {
                     // Better two names too many than content that is lost.
                     self.arrived = true;
@@ -72,10 +73,10 @@ impl Replacement {
             }),
             // Nothing has the name; or the file system cannot exchange two, and then what has it cannot be kept.
             Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
-                rustix::fs::renameat(&self.dir, &self.name, &self.dir, name)?;
+                sys::renameat(&self.dir, &self.name, &self.dir, name)?;
                 self.arrived = true;
                 then().inspect_err(|_| {
-                    if let Err(error) = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+                    if let Err(error) = sys::unlinkat(&self.dir, name, AtFlags::empty()) {
                         tracing::warn!(%error, "a copy of what could not be moved is left");
                     }
                 })
@@ -88,7 +89,7 @@ impl Replacement {
 impl Drop for Replacement {
     fn drop(&mut self) {
         if !self.arrived
-            && let Err(error) = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty())
+            && let Err(error) = sys::unlinkat(&self.dir, &self.name, AtFlags::empty())
         {
             tracing::warn!(%error, name = ?self.name, "a file that was not finished is left");
         }

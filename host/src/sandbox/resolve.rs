@@ -11,7 +11,7 @@ use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::Wait;
+use super::{Wait, sys};
 use crate::error::{Error, Result};
 
 /// How paths are resolved below a granted directory.
@@ -49,7 +49,7 @@ impl Resolver {
 
 /// Old kernels answer `ENOSYS`; some system call filters answer `EPERM`.
 fn probe() -> Strategy {
-    match rustix::fs::openat2(rustix::fs::CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::BENEATH) {
+    match sys::openat2(rustix::fs::CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::BENEATH) {
         Err(Errno::NOSYS | Errno::PERM) => Strategy::Portable,
         _ => Strategy::Openat2,
     }
@@ -80,7 +80,7 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGIC
 
 fn open_kernel_unchecked(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     for _ in 0..RETRIES {
-        match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
+        match sys::openat2(base, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(refusal(errno, base, path, flags)),
             Ok(fd) => return Ok(fd),
@@ -92,7 +92,7 @@ fn open_kernel_unchecked(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -
 /// `RESOLVE_CACHED` gives `EAGAIN` for whatever is not in the kernel's name cache.
 fn open_cached_unchecked(base: &File, path: &OsStr, flags: OFlags) -> Result<OwnedFd> {
     let resolve = BENEATH | ResolveFlags::CACHED;
-    match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+    match sys::openat2(base, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
         // EINVAL: Linux before 5.12 does not know the flag.
         Err(Errno::AGAIN | Errno::INVAL) => Err(Error::WOULD_BLOCK),
         result => result.map_err(|errno| refusal(errno, base, path, flags)),
@@ -106,7 +106,7 @@ fn refusal(errno: Errno, base: &File, path: &OsStr, flags: OFlags) -> Error {
         Errno::XDEV => true,
         Errno::LOOP => {
             let flags = OFlags::PATH | OFlags::CLOEXEC | flags.intersection(OFlags::NOFOLLOW);
-            let again = rustix::fs::openat2(base, path, flags, Mode::empty(), ResolveFlags::BENEATH);
+            let again = sys::openat2(base, path, flags, Mode::empty(), ResolveFlags::BENEATH);
             matches!(again, Err(Errno::XDEV))
         }
         _ => false,
@@ -120,7 +120,7 @@ fn open_portable(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result
         // Of its own accord cap-std opens a directory with O_PATH, which cannot be read. `.` in it is the same directory.
         let dir = cap_primitives::fs::open_dir(base, path.as_ref())?;
         let flags = flags | OFlags::CLOEXEC;
-        return Ok(rustix::fs::openat(&dir, c".", flags, Mode::empty())?);
+        return Ok(sys::openat(&dir, c".", flags, Mode::empty())?);
     }
     let access = flags & OFlags::ACCMODE;
     let mut options = OpenOptions::new();

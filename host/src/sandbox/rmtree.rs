@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use rustix::fs::{AtFlags, FileType, SeekFrom};
 use rustix::io::Errno;
 
-use super::Write;
 use super::crew::Crew;
 use super::entries::{is_directory_unchecked, read_piece, width};
 use super::node::{Kept, Node, open_directory_unchecked};
 use super::place::Place;
+use super::ticket::{SharedWork, Ticket};
+use super::{Write, sys};
 use crate::error::{Error, Result};
-use crate::sched::{SharedWork, Ticket};
 
 /// How often a directory is read again because it was not empty after all that it told of was removed. Some file systems lose
 /// their place in a directory that changes; 16 are more than any needs.
@@ -33,14 +33,14 @@ pub(super) enum CallOff {
 
 impl Place<Write> {
     /// Removes a directory and everything below it. Returns how many names were removed.
-    pub(crate) fn rmtree(&self, maxreq: u32, ticket: &Ticket) -> Result<u64> {
+    pub(crate) fn rmtree(&self, maxreq: u32, ticket: &dyn Ticket) -> Result<u64> {
         let entry = self.entry(Error::INVALID)?;
         remove_tree(entry.dir.as_fd().try_clone_to_owned()?, entry.name, CallOff::Possible, width(maxreq), ticket)
     }
 }
 
 /// Removes the directory of a single name in another one, and everything below it.
-pub(super) fn remove_tree(dir: OwnedFd, name: &OsStr, call_off: CallOff, width: usize, ticket: &Ticket) -> Result<u64> {
+pub(super) fn remove_tree(dir: OwnedFd, name: &OsStr, call_off: CallOff, width: usize, ticket: &dyn Ticket) -> Result<u64> {
     let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| Error::INVALID)?;
     let root = match open_directory_unchecked(&dir, &name) {
         // What the kernel says of a symbolic link.
@@ -95,7 +95,7 @@ impl Default for Pending {
 
 impl Removal {
     /// Removes some of what a directory holds, and the directory itself if that was all.
-    fn step(&self, Job { node, offset }: Job, ticket: &Ticket) {
+    fn step(&self, Job { node, offset }: Job, ticket: &dyn Ticket) {
         if self.call_off == CallOff::Possible
             && let Err(error) = ticket.check()
         {
@@ -104,7 +104,7 @@ impl Removal {
         let mut below = Vec::new();
         let mut count = 0;
         let result = node.open().and_then(|fd| {
-            rustix::fs::seek(&*fd, SeekFrom::Start(offset))?;
+            sys::seek(&*fd, SeekFrom::Start(offset))?;
             let next = read_piece(&fd, |entry| {
                 if self.is_directory(&node, &fd, entry.file_name(), entry.file_type(), &mut count) {
                     below.push(node.child(entry.file_name(), Pending::default()));
@@ -143,7 +143,7 @@ impl Removal {
         if kind.is_dir() {
             return true;
         }
-        match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        match sys::unlinkat(dir, name, AtFlags::empty()) {
             Ok(()) => *count += 1,
             // Somebody else was faster.
             Err(Errno::NOENT) => {}
@@ -157,7 +157,7 @@ impl Removal {
         false
     }
 
-    fn count(&self, node: &Node<Pending>, count: u64, ticket: &Ticket) {
+    fn count(&self, node: &Node<Pending>, count: u64, ticket: &dyn Ticket) {
         if count > 0 {
             node.data.advanced.store(true, Ordering::Relaxed);
             self.removed.fetch_add(count, Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl Removal {
     }
 
     /// A directory has been read, or one in it is gone. If that was the last it is removed, and so on above it.
-    fn leave(&self, mut node: Arc<Node<Pending>>, mut fd: Option<Arc<OwnedFd>>, ticket: &Ticket) {
+    fn leave(&self, mut node: Arc<Node<Pending>>, mut fd: Option<Arc<OwnedFd>>, ticket: &dyn Ticket) {
         while node.data.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let Some(parent) = node.parent().map(Arc::clone) else { return };
             let above = match &fd {
@@ -182,7 +182,7 @@ impl Removal {
                 None => parent.open(),
             };
             let removed = above.and_then(|above| {
-                rustix::fs::unlinkat(&*above, node.name(), AtFlags::REMOVEDIR)?;
+                sys::unlinkat(&*above, node.name(), AtFlags::REMOVEDIR)?;
                 Ok(above)
             });
             let pending = &node.data;

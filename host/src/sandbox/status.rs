@@ -6,8 +6,9 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, StatxTimestamp};
 
+use super::sys;
 use crate::error::Result;
-use crate::output::{FileType, Identity, Status, Timestamp};
+use crate::types::{FileType, Identity, Status, Timestamp};
 
 /// Hides device and inode numbers: a keyed hash, with a key of its own for each guest.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +26,13 @@ const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
 /// The status of an open object.
 pub(super) fn of_fd(fd: impl AsFd, key: &IdentityKey) -> Result<Status> {
-    let statx = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, WANTED)?;
+    let statx = sys::statx(fd, c"", AtFlags::EMPTY_PATH, WANTED)?;
     Ok(status(&statx, key))
 }
 
 /// The status of a single name in an open directory. A symbolic link is not followed.
 pub(super) fn of_name_unchecked(dir: impl AsFd, name: &OsStr, key: &IdentityKey) -> Result<Status> {
-    let statx = rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
+    let statx = sys::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
     Ok(status(&statx, key))
 }
 

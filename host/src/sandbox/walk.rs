@@ -12,11 +12,12 @@ use super::entries::{Meter, is_directory_unchecked, read_piece, width};
 use super::node::{Kept, Node};
 use super::place::Place;
 use super::status::file_type;
-use super::{Read, names};
+use super::ticket::{SharedWork, Ticket};
+use super::{Read, names, sys};
 use crate::error::{Error, Result};
 use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_MAX, WALK_PENDING_MAX};
-use crate::output::{FileType, WalkEntry};
-use crate::sched::{Flow, SharedWork, Ticket};
+use crate::sched::Flow;
+use crate::types::{FileType, WalkEntry};
 
 /// How long a request waits while another goes on with its walk. 1 ms: about what a piece of a walk takes.
 const TURN_PAUSE: Duration = Duration::from_millis(1);
@@ -98,7 +99,7 @@ impl Place<Read> {
 
 impl Walker {
     /// The next entries; none at the end. While another request is at it, this one is to try again.
-    pub(crate) fn next(&self, max: u32, ticket: &Ticket) -> Flow<Vec<WalkEntry>> {
+    pub(crate) fn next(&self, max: u32, ticket: &dyn Ticket) -> Flow<Vec<WalkEntry>> {
         match self.0.turn.try_lock() {
             Ok(_turn) => self.go_on(max, ticket).into(),
             Err(TryLockError::Poisoned(error)) => {
@@ -109,7 +110,7 @@ impl Walker {
         }
     }
 
-    fn go_on(&self, max: u32, ticket: &Ticket) -> Result<Vec<WalkEntry>> {
+    fn go_on(&self, max: u32, ticket: &dyn Ticket) -> Result<Vec<WalkEntry>> {
         let wanted = match usize::try_from(max).unwrap_or(usize::MAX) {
             0 => WALK_ENTRIES_MAX,
             max => max.min(WALK_ENTRIES_MAX),
@@ -145,7 +146,7 @@ impl Shared {
     }
 
     /// Reads directories until there is enough, or nothing more.
-    fn work(&self, ticket: &Ticket) {
+    fn work(&self, ticket: &dyn Ticket) {
         let mut state = self.state();
         while !state.stopped && !state.has_enough() {
             if let Some(job) = state.todo.pop() {
@@ -192,7 +193,7 @@ impl Shared {
         let fd = node.open()?;
         // The directory that is walked may have been read before.
         if offset != 0 || node.parent().is_none() {
-            rustix::fs::seek(&*fd, SeekFrom::Start(offset))?;
+            sys::seek(&*fd, SeekFrom::Start(offset))?;
         }
         let next = read_piece(&fd, |entry| {
             names::decode_into(&mut piece.names, entry.file_name().to_bytes());
@@ -263,7 +264,7 @@ impl State {
     }
 
     /// Takes entries, as many as are wanted and as fit on the guest's books.
-    fn take(&mut self, wanted: usize, ticket: &Ticket) -> Result<Vec<WalkEntry>> {
+    fn take(&mut self, wanted: usize, ticket: &dyn Ticket) -> Result<Vec<WalkEntry>> {
         let mut entries = Vec::with_capacity(wanted.min(self.entries));
         let mut meter = Meter::new(ticket);
         let mut bytes = 0;

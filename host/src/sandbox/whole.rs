@@ -9,10 +9,10 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::entries::Meter;
 use super::place::{Place, permissions};
 use super::replace::Replacement;
+use super::ticket::Ticket;
 use super::{Read, Wait, Write, sys};
 use crate::error::{Error, Result};
 use crate::limits::STEP_BYTES;
-use crate::sched::Ticket;
 
 /// Bytes by which the room for a file that does not tell its size grows first. 4 KiB: most files in `/proc` have less.
 const ROOM_BYTES: usize = 4 << 10;
@@ -30,7 +30,7 @@ impl<R> Place<R> {
 }
 
 pub(super) fn check_regular(fd: impl AsFd) -> Result<()> {
-    match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
+    match FileType::from_raw_mode(sys::fstat(fd)?.st_mode) {
         FileType::RegularFile => Ok(()),
         FileType::Directory => Err(Error::IS_DIRECTORY),
         FileType::Symlink => Err(Errno::LOOP.into()),
@@ -40,7 +40,7 @@ pub(super) fn check_regular(fd: impl AsFd) -> Result<()> {
 
 impl Place<Read> {
     /// All of a file.
-    pub(crate) fn load(&self, ticket: &Ticket) -> Result<Vec<u8>> {
+    pub(crate) fn load(&self, ticket: &dyn Ticket) -> Result<Vec<u8>> {
         let max = self.shared.read_bytes_max;
         // One byte more tells a file that is too large from one that just fits.
         let data = read_up_to(&self.open_regular()?, 0, max.saturating_add(1), ticket)?;
@@ -48,12 +48,12 @@ impl Place<Read> {
     }
 
     /// A part of a file: up to `length` bytes from `offset` on, which counts from the end if it is negative.
-    pub(crate) fn slurp(&self, offset: i64, length: Option<u32>, ticket: &Ticket) -> Result<Vec<u8>> {
+    pub(crate) fn slurp(&self, offset: i64, length: Option<u32>, ticket: &dyn Ticket) -> Result<Vec<u8>> {
         let file = self.open_regular()?;
         let start = match u64::try_from(offset) {
             Ok(start) => start,
             Err(_) => {
-                let size = rustix::fs::fstat(&file)?.st_size.cast_unsigned();
+                let size = sys::fstat(&file)?.st_size.cast_unsigned();
                 size.checked_sub(offset.unsigned_abs()).ok_or(Error::INVALID)?
             }
         };
@@ -65,8 +65,8 @@ impl Place<Read> {
 
 /// Reads `length` bytes from `start` on, or up to the end of the file. What the file says of its size is only a hint: files in
 /// `/proc` say 0, and others grow.
-fn read_up_to(file: &File, start: u64, length: usize, ticket: &Ticket) -> Result<Vec<u8>> {
-    let size = rustix::fs::fstat(file)?.st_size.cast_unsigned();
+fn read_up_to(file: &File, start: u64, length: usize, ticket: &dyn Ticket) -> Result<Vec<u8>> {
+    let size = sys::fstat(file)?.st_size.cast_unsigned();
     let expected = usize::try_from(size.saturating_sub(start)).unwrap_or(usize::MAX);
     let mut meter = Meter::new(ticket);
     let mut data = Vec::new();
@@ -86,7 +86,7 @@ fn read_up_to(file: &File, start: u64, length: usize, ticket: &Ticket) -> Result
         let addressable = usize::try_from(i64::MAX.unsigned_abs().saturating_sub(at)).unwrap_or(usize::MAX);
         let most = step.min(length - data.len()).min(data.capacity() - data.len()).min(addressable);
         let flags = ReadWriteFlags::empty();
-        let count = rustix::io::retry_on_intr(|| sys::read_at_unchecked(file, &mut data, most, at, flags))?;
+        let count = sys::retry_on_intr(|| sys::read_at_unchecked(file, &mut data, most, at, flags))?;
         if count == 0 {
             break;
         }
@@ -97,7 +97,7 @@ fn read_up_to(file: &File, start: u64, length: usize, ticket: &Ticket) -> Result
 
 impl Place<Write> {
     /// Replaces a file by one with this content, and brings that to the device.
-    pub(crate) fn store(&self, data: &[u8], mode: u16, ticket: &Ticket) -> Result<()> {
+    pub(crate) fn store(&self, data: &[u8], mode: u16, ticket: &dyn Ticket) -> Result<()> {
         let entry = self.entry(Error::IS_DIRECTORY)?;
         entry.check_slash()?;
         if entry.slash {
@@ -105,23 +105,23 @@ impl Place<Write> {
         }
         // Opened first: a directory that cannot be brought to the device is found out before anything is changed.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(&entry.dir, c".", flags, Mode::empty())?;
+        let dir = sys::openat(&entry.dir, c".", flags, Mode::empty())?;
         let new = Replacement::begin(&dir, permissions(mode))?;
         for piece in data.chunks(usize::try_from(STEP_BYTES).expect("a step fits")) {
             ticket.check()?;
             write_all(&new, piece)?;
             ticket.advance(u64::try_from(piece.len()).expect("a length fits"), 0);
         }
-        rustix::fs::fsync(new.file())?;
+        sys::fsync(new.file())?;
         ticket.check()?;
         new.arrive(entry.name)?;
-        Ok(rustix::fs::fsync(&dir)?)
+        Ok(sys::fsync(&dir)?)
     }
 }
 
 fn write_all(new: &Replacement, mut data: &[u8]) -> Result<()> {
     while !data.is_empty() {
-        match rustix::io::retry_on_intr(|| rustix::io::write(new.file(), data))? {
+        match sys::retry_on_intr(|| sys::write(new.file(), data))? {
             0 => return Err(Error::IO),
             count => data = &data[count..],
         }

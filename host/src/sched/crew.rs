@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
 use super::sync::{Condvar, Mutex, MutexGuard};
-use super::ticket::{SharedWork, Ticket};
+use super::ticket::Ticket;
+use crate::sandbox::SharedWork;
 
 /// The helpers of one request.
 pub(super) struct Crew {

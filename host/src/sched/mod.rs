@@ -23,7 +23,6 @@ pub(crate) use guest::Membership;
 pub(crate) use lanes::Priority;
 pub(crate) use pool::Pool;
 pub(crate) use requests::End;
-pub(crate) use ticket::{SharedWork, Ticket};
 pub(crate) use work::{Flow, Manner, Origin, Report, RequestId, Submission, WhenFull, Work, moved_bytes};
 
 #[cfg(all(test, feature = "model"))]

@@ -9,6 +9,7 @@ use super::pool::Pool;
 use super::turns::Seat;
 use super::work::{RequestId, Steps};
 use crate::error::{Error, Result};
+use crate::sandbox::{self, SharedWork};
 
 /// A request while it runs.
 #[derive(Clone)]
@@ -21,29 +22,26 @@ pub(crate) struct Ticket {
     pub(super) steps: Arc<Steps>,
 }
 
-/// Work that several workers may do side by side.
-pub(crate) type SharedWork = Arc<dyn Fn(&Ticket) + Send + Sync>;
-
-impl Ticket {
+impl sandbox::Ticket for Ticket {
     /// Fails if the request was canceled or its time is up: work that is made of steps asks between them, and ends with the
     /// error.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.steps.check()
     }
 
     /// Tells those who watch how far it has come: by so many bytes and names more.
-    pub(crate) fn advance(&self, bytes: u64, names: u64) {
+    fn advance(&self, bytes: u64, names: u64) {
         self.steps.advance(bytes, names);
     }
 
     /// Puts memory that the result takes on the guest's books, before it is allocated. Fails with `WOULD_BLOCK` over the limit.
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<()> {
+    fn reserve(&self, bytes: usize) -> Result<()> {
         self.guest.reserve(self.id, bytes)
     }
 
     /// Does `work` on this worker and on up to `width - 1` others that come by before this one is done with it, and returns
     /// when all of them are. Fails with `IO` if another one panicked.
-    pub(crate) fn wide(&self, width: usize, work: &SharedWork) -> Result<()> {
+    fn wide(&self, width: usize, work: &SharedWork) -> Result<()> {
         let helpers = width.saturating_sub(1);
         if helpers == 0 {
             work(self);

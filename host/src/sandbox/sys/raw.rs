@@ -1,22 +1,25 @@
-//! System calls that rustix has no function for, or none that does without initialized memory.
+//! System calls that rustix has no function for, or none that does without initialized memory, and the one that it calls unsafe.
 
 use std::ffi::{c_int, c_short, c_uint};
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::fs::Mode;
 use rustix::io::{Errno, ReadWriteFlags, Result};
 
+use super::fault;
+
 /// `preadv2(2)` of up to `length` bytes to the end of `data`, which must have room for them. Returns how many were read.
 ///
 /// A cached read takes less than a microsecond, of which filling the buffer with zeroes first would be a good part.
-pub(super) fn read_at_unchecked(
+pub(in crate::sandbox) fn read_at_unchecked(
     file: &File,
     data: &mut Vec<u8>,
     length: usize,
     at: u64,
     flags: ReadWriteFlags,
 ) -> Result<usize> {
+    fault::before("preadv2")?;
     let spare = data.spare_capacity_mut();
     assert!(length <= spare.len(), "the caller has reserved room");
     let vector = libc::iovec { iov_base: spare.as_mut_ptr().cast(), iov_len: length };
@@ -29,15 +32,27 @@ pub(super) fn read_at_unchecked(
     Ok(count)
 }
 
+/// `close(2)`, with what the file system says. The descriptor is gone whatever that is.
+pub(in crate::sandbox) fn close(fd: OwnedFd) -> Result<()> {
+    // SAFETY: the descriptor is owned by nobody else from here on.
+    match unsafe { rustix::io::try_close(fd.into_raw_fd()) } {
+        // Linux has closed it all the same.
+        Err(Errno::INTR) => Ok(()),
+        result => result,
+    }
+}
+
 /// `fchmodat2(2)` with `AT_EMPTY_PATH`: also of a descriptor opened with `O_PATH`.
-pub(super) fn chmod_fd_unchecked(fd: RawFd, mode: Mode) -> Result<()> {
+pub(in crate::sandbox) fn chmod_fd_unchecked(fd: RawFd, mode: Mode) -> Result<()> {
+    fault::before("fchmodat2")?;
     // SAFETY: the path is a string that ends, and the call writes no memory.
     let status = unsafe { libc::syscall(libc::SYS_fchmodat2, fd, c"".as_ptr(), mode.bits(), libc::AT_EMPTY_PATH) };
     if status == 0 { Ok(()) } else { Err(last_error()) }
 }
 
 /// `fcntl(2)` with `F_OFD_SETLK`. `kind` is `F_RDLCK`, `F_WRLCK` or `F_UNLCK`.
-pub(super) fn set_lock_unchecked(file: &File, kind: c_int, start: i64, length: i64) -> Result<()> {
+pub(in crate::sandbox) fn set_lock_unchecked(file: &File, kind: c_int, start: i64, length: i64) -> Result<()> {
+    fault::before("fcntl")?;
     let kind = c_short::try_from(kind).expect("the kinds are small numbers");
     let whence = c_short::try_from(libc::SEEK_SET).expect("it is 0");
     // Of another process there is nothing to say: `l_pid` must be 0.
@@ -47,7 +62,8 @@ pub(super) fn set_lock_unchecked(file: &File, kind: c_int, start: i64, length: i
 }
 
 /// `sync_file_range(2)`. The range must not be negative as the kernel sees it.
-pub(super) fn sync_file_range_unchecked(file: &File, offset: u64, length: u64, flags: c_uint) -> Result<()> {
+pub(in crate::sandbox) fn sync_file_range_unchecked(file: &File, offset: u64, length: u64, flags: c_uint) -> Result<()> {
+    fault::before("sync_file_range")?;
     let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return Err(Errno::INVAL) };
     // SAFETY: the descriptor is open, and there are no pointers.
     done(unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, flags) })
@@ -63,13 +79,14 @@ struct CloneRange {
 }
 
 /// `ioctl(2)` with `FICLONERANGE`.
-pub(super) fn clone_range_unchecked(
+pub(in crate::sandbox) fn clone_range_unchecked(
     output: &File,
     output_offset: u64,
     input: &File,
     input_offset: u64,
     length: u64,
 ) -> Result<()> {
+    fault::before("ficlonerange")?;
     // _IOW(0x94, 13, struct file_clone_range)
     const FICLONERANGE: libc::Ioctl = 0x4020_940d;
     let range = CloneRange { input: input.as_raw_fd().into(), input_offset, length, output_offset };
