@@ -13,7 +13,12 @@ pub(crate) trait Ticket: Sync {
     /// Tells those who watch how far it has come: by so many bytes and names more.
     fn advance(&self, bytes: u64, names: u64);
 
-    /// Puts memory that the result takes on the guest's books, before it is allocated. Fails with `WOULD_BLOCK` over the limit.
+    /// Whether somebody waits for the worker that has had the request for long enough: then work that can be taken up again
+    /// returns [`Flow::Again`](crate::sched::Flow) without a delay, between two of its steps.
+    fn is_wanted(&self) -> bool;
+
+    /// Puts memory that the result takes on the guest's books, before it is allocated. Fails with `WOULD_BLOCK` over the limit:
+    /// work then gives up what it has, and returns that error. It may be run again, from its start.
     fn reserve(&self, bytes: usize) -> Result<()>;
 
     /// Does `work` on this worker and on up to `width - 1` others that come by before this one is done with it, and returns
