@@ -2,18 +2,32 @@
 //!
 //! The guests are written here, as text. The tests with real guests are in `requests.rs` and its neighbours.
 
+#[path = "cli/arguments.rs"]
+mod arguments;
 #[path = "cli/code.rs"]
 mod code;
+#[path = "cli/compiling.rs"]
+mod compiling;
 #[path = "cli/componentize.rs"]
 mod componentize;
+#[path = "cli/ends.rs"]
+mod ends;
+#[path = "support/fuse.rs"]
+mod fuse;
 #[path = "cli/guests.rs"]
 mod guests;
+#[path = "cli/output_files.rs"]
+mod output_files;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/runs.rs"]
 mod runs;
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/texts.rs"]
 mod texts;
+#[path = "cli/trust.rs"]
+mod trust;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -21,9 +35,10 @@ use std::{env, fs};
 
 use tempfile::TempDir;
 
-/// An empty directory to run the program in, with a code cache of its own.
+/// An empty directory to run the program in, and another one with a home and a code cache of its own.
 struct Place {
     dir: TempDir,
+    own: TempDir,
 }
 
 /// What came of a run of the program.
@@ -36,7 +51,8 @@ struct Outcome {
 
 impl Place {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+        let dir = || tempfile::tempdir().expect("a temporary directory");
+        Self { dir: dir(), own: dir() }
     }
 
     /// The same with one file in it.
@@ -50,6 +66,11 @@ impl Place {
         self.dir.path().join(name)
     }
 
+    /// Where the program keeps what is its own: `home`, `cache/code` and `state/cache.key`.
+    fn own(&self, name: &str) -> PathBuf {
+        self.own.path().join(name)
+    }
+
     fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).expect("a file of our own");
     }
@@ -61,8 +82,9 @@ impl Place {
     /// The program with these arguments, which are separated by spaces.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
-        command.args(line.split_whitespace()).current_dir(self.dir.path()).env("AIOHOST_CACHE", self.path("cache"));
-        for variable in ["AIOHOST_LOG", "COLUMNS", "RUST_BACKTRACE"] {
+        command.args(line.split_whitespace()).current_dir(self.dir.path());
+        command.env("HOME", self.own("home")).env("AIOHOST_CACHE", self.own("cache")).env("AIOHOST_STATE", self.own("state"));
+        for variable in ["AIOHOST_LOG", "COLUMNS", "RUST_BACKTRACE", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {
             command.env_remove(variable);
         }
         command.stdin(Stdio::null());

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -137,6 +137,32 @@ fn a_guest_takes_back_what_runs_and_what_is_queued() {
     assert!(matches!(outcome, Some(Ok(Ok(())))), "{outcome:?}");
     assert_eq!((counters.queued, counters.running), (0, 0), "{counters:?}");
     assert_eq!(submitted(counters), 3 + 100 + 4, "{counters:?}");
+}
+
+#[test]
+fn canceled_trees_leaked_their_descriptors() {
+    let _turn = turn();
+    let dir = TempDir::new().expect("there is room for temporary files");
+    fs::create_dir(dir.path().join("many")).expect("it is new");
+    for number in 0..300 {
+        File::create(dir.path().join(format!("many/entry-{number:03}"))).expect("it is new");
+    }
+    File::create(dir.path().join("sparse")).and_then(|file| file.set_len(20 << 20)).expect("the file system knows holes");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let workers = AioEngine::new();
+    let mut store = store(dir.path(), &["blocking", "canceled_trees_leaked_their_descriptors"], &workers);
+    let outcome = runtime.block_on(run(&mut store));
+    assert!(matches!(outcome, Ok(Ok(()))), "{outcome:?}");
+    // Before the guest's state is dropped, which would close what a request has left.
+    let inside = |open: &PathBuf| open.starts_with(dir.path()) && open != dir.path();
+    let left = || descriptors().into_iter().filter(inside).collect::<Vec<_>>();
+    // The reaper closes them.
+    let start = std::time::Instant::now();
+    while !left().is_empty() {
+        assert!(start.elapsed() < LONG, "descriptors are left: {:?}", left());
+        std::thread::yield_now();
+    }
+    drop((store, runtime, workers));
 }
 
 #[test]

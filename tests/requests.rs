@@ -13,8 +13,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::fs::Mode;
 use wit_parser::{FunctionKind, Resolve, Type};
 
+use fuse::{Answer, Fuse, Op};
 use support::{FACES, Guest, OPENAT2, PORTABLE, Resolver, SECRET, Tree, run, success};
 
+#[path = "support/fuse.rs"]
+mod fuse;
 mod support;
 
 /// What the suite knows of a request.
@@ -148,7 +151,10 @@ fn options(test: &str) -> &'static [&'static str] {
         "mkfifo" => &["--allow", "mkfifo"],
         "syncfs" => &["--allow", "mkfifo,syncfs"],
         "busy" => &["--allow", "busy"],
-        "failed_unlink_of_a_move_was_silent" | "rmtree_swallowed_an_error" => &["--dir", "/proc/sys/kernel::/kernel"],
+        "statvfs"
+        | "slurp_of_a_directory_ran_out_of_memory"
+        | "load_of_a_file_without_a_size_was_empty"
+        | "copy_of_a_file_without_a_size_was_empty" => &["--allow", "procfs"],
         "limit_in_flight" | "limit_in_flight_awaited" => &["--max-in-flight", "4"],
         "limit_memory" => &["--max-memory", "32MiB"],
         "ends_at_limit_of_time" => &["--timeout", "200ms"],
@@ -158,7 +164,31 @@ fn options(test: &str) -> &'static [&'static str] {
 
 /// Whether a test counts on a grant `/far` on another device.
 fn needs_another_device(test: &str) -> bool {
-    matches!(test, "move_that_had_to_copy_failed" | "move_of_a_directory_to_another_device_left_a_file")
+    matches!(
+        test,
+        "move_that_had_to_copy_failed"
+            | "move_of_a_directory_to_another_device_left_a_file"
+            | "move_lost_what_was_written_meanwhile"
+            | "what_a_killed_host_left_stayed_for_ever"
+    )
+}
+
+/// Whether a test counts on a grant `/stuck` that fails.
+fn needs_failures(test: &str) -> bool {
+    matches!(test, "failed_copy_left_a_part" | "failed_unlink_of_a_move_was_silent" | "rmtree_swallowed_an_error")
+}
+
+/// A file system in which nothing can be removed, and of which one file cannot be read.
+fn stuck() -> Option<Fuse> {
+    let stuck = Fuse::mount()?;
+    stuck.put("file", b"content");
+    stuck.put("broken", &[b'x'; 100_000]);
+    stuck.answer_for("broken", Op::Read, Answer::Fails(libc::EIO));
+    fs::create_dir(stuck.join("dir")).expect("it is new");
+    fs::write(stuck.join("dir/file"), "content").expect("it is new");
+    stuck.answer(Op::Unlink, Answer::Fails(libc::EACCES));
+    stuck.answer(Op::RmDir, Answer::Fails(libc::EACCES));
+    Some(stuck)
 }
 
 /// The exit status of a run, and a part of what it says, for the tests whose guest does not live to see the end.
@@ -177,6 +207,16 @@ fn try_out(guest: Guest, face: &str, test: &str, resolver: Resolver) -> Result<(
     let far = needs_another_device(test).then(|| tree.far());
     if let Some(far) = &far {
         options.extend([OsString::from("--dir"), OsString::from(format!("{}::/far", far.path().display()))]);
+    }
+    let stuck = if needs_failures(test) {
+        // It has said why there is none.
+        let Some(stuck) = stuck() else { return Ok(()) };
+        Some(stuck)
+    } else {
+        None
+    };
+    if let Some(stuck) = &stuck {
+        options.extend([OsString::from("--dir"), OsString::from(format!("{}::/stuck", stuck.path().display()))]);
     }
     let output = run(&options, resolver, guest, &[face, test]);
     if let Some((status, said)) = end(test) {

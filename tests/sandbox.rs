@@ -5,13 +5,22 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::{fs, thread};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use support::{FACES, Guest, OPENAT2, PORTABLE, Resolver, SECRET, Tree, run, success};
+use support::{FACES, Guest, OPENAT2, PORTABLE, Resolver, SECRET, Tree, run, run_by, success};
 use table::{INSIDE, NONE, OUT, READ_ONLY, UNSUPPORTED, table};
 
+#[path = "support/fuse.rs"]
+mod fuse;
+#[path = "sandbox/kernel.rs"]
+mod kernel;
+#[path = "sandbox/leases.rs"]
+mod leases;
+#[path = "sandbox/remote.rs"]
+mod remote;
 mod support;
 #[path = "sandbox/table.rs"]
 mod table;
@@ -34,6 +43,25 @@ fn watch(tree: &Tree, names: &[&str]) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// The arguments that let a guest make these attempts.
+fn attempts<'a>(face: &'a str, table: &'a [(impl AsRef<str>, &str)]) -> Vec<&'a str> {
+    [face, "attempt"].into_iter().chain(table.iter().map(|(plan, _)| plan.as_ref())).collect()
+}
+
+/// What the guest said, which has to be what stands in the table.
+fn check_answers(output: Output, table: &[(impl AsRef<str>, &str)]) -> String {
+    let output = success(output).unwrap_or_else(|failure| panic!("{failure}"));
+    let answers: Vec<&str> = output.lines().collect();
+    assert_eq!(answers.len(), table.len(), "one line for each attempt");
+    let as_expected = |expected: &str, answer: &str| answer == expected || expected == INSIDE && answer.starts_with("ok ");
+    let wrong: Vec<String> = std::iter::zip(table, answers)
+        .filter(|((_, expected), answer)| !as_expected(expected, answer))
+        .map(|((plan, expected), answer)| format!("{:.80}: expected {expected}, got {answer:.200}", plan.as_ref()))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} attempts:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+    output
+}
+
 /// Runs the whole table in one guest. All of it fails, or only looks, so the attempts do not disturb each other.
 fn attempt_all((guest, face): (Guest, &str), resolver: Resolver) {
     let tree = Tree::new();
@@ -41,18 +69,8 @@ fn attempt_all((guest, face): (Guest, &str), resolver: Resolver) {
     // None of it has been read since it was written, so that the file system notes the first time it is.
     let mut before = watch(&tree, &watched);
     let table = table();
-    let mut arguments = vec![face, "attempt"];
-    arguments.extend(table.iter().map(|(plan, _)| plan.as_str()));
     let options = tree.options(&["--allow", "mkfifo"]);
-    let output = success(run(&options, resolver, guest, &arguments)).unwrap_or_else(|failure| panic!("{failure}"));
-    let answers: Vec<&str> = output.lines().collect();
-    assert_eq!(answers.len(), table.len(), "one line for each attempt");
-    let as_expected = |expected: &str, answer: &str| answer == expected || expected == INSIDE && answer.starts_with("ok ");
-    let wrong: Vec<String> = std::iter::zip(&table, answers)
-        .filter(|((_, expected), answer)| !as_expected(expected, answer))
-        .map(|((plan, expected), answer)| format!("{plan:.80}: expected {expected}, got {answer}"))
-        .collect();
-    assert!(wrong.is_empty(), "{} of {} attempts:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+    let output = check_answers(run(&options, resolver, guest, &attempts(face, &table)), &table);
     assert!(!output.contains(SECRET), "a guest has read what lies outside");
 
     let mut after = watch(&tree, &watched);
@@ -201,6 +219,109 @@ fn race_requests_portable() {
     race(FACES[2], PORTABLE);
 }
 
+/// Every way to run a guest.
+fn everywhere(mut run: impl FnMut((Guest, &str), Resolver)) {
+    for face in FACES {
+        for resolver in [OPENAT2, PORTABLE] {
+            println!("{face:?}, {resolver:?}");
+            run(face, resolver);
+        }
+    }
+}
+
+#[test]
+fn of_procfs_there_is_what_everybody_may_read_and_nothing_of_processes() {
+    everywhere(|(guest, face), resolver| {
+        let tree = Tree::new();
+        let all = ["--allow", "mkfifo,procfs,cache-grant", "--dir", "/proc/sys/kernel::/kernel", "--ro-dir", "/::/all"];
+        let arguments = attempts(face, kernel::PROCFS_ALLOWED);
+        check_answers(run(&tree.options(&all), resolver, guest, &arguments), kernel::PROCFS_ALLOWED);
+        assert!(!tree.path("data/caught").exists());
+    });
+}
+
+/// A shell that mounts procfs in the directory `mounts` where nobody else sees it, and then becomes the host: `$$` is its process.
+const MOUNT: &str = r#"
+set -e
+mount --make-rprivate /
+cd "$MOUNTS"
+mkdir proc own one
+touch file memory
+printf plain > plain
+mount --bind /proc proc
+mount -t proc proc own
+mount --bind /proc/$$ one
+mount --bind /proc/version file
+mount --bind /proc/$$/mem memory
+cd - > /dev/null
+exec "$@"
+"#;
+
+/// Whether mounts can be made that nobody else sees.
+fn can_mount() -> bool {
+    let output = Command::new("unshare").args(["--mount", "mount", "--make-rprivate", "/"]).output();
+    let can_mount = output.is_ok_and(|output| output.status.success());
+    if !can_mount {
+        println!("skipped: nothing can be mounted here");
+    }
+    can_mount
+}
+
+#[test]
+fn procfs_mounted_inside_of_a_grant_was_read() {
+    if !can_mount() {
+        return;
+    }
+    everywhere(|(guest, face), resolver| {
+        for (rows, allowed) in [(kernel::MOUNTED, "mkfifo"), (kernel::MOUNTED_ALLOWED, "procfs")] {
+            let tree = Tree::new();
+            let (mounts, far) = (tree.path("data/mounts"), tree.far());
+            fs::create_dir(&mounts).expect("it is new");
+            let far = format!("{}::/far", far.path().display());
+            let mut shell = Command::new("unshare");
+            shell.args(["--mount", "sh", "-c", MOUNT, "sh"]).env("MOUNTS", &mounts);
+            let mut options = tree.options(&["--allow", allowed, "--dir", &far]);
+            // A directory for reading only is not granted where a writable one reaches it, as by the mounts here.
+            let at = options.iter().position(|option| option == "/proc::/proc").expect("the tree grants it");
+            options.drain(at - 1..=at);
+            check_answers(run_by(shell, &options, resolver, guest, &attempts(face, rows)), rows);
+            assert!(!tree.path("data/caught").exists());
+        }
+    });
+}
+
+#[test]
+fn without_procfs_nobody_said_why_nothing_can_be_opened() {
+    if !can_mount() {
+        return;
+    }
+    let tree = Tree::new();
+    let rows =
+        [("stat digits", INSIDE), ("open digits", UNSUPPORTED), ("truncate digits", UNSUPPORTED), ("realpath .", UNSUPPORTED)];
+    let mut shell = Command::new("unshare");
+    shell.args(["--mount", "sh", "-c", "mount --make-rprivate / && umount -l /proc && exec \"$@\"", "sh"]);
+    let grant = format!("{}::/data", tree.path("data").display());
+    let options = ["--dir", &grant].map(OsString::from);
+    let output = run_by(shell, &options, OPENAT2, Guest::Sync, &attempts("blocking", &rows));
+    let said = String::from_utf8_lossy(&output.stderr).matches("/proc is not mounted here").count();
+    check_answers(output, &rows);
+    assert_eq!(said, 1, "it is said once");
+}
+
+#[test]
+fn without_descriptors_left_the_answer_was_unsupported() {
+    const MANY: &str = "too-many-open-files 24";
+    let tree = Tree::new();
+    // Each of these needs two.
+    let rows = [("exhaust sub", MANY), ("open digits", MANY), ("truncate digits", MANY), ("pathsync digits", MANY)];
+    for resolver in [OPENAT2, PORTABLE] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"]);
+        let output = run_by(shell, &tree.options(&[]), resolver, Guest::Sync, &attempts("blocking", &rows));
+        check_answers(output, &rows);
+    }
+}
+
 /// What a few attempts are answered, in a run of their own.
 fn answers(options: &[OsString], resolver: Resolver, plans: &[&str]) -> Vec<String> {
     let arguments = [&["blocking", "attempt"], plans].concat();
@@ -217,12 +338,12 @@ fn without_a_grant_there_is_nothing() {
 #[test]
 fn the_longest_name_of_a_grant_counts() {
     let tree = Tree::new();
-    let inner = format!("{}::/data/sub", tree.path("data/sub").display());
+    let inner = format!("{}::/data/sub", tree.path("frozen").display());
     let options = tree.options(&["--ro-dir", &inner]);
     let plans =
-        ["unlink /data/sub/inner", "open /data/sub/inner", "open /data/subx", "open /data/sub/../digits", "unlink sub/inner"];
+        ["unlink /data/sub/ice", "open /data/sub/ice", "open /data/subx", "open /data/sub/../digits", "unlink sub/inner"];
     // The last is a path of the first grant, which may be written.
-    assert_eq!(answers(&options, OPENAT2, &plans), [READ_ONLY, "ok inner\\n", NONE, OUT, "ok "]);
+    assert_eq!(answers(&options, OPENAT2, &plans), [READ_ONLY, "ok cold", NONE, OUT, "ok "]);
 }
 
 #[test]

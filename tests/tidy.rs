@@ -105,6 +105,129 @@ fn only_the_sandbox_makes_unchecked_calls() {
     assert_none(calls.map(|(path, _)| format!("{}: calls something `_unchecked`", path.display())).collect());
 }
 
+/// The modules of the host from the ground up. A module imports what stands before it, and nothing else of the crate.
+const FLOORS: [&str; 21] = [
+    "error",
+    "limits",
+    "budget",
+    "reaper",
+    "types",
+    "sched",
+    "sandbox",
+    "allowed",
+    "granted",
+    "output",
+    "arguments",
+    "gated",
+    "engine",
+    "ctx",
+    "door",
+    "faces",
+    "ops",
+    "linker",
+    "plugin",
+    "lib",
+    "cli",
+];
+
+/// What the code of a file imports of the crate: paths after `crate::` and after `super::`, each by its first two parts.
+fn imports(text: &str, prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code(text).match_indices(prefix) {
+        let rest = &code(text)[at + prefix.len()..];
+        let name = |rest: &str| rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        match rest.strip_prefix('{') {
+            // Several modules in one line: only those at its top level.
+            Some(list) => {
+                let mut depth = 0;
+                let mut start = true;
+                for (place, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => start = true,
+                        c if start && c.is_ascii_alphabetic() => {
+                            found.push(list[place..place + name(&list[place..])].to_owned());
+                            start = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            None => found.push(rest[..name(rest)].to_owned()),
+        }
+    }
+    found
+}
+
+/// Where a file of the host stands: its folders and its name, without the names that only stand for a folder.
+fn place(path: &Path) -> Option<Vec<String>> {
+    let below = path.strip_prefix(root().join("host/src")).ok()?.with_extension("");
+    let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    Some(if parts.last().is_some_and(|name| name == "mod") { parts[..parts.len() - 1].to_vec() } else { parts })
+}
+
+#[test]
+fn modules_stand_on_floors_and_imports_go_down() {
+    let floor = |module: &str| FLOORS.iter().position(|other| *other == module);
+    let mut problems = Vec::new();
+    for (path, text) in texts("rs") {
+        let Some(place) = place(&path) else { continue };
+        let module = if place[0] == "main" { "cli" } else { place[0].as_str() };
+        let Some(own) = floor(module) else {
+            problems.push(format!("{}: `{module}` stands on no floor: give it one in FLOORS", path.display()));
+            continue;
+        };
+        // The command is a crate of its own, and sees the library from outside.
+        if ["cli", "lib"].contains(&module) {
+            continue;
+        }
+        for other in imports(&text, "crate::") {
+            if floor(&other).is_some_and(|other| other > own) {
+                problems.push(format!("{}: imports `{other}`, which stands above `{module}`", path.display()));
+            }
+        }
+    }
+    assert_none(problems);
+}
+
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    use std::collections::{BTreeMap, BTreeSet};
+    let mut folders: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (path, text) in texts("rs") {
+        let Some(place) = place(&path) else { continue };
+        let (Some(folder), Some(file)) = (place.first(), place.get(1)) else { continue };
+        // A folder below is one with the file of its name.
+        let prefix = if place.len() == 2 { "super::" } else { "super::super::" };
+        let files = folders.entry(folder.clone()).or_default().entry(file.clone()).or_default();
+        files.extend(imports(&text, prefix));
+        files.extend(imports(&text, &format!("crate::{folder}::")));
+    }
+    let mut problems = Vec::new();
+    for (folder, files) in &folders {
+        for file in files.keys() {
+            let mut seen = BTreeSet::new();
+            let mut next = vec![file];
+            while let Some(current) = next.pop() {
+                for import in files.get(current).into_iter().flatten().filter(|import| *import != current) {
+                    if import == file {
+                        problems
+                            .push(format!("host/src/{folder}: `{file}` and `{current}` import each other, or by a way round"));
+                    }
+                    if seen.insert(import) {
+                        next.push(import);
+                    }
+                }
+            }
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    assert_none(problems);
+}
+
 /// The part of a source file that is not its tests.
 fn code(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
@@ -134,7 +257,12 @@ fn system_calls_stand_in_one_layer() {
             let is_pure = line.contains("rustix::fs::major(") && line.contains("rustix::fs::minor(");
             let modules = ["rustix::fs::", "rustix::io::", "libc::", "std::fs::", "fs::File::"];
             if modules.iter().any(|module| calls(line, module)) && !is_pure {
-                problems.push(format!("{}:{}: a system call outside of sandbox/sys: {}", path.display(), number + 1, line.trim()));
+                problems.push(format!(
+                    "{}:{}: a system call outside of sandbox/sys: {}",
+                    path.display(),
+                    number + 1,
+                    line.trim()
+                ));
             }
         }
     }
@@ -159,4 +287,20 @@ fn the_code_map_lists_every_file_of_the_host() {
     let modules = files.filter(|path| path.file_name() != Some(OsStr::new("tests.rs")));
     let missing = modules.filter(|path| !map.contains(&format!("`{}`", path.display())));
     assert_none(missing.map(|path| format!("ARCHITECTURE.md: no line for `{}`", path.display())).collect());
+}
+
+#[test]
+fn the_host_prints_by_its_own_functions_alone() {
+    // The standard library's panic where nobody can be told, and lose what cannot be written.
+    const MACROS: [&str; 5] = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("];
+    let source = root().join("host/src");
+    let mut problems = Vec::new();
+    // What is compiled for tests alone may say why it skips something.
+    let is_test = |path: &PathBuf| ["tests.rs", "scene.rs", "sweep.rs"].iter().any(|name| path.ends_with(name));
+    for (path, text) in texts("rs").into_iter().filter(|(path, _)| path.starts_with(&source) && !is_test(path)) {
+        let lines = code(&text).lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let printing = lines.filter(|(_, line)| MACROS.iter().any(|name| line.contains(name)));
+        problems.extend(printing.map(|(number, _)| format!("{}:{}: prints by a macro", path.display(), number + 1)));
+    }
+    assert_none(problems);
 }

@@ -1,20 +1,24 @@
 //! What a guest passes to a request, parsed at the edge into values that cannot be wrong.
 
+mod files;
+
 use std::time::Duration;
 
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Resource, ResourceTable};
 
+use crate::allowed::Allowed;
 use crate::error::{Error, Result};
-use crate::gated::Allowed;
 use crate::limits::Limits;
 use crate::sandbox::{
-    Advice, AllocateFlags, Allocation, ChangeableFile, Grants, Lock, LockKind, NewTime, NewTimes, OpenDir, OpenFile, OpenFlags,
-    Opening, Permissions, Place, Read, RenameFlags, RenameHow, SyncRangeFlags, Target, Walker, Whence, Write,
+    Advice, AllocateFlags, Allocation, ChangeableFile, CopyFile, CopyTree, ExtentSearch, Grants, ListDir, ListEntries,
+    LoadFile, Lock, LockKind, MoveFile, NewTime, NewTimes, OpenDir, OpenFile, OpenFlags, Opening, Permissions, Place, Read,
+    Reading, RemoveTree, RenameFlags, RenameHow, ScanDir, Seeking, Sendfile, SlurpFile, StoreFile, SyncRangeFlags, Target,
+    WalkNext, Walker, Whence, Write, Writing,
 };
 use crate::types::ReaddirxFlags;
 
 /// What parsing looks things up in.
-pub(crate) struct Guest<'a> {
+pub(crate) struct Lookup<'a> {
     pub(crate) grants: &'a Grants,
     pub(crate) limits: &'a Limits,
     pub(crate) allowed: &'a Allowed,
@@ -23,7 +27,7 @@ pub(crate) struct Guest<'a> {
 
 type At = Option<Resource<OpenDir>>;
 
-impl Guest<'_> {
+impl Lookup<'_> {
     fn place<R: Right>(&self, at: &At, path: String) -> Result<Place<R>> {
         let at = match at {
             // The component model has checked the handle, so it is in the table.
@@ -56,12 +60,7 @@ impl Right for Write {
 }
 
 /// A value that needs no parsing.
-pub(crate) trait Plain: ComponentType + Lift + Send + 'static {
-    /// Bytes of memory it holds, for the books.
-    fn bytes(&self) -> usize {
-        0
-    }
-}
+pub(crate) trait Plain: ComponentType + Lift + Held + Send + 'static {}
 
 impl Plain for u16 {}
 impl Plain for u32 {}
@@ -72,31 +71,20 @@ impl Plain for ReaddirxFlags {}
 impl Plain for Option<u64> {}
 impl Plain for Advice {}
 impl Plain for SyncRangeFlags {}
-impl Plain for Whence {}
-
-impl Plain for Vec<u8> {
-    fn bytes(&self) -> usize {
-        self.len()
-    }
-}
+impl Plain for Vec<u8> {}
 
 /// The parameters of a request.
-pub(crate) trait Arguments: Send + Sized + 'static {
+pub(crate) trait Arguments: Held + Send + Sized + 'static {
     /// Their types in the WIT package.
     type Wire: ComponentNamedList + Lift + Send + 'static;
 
-    fn parse(wire: Self::Wire, guest: &mut Guest<'_>) -> Result<Self>;
-
-    /// Bytes of memory they hold, for the books.
-    fn bytes(&self) -> usize {
-        0
-    }
+    fn parse(wire: Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self>;
 }
 
 impl Arguments for () {
     type Wire = ();
 
-    fn parse((): (), _guest: &mut Guest<'_>) -> Result<Self> {
+    fn parse((): (), _lookup: &mut Lookup<'_>) -> Result<Self> {
         Ok(())
     }
 }
@@ -104,95 +92,79 @@ impl Arguments for () {
 impl<R: Right> Arguments for (Place<R>,) {
     type Wire = (At, String);
 
-    fn parse((at, path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?,))
+    fn parse((at, path): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?,))
     }
 }
 
 impl<R: Right, A: Plain> Arguments for (Place<R>, A) {
     type Wire = (At, String, A);
 
-    fn parse((at, path, a): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?, a))
+    fn parse((at, path, a): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?, a))
     }
 }
 
 impl<R: Right, A: Plain, B: Plain> Arguments for (Place<R>, A, B) {
     type Wire = (At, String, A, B);
 
-    fn parse((at, path, a, b): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?, a, b))
-    }
-
-    fn bytes(&self) -> usize {
-        self.1.bytes() + self.2.bytes()
+    fn parse((at, path, a, b): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?, a, b))
     }
 }
 
 impl<R: Right, S: Right> Arguments for (Place<R>, Place<S>) {
     type Wire = (At, String, At, String);
 
-    fn parse((at, path, other_at, other_path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?, guest.place(&other_at, other_path)?))
+    fn parse((at, path, other_at, other_path): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?, lookup.place(&other_at, other_path)?))
     }
 }
 
 impl<R: Right, S: Right, A: Plain> Arguments for (Place<R>, Place<S>, A) {
     type Wire = (At, String, At, String, A);
 
-    fn parse((at, path, other_at, other_path, a): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?, guest.place(&other_at, other_path)?, a))
-    }
-}
-
-impl Arguments for (Walker, u32) {
-    type Wire = (Resource<Walker>, u32);
-
-    fn parse((walker, max): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.table.get(&walker).cloned().map_err(|_| Error::BAD_DESCRIPTOR)?, max))
+    fn parse((at, path, other_at, other_path, a): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?, lookup.place(&other_at, other_path)?, a))
     }
 }
 
 impl Arguments for (Opening,) {
     type Wire = (At, String, OpenFlags, u16);
 
-    fn parse((at, path, flags, mode): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((Opening::new(guest.place(&at, path)?, flags, mode)?,))
+    fn parse((at, path, flags, mode): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((Opening::new(lookup.place(&at, path)?, flags, mode)?,))
     }
 }
 
 impl Arguments for (OpenFile,) {
     type Wire = (Resource<OpenFile>,);
 
-    fn parse((file,): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?,))
+    fn parse((file,): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?,))
     }
 }
 
 impl<A: Plain, B: Plain> Arguments for (OpenFile, A, B) {
     type Wire = (Resource<OpenFile>, A, B);
 
-    fn parse((file, a, b): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?, a, b))
-    }
-
-    fn bytes(&self) -> usize {
-        self.1.bytes() + self.2.bytes()
+    fn parse((file, a, b): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?, a, b))
     }
 }
 
 impl<A: Plain, B: Plain, C: Plain> Arguments for (OpenFile, A, OpenFile, B, C) {
     type Wire = (Resource<OpenFile>, A, Resource<OpenFile>, B, C);
 
-    fn parse((file, a, other, b, c): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?, a, guest.file(&other)?, b, c))
+    fn parse((file, a, other, b, c): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?, a, lookup.file(&other)?, b, c))
     }
 }
 
 impl<A: Plain> Arguments for (A,) {
     type Wire = (A,);
 
-    fn parse(wire: Self::Wire, _guest: &mut Guest<'_>) -> Result<Self> {
+    fn parse(wire: Self::Wire, _lookup: &mut Lookup<'_>) -> Result<Self> {
         Ok(wire)
     }
 }
@@ -200,81 +172,81 @@ impl<A: Plain> Arguments for (A,) {
 impl<A: Plain> Arguments for (OpenFile, A) {
     type Wire = (Resource<OpenFile>, A);
 
-    fn parse((file, a): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?, a))
+    fn parse((file, a): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?, a))
     }
 }
 
 impl<A: Plain, B: Plain, C: Plain> Arguments for (OpenFile, A, B, C) {
     type Wire = (Resource<OpenFile>, A, B, C);
 
-    fn parse((file, a, b, c): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?, a, b, c))
+    fn parse((file, a, b, c): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?, a, b, c))
     }
 }
 
 impl Arguments for (Place<Write>, Permissions) {
     type Wire = (At, String, u16);
 
-    fn parse((at, path, mode): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?, Permissions::parse(mode)?))
+    fn parse((at, path, mode): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?, Permissions::parse(mode)?))
     }
 }
 
 impl Arguments for (ChangeableFile, Permissions) {
     type Wire = (Resource<OpenFile>, u16);
 
-    fn parse((file, mode): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((ChangeableFile::parse(guest.file(&file)?)?, Permissions::parse(mode)?))
+    fn parse((file, mode): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((ChangeableFile::parse(lookup.file(&file)?)?, Permissions::parse(mode)?))
     }
 }
 
 impl Arguments for (Place<Write>, NewTimes) {
     type Wire = (At, String, NewTime, NewTime);
 
-    fn parse((at, path, accessed, modified): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&at, path)?, NewTimes::parse(accessed, modified)?))
+    fn parse((at, path, accessed, modified): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&at, path)?, NewTimes::parse(accessed, modified)?))
     }
 }
 
 impl Arguments for (ChangeableFile, NewTimes) {
     type Wire = (Resource<OpenFile>, NewTime, NewTime);
 
-    fn parse((file, accessed, modified): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((ChangeableFile::parse(guest.file(&file)?)?, NewTimes::parse(accessed, modified)?))
+    fn parse((file, accessed, modified): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((ChangeableFile::parse(lookup.file(&file)?)?, NewTimes::parse(accessed, modified)?))
     }
 }
 
 impl Arguments for (Place<Write>, Place<Write>, RenameHow) {
     type Wire = (At, String, At, String, RenameFlags);
 
-    fn parse((old_at, old, new_at, new, flags): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.place(&old_at, old)?, guest.place(&new_at, new)?, RenameHow::parse(flags)?))
+    fn parse((old_at, old, new_at, new, flags): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.place(&old_at, old)?, lookup.place(&new_at, new)?, RenameHow::parse(flags)?))
     }
 }
 
 impl Arguments for (Target, Place<Write>) {
     type Wire = (String, At, String);
 
-    fn parse((target, at, path): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        let target = Target::parse(target, guest.limits.path_bytes_max)?;
-        Ok((target, guest.place(&at, path)?))
+    fn parse((target, at, path): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        let target = Target::parse(target, lookup.limits.path_bytes_max)?;
+        Ok((target, lookup.place(&at, path)?))
     }
 }
 
 impl Arguments for (OpenFile, Allocation, u64, u64) {
     type Wire = (Resource<OpenFile>, AllocateFlags, u64, u64);
 
-    fn parse((file, flags, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?, Allocation::parse(flags)?, offset, length))
+    fn parse((file, flags, offset, length): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?, Allocation::parse(flags)?, offset, length))
     }
 }
 
 impl Arguments for (OpenFile, Lock) {
     type Wire = (Resource<OpenFile>, u64, u64);
 
-    fn parse((file, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((guest.file(&file)?, Lock::parse(offset, length)?))
+    fn parse((file, offset, length): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((lookup.file(&file)?, Lock::parse(offset, length)?))
     }
 }
 
@@ -291,25 +263,17 @@ pub(crate) struct Locking {
 impl Arguments for (Locking,) {
     type Wire = (Resource<OpenFile>, LockKind, u64, u64, bool);
 
-    fn parse((file, kind, offset, length, waits): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
+    fn parse((file, kind, offset, length, waits): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
         let range = Lock::parse(offset, length)?;
-        Ok((Locking { file: guest.file(&file)?, kind, range, waits, pause: None },))
+        Ok((Locking { file: lookup.file(&file)?, kind, range, waits, pause: None },))
     }
-}
-
-/// A search for data, with how many ranges one answer may carry.
-pub(crate) struct ExtentSearch {
-    pub(crate) file: OpenFile,
-    pub(crate) offset: u64,
-    pub(crate) length: Option<u64>,
-    pub(crate) extents_max: usize,
 }
 
 impl Arguments for (ExtentSearch,) {
     type Wire = (Resource<OpenFile>, u64, Option<u64>);
 
-    fn parse((file, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        Ok((ExtentSearch { file: guest.file(&file)?, offset, length, extents_max: guest.limits.entries_max },))
+    fn parse((file, offset, length): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((ExtentSearch::new(lookup.file(&file)?, offset, length, lookup.limits.entries_max)?,))
     }
 }
 
@@ -330,28 +294,170 @@ impl Closing {
 impl Arguments for (Closing,) {
     type Wire = (Resource<OpenFile>,);
 
-    fn parse((file,): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        let file = guest.table.delete(file).map_err(|_| Error::BAD_DESCRIPTOR)?;
+    fn parse((file,): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        let file = lookup.table.delete(file).map_err(|_| Error::BAD_DESCRIPTOR)?;
         Ok((Closing(Some(file)),))
     }
-}
-
-/// A read, with its length brought down to what one read may return.
-pub(crate) struct Reading {
-    pub(crate) file: OpenFile,
-    pub(crate) offset: Option<u64>,
-    pub(crate) length: usize,
 }
 
 impl Arguments for (Reading,) {
     type Wire = (Resource<OpenFile>, Option<u64>, u32);
 
-    fn parse((file, offset, length): Self::Wire, guest: &mut Guest<'_>) -> Result<Self> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX).min(guest.limits.read_bytes_max);
-        Ok((Reading { file: guest.file(&file)?, offset, length },))
+    fn parse((file, offset, length): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        let limits = lookup.limits;
+        // What could never be held is a short read, too.
+        let max = limits.read_bytes_max.min(limits.bytes_in_flight_max);
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(max);
+        Ok((Reading::new(lookup.file(&file)?, offset, length),))
+    }
+}
+
+impl Arguments for (Writing,) {
+    type Wire = (Resource<OpenFile>, Option<u64>, Vec<u8>);
+
+    fn parse((file, offset, data): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((Writing::new(lookup.file(&file)?, offset, data),))
+    }
+}
+
+impl Arguments for (Seeking,) {
+    type Wire = (Resource<OpenFile>, i64, Whence);
+
+    fn parse((file, offset, from): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((Seeking::new(lookup.file(&file)?, offset, from),))
+    }
+}
+
+impl Arguments for (ListDir,) {
+    type Wire = (At, String);
+
+    fn parse((at, path): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((ListDir::new(lookup.place(&at, path)?),))
+    }
+}
+
+impl Arguments for (ListEntries,) {
+    type Wire = (At, String, ReaddirxFlags);
+
+    fn parse((at, path, flags): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((ListEntries::new(lookup.place(&at, path)?, flags),))
+    }
+}
+
+impl Arguments for (ScanDir,) {
+    type Wire = (At, String, u32);
+
+    fn parse((at, path, maxreq): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((ScanDir::new(lookup.place(&at, path)?, maxreq),))
+    }
+}
+
+impl Arguments for (WalkNext,) {
+    type Wire = (Resource<Walker>, u32);
+
+    fn parse((walker, max): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        let walker = lookup.table.get(&walker).cloned().map_err(|_| Error::BAD_DESCRIPTOR)?;
+        Ok((WalkNext::new(walker, max),))
+    }
+}
+
+impl Arguments for (CopyTree,) {
+    type Wire = (At, String, At, String, u32);
+
+    fn parse((at, path, to_at, to_path, maxreq): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((CopyTree::new(lookup.place(&at, path)?, lookup.place(&to_at, to_path)?, maxreq),))
+    }
+}
+
+impl Arguments for (RemoveTree,) {
+    type Wire = (At, String, u32);
+
+    fn parse((at, path, maxreq): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
+        Ok((RemoveTree::new(lookup.place(&at, path)?, maxreq),))
+    }
+}
+
+/// Memory on account of an argument.
+pub(crate) trait Held {
+    /// Bytes that it holds beside itself.
+    fn bytes(&self) -> usize;
+
+    /// Bytes that the result will hold for it, as far as that is known.
+    fn result_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Arguments that hold nothing.
+macro_rules! holds_nothing {
+    ($($argument:ty),* $(,)?) => {$(
+        impl Held for $argument {
+            fn bytes(&self) -> usize {
+                0
+            }
+        }
+    )*};
+}
+
+holds_nothing! {
+    (), u16, u32, u64, i64, Option<u32>, Option<u64>, ReaddirxFlags, Advice, SyncRangeFlags, Allocation, Lock, Locking, ExtentSearch,
+    Permissions, NewTimes, RenameHow, OpenFile, ChangeableFile, Closing, Seeking, Sendfile, WalkNext,
+}
+
+/// Arguments whose bytes are their own to tell.
+macro_rules! holds {
+    ($($argument:ty),* $(,)?) => {$(
+        impl Held for $argument {
+            fn bytes(&self) -> usize {
+                Self::bytes(self)
+            }
+        }
+    )*};
+}
+
+holds! { LoadFile, SlurpFile, StoreFile, CopyFile, MoveFile, Opening, Target, Writing, ListDir, ListEntries, ScanDir, CopyTree, RemoveTree }
+
+impl<R> Held for Place<R> {
+    fn bytes(&self) -> usize {
+        Self::bytes(self)
+    }
+}
+
+impl Held for Vec<u8> {
+    fn bytes(&self) -> usize {
+        self.capacity()
+    }
+}
+
+impl Held for Reading {
+    fn bytes(&self) -> usize {
+        0
     }
 
-    fn bytes(&self) -> usize {
-        self.0.length
+    fn result_bytes(&self) -> usize {
+        self.length()
     }
+}
+
+/// Several arguments hold what each of them does.
+macro_rules! holds_together {
+    ($(($($name:ident . $index:tt),+))*) => {$(
+        impl<$($name: Held),+> Held for ($($name,)+) {
+            fn bytes(&self) -> usize {
+                0 $(+ self.$index.bytes())+
+            }
+
+            fn result_bytes(&self) -> usize {
+                0 $(+ self.$index.result_bytes())+
+            }
+        }
+    )*};
+}
+
+holds_together! {
+    (A.0)
+    (A.0, B.1)
+    (A.0, B.1, C.2)
+    (A.0, B.1, C.2, D.3)
+    (A.0, B.1, C.2, D.3, E.4)
 }

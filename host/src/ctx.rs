@@ -3,22 +3,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use wasmtime::component::ResourceTable;
 
+use crate::allowed::{Allowed, Gated};
 use crate::engine::AioEngine;
-use crate::gated::{Allowed, Gated};
+use crate::granted::{GrantName, Granted};
 use crate::limits::Limits;
-use crate::observe::{InlineCounts, Stats};
-use crate::sandbox::{Grant, Grants, Resolver, Rights};
-use crate::sched::{Counters, Manner, Membership};
+use crate::output::Member;
+use crate::sandbox::{Grant, Grants, Location, Resolver, Rights, refusal};
+use crate::sched::{Counters, Manner, Stats};
 
 /// The state of one guest. Lives in the store's data, beside that of `wasmtime_wasi`, and is found there through [`AioView`].
 ///
 /// Dropping it ends the guest's requests: those that are queued never run, those that run are finished and their results
 /// dropped, with the files in them closed.
 pub struct AioCtx {
-    pub(crate) membership: Arc<Membership>,
+    pub(crate) member: Arc<Member>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) allowed: Allowed,
@@ -26,7 +27,6 @@ pub struct AioCtx {
     pub(crate) next: Manner,
     pub(crate) request_handles: usize,
     pub(crate) group_handles: usize,
-    inline: InlineCounts,
     // Last, so that the workers outlive the membership.
     _engine: AioEngine,
 }
@@ -35,6 +35,7 @@ pub struct AioCtx {
 #[derive(Default)]
 pub struct AioCtxBuilder {
     grants: Vec<Grant>,
+    granted: Vec<Granted>,
     limits: Limits,
     allowed: Allowed,
     resolver: Resolver,
@@ -51,18 +52,41 @@ impl AioCtxBuilder {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be opened.
+    /// If the directory cannot be opened, and as [`AioCtxBuilder::open_dir`].
     pub fn dir(&mut self, host: impl AsRef<Path>, guest: &str, rights: Rights) -> anyhow::Result<&mut Self> {
         let host = host.as_ref();
         let dir = cap_std::fs::Dir::open_ambient_dir(host, cap_std::ambient_authority())
             .with_context(|| format!("cannot open the directory {}", host.display()))?;
-        Ok(self.open_dir(dir, guest, rights))
+        self.add(dir, guest, rights, host.display().to_string())
     }
 
     /// Grants a directory that is open already.
-    pub fn open_dir(&mut self, dir: cap_std::fs::Dir, guest: &str, rights: Rights) -> &mut Self {
-        self.grants.push(Grant::new(guest, dir, rights));
-        self
+    ///
+    /// # Errors
+    ///
+    /// If another directory has the name, in whatever form: `/x`, `x` and `./x/` are one. If there is `..` in it. If the
+    /// directory is one that is never granted: of a process in procfs, or a way to control the machine. And if it is granted
+    /// for reading only while one that is granted for writing reaches it, by whatever path or mount: that would protect
+    /// nothing.
+    pub fn open_dir(&mut self, dir: cap_std::fs::Dir, guest: &str, rights: Rights) -> anyhow::Result<&mut Self> {
+        self.add(dir, guest, rights, format!("the directory for {guest:?}"))
+    }
+
+    fn add(&mut self, dir: cap_std::fs::Dir, guest: &str, rights: Rights, shown: String) -> anyhow::Result<&mut Self> {
+        if let Some(reason) = refusal(&dir) {
+            bail!("cannot grant {shown}: {reason}");
+        }
+        let location = Location::of_dir(&dir).with_context(|| format!("cannot look at {shown}"))?;
+        let granted = Granted { name: GrantName::parse(guest)?, rights, location, shown };
+        granted.check_beside(&self.granted)?;
+        self.grant(dir, &granted.name, rights);
+        self.granted.push(granted);
+        Ok(self)
+    }
+
+    /// Grants a directory that is known to fit beside the others.
+    pub(crate) fn grant(&mut self, dir: cap_std::fs::Dir, guest: &GrantName, rights: Rights) {
+        self.grants.push(Grant::new(guest.as_str(), dir, rights));
     }
 
     /// Sets the limits.
@@ -71,7 +95,7 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Allows a request that is refused otherwise.
+    /// Allows what is refused otherwise.
     pub fn allow(&mut self, gated: Gated) -> &mut Self {
         self.allowed.add(gated);
         self
@@ -93,14 +117,19 @@ impl AioCtxBuilder {
     /// The state of a guest whose requests are done by the workers of `engine`.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
         AioCtx {
-            membership: Arc::new(Membership::new(engine.pool(), &self.limits, self.weight)),
-            grants: Arc::new(Grants::new(self.grants, self.resolver, &self.limits)),
+            member: Arc::new(Member::new(engine.pool(), engine.budgets(&self.limits), self.weight)),
+            grants: Arc::new(Grants::new(
+                self.grants,
+                self.resolver,
+                self.allowed.kernel_files(),
+                &self.limits,
+                engine.quota(&self.limits),
+            )),
             limits: self.limits,
             allowed: self.allowed,
             next: Manner::default(),
             request_handles: 0,
             group_handles: 0,
-            inline: InlineCounts::default(),
             _engine: engine.clone(),
         }
     }
@@ -114,7 +143,7 @@ impl AioCtx {
 
     /// How many requests are where.
     pub fn counters(&self) -> Counters {
-        self.membership.counters()
+        self.member.counters()
     }
 
     /// What the guest has set for this request, and for no other.
@@ -122,17 +151,9 @@ impl AioCtx {
         std::mem::take(&mut self.next)
     }
 
-    /// Enters a request that was done on the guest's own thread.
-    pub(crate) fn count_inline(&mut self, number: usize, name: &'static str, failed: bool, bytes: u64) {
-        self.inline.add(number, name, failed, bytes);
-        self.membership.guest().inline().add(failed);
-    }
-
     /// How the requests went, by name.
     pub fn stats(&self) -> Stats {
-        let mut stats = self.membership.guest().observations().stats();
-        self.inline.add_to(&mut stats);
-        stats
+        self.member.account().stats()
     }
 }
 

@@ -1,36 +1,54 @@
 //! The door: the only way from a guest's call to the disk.
 //!
-//! Arguments are parsed, what cannot block is done on the spot, and the rest is queued with its priority; what comes back is
-//! counted, and given to the guest in the way of the face that was called.
+//! Every call takes the same way: its arguments are parsed, it is admitted, carried out, and entered in the statistics, and what
+//! comes of it is given to the guest in the way of the face that was called. What cannot block is carried out on the spot; the
+//! rest is queued. The two differ in the thread alone.
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::Resource;
 
-use crate::arguments::{Arguments, Guest};
+use crate::arguments::{Arguments, Lookup};
+use crate::budget::Reservation;
 use crate::ctx::AioCtxView;
 use crate::error::{Error, Result};
-use crate::output::{Answer, Output, RequestHandle};
+use crate::output::{Answer, Member, OnWorker, Output, RequestHandle};
 use crate::sandbox::{Ticket, Wait};
-use crate::sched::{Flow, Manner, Membership, Origin, RequestId, Submission, Work, moved_bytes};
+use crate::sched::{Entrance, Flow, Kind, Manner, Origin, Outcome, Refusal, Report, RequestId, Submission, Work};
 
-/// A request: its name, its number, and what it does.
+/// When a request is tried again that could not be carried out yet, though it may wait: because of a lease that another program
+/// is giving up, or descriptors that are still being closed. 1 ms: some hundred times what an attempt costs.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// A request: what it is, and what it does.
 pub(crate) struct Request<A, O> {
-    pub(crate) name: &'static str,
-    pub(crate) number: usize,
+    pub(crate) kind: Kind,
     pub(crate) run: Run<A, O>,
+    pub(crate) entry: Entry,
+}
+
+/// How a request gets in while as much is in flight as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It waits, or fails.
+    InTurn,
+    /// Always: it gives back what others wait for.
+    LetIn,
 }
 
 /// How a request is carried out.
 pub(crate) enum Run<A, O> {
     /// On the guest's own thread if it need not wait, else on a worker. It gives `WOULD_BLOCK` if it may not wait but would have
-    /// to.
+    /// to; on a worker it is then tried again.
     Inline(fn(&mut A, Wait) -> Result<O>),
+    /// The same, by a function for each: on a worker it may take several turns.
+    InlineOrAgain(fn(&mut A) -> Result<O>, fn(&mut A, &dyn Ticket) -> Flow<Result<O>>),
     /// On a worker.
     Worker(fn(&mut A, &dyn Ticket) -> Result<O>),
     /// On a worker, and again some time later, until it is done. It holds no worker in between.
-    Again(fn(&mut A, &dyn Ticket) -> Flow<O>),
+    Again(fn(&mut A, &dyn Ticket) -> Flow<Result<O>>),
 }
 
 impl<A, O> Clone for Run<A, O> {
@@ -49,105 +67,198 @@ impl<A, O> Clone for Request<A, O> {
 
 impl<A, O> Copy for Request<A, O> {}
 
+impl<A, O: Answer> Run<A, O> {
+    /// Carries it out without waiting; none if it cannot be.
+    fn try_inline(self, arguments: &mut A) -> Option<Result<O>> {
+        let result = match self {
+            Self::Inline(run) => run(arguments, Wait::Never),
+            Self::InlineOrAgain(run, _) => run(arguments),
+            Self::Worker(_) | Self::Again(_) => return None,
+        };
+        if matches!(result, Err(Error::WOULD_BLOCK)) { None } else { Some(result) }
+    }
+
+    fn on_worker(self, arguments: &mut A, ticket: &dyn Ticket) -> Flow<Result<Output>> {
+        let flow = match self {
+            Self::Inline(run) => match ticket.check().and_then(|()| run(arguments, Wait::May)) {
+                Err(Error::WOULD_BLOCK) => Flow::Done(Err(Error::NOT_YET)),
+                result => Flow::Done(result),
+            },
+            Self::InlineOrAgain(_, run) | Self::Again(run) => run(arguments, ticket),
+            Self::Worker(run) => Flow::Done(run(arguments, ticket)),
+        };
+        match flow.map(|result| result.map(O::into_output)) {
+            Flow::Done(Err(Error::NOT_YET)) => Flow::Again(RETRY),
+            flow => flow,
+        }
+    }
+}
+
+/// What a face lets a call do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How much may be moved on the guest's own thread at once.
+    pub(crate) inline_bytes_max: usize,
+    /// Whether any number of calls can wait to be admitted. Then the arguments of each are on the books before it does; a call
+    /// that suspends its guest waits alone, and holds its own meanwhile.
+    pub(crate) waits_in_numbers: bool,
+}
+
 /// A request that has passed the door.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it was made, and a box costs more than a move")]
 pub(crate) enum Passed<O> {
-    /// It is done, or its arguments are wrong.
-    Done(Result<O>),
+    /// It is done, or was refused. What its result holds is on the books until this is dropped.
+    Done(Result<O>, Reservation),
     /// It is to be queued.
     ToQueue(Queued),
 }
 
 /// A request on its way to the queue.
 pub(crate) struct Queued {
-    membership: Arc<Membership>,
+    member: Arc<Member>,
     submission: Submission,
-    work: Work,
+    entrance: Entrance<Result<Output>>,
+    work: Option<Work<Result<Output>>>,
 }
 
-/// Takes a call up to where it would have to wait. `inline_bytes_max` is how much may be moved on the guest's own thread.
+/// Takes a call up to where it would have to wait.
 pub(crate) fn enter<A: Arguments, O: Answer>(
     view: &mut AioCtxView<'_>,
     request: Request<A, O>,
     wire: A::Wire,
     manner: Manner,
-    inline_bytes_max: usize,
+    terms: Terms,
 ) -> Passed<O> {
     let ctx = &mut *view.ctx;
-    let mut guest = Guest { grants: &ctx.grants, limits: &ctx.limits, allowed: &ctx.allowed, table: view.table };
-    let mut arguments = match A::parse(wire, &mut guest) {
+    let member = &ctx.member;
+    let mut lookup = Lookup { grants: &ctx.grants, limits: &ctx.limits, allowed: &ctx.allowed, table: view.table };
+    let mut arguments = match A::parse(wire, &mut lookup) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            ctx.count_inline(request.number, request.name, true, 0);
-            return Passed::Done(Err(error));
-        }
+        Err(error) => return Passed::done(member, request.kind, Err(error), member.memory().nothing()),
     };
-    let bytes = arguments.bytes();
-    let submission = Submission { name: request.name, origin: Origin::Call, bytes, manner };
-    if let Some(error) = ctx.membership.refusal(&manner) {
-        ctx.membership.refuse(&submission, error);
-        return Passed::Done(Err(error));
+    let submission = Submission { kind: request.kind, origin: Origin::Call, manner };
+    if let Some(refusal) = member.refusal(&manner) {
+        return Passed::refused(member, &submission, refusal, arguments);
     }
-    if let Run::Inline(run) = request.run
-        && bytes <= inline_bytes_max
+    let (held, needed) = (arguments.bytes(), arguments.result_bytes());
+    if held.max(needed) <= terms.inline_bytes_max
+        && let Some(memory) = member.memory().try_take(needed)
+        && let Some(result) = request.run.try_inline(&mut arguments)
     {
-        let result = run(&mut arguments, Wait::Never);
-        if !matches!(result, Err(Error::WOULD_BLOCK)) {
-            let moved = result.as_ref().map_or(0, O::moved_bytes);
-            ctx.count_inline(request.number, request.name, result.is_err(), moved);
-            return Passed::Done(result);
-        }
+        return Passed::done(member, request.kind, result, memory);
     }
-    let work: Work = Box::new(move |ticket| match request.run {
-        Run::Inline(run) => run(&mut arguments, Wait::May).map(O::into_output).into(),
-        Run::Worker(run) => run(&mut arguments, ticket).map(O::into_output).into(),
-        Run::Again(run) => run(&mut arguments, ticket).map(O::into_output),
-    });
-    Passed::ToQueue(Queued { membership: Arc::clone(&ctx.membership), submission, work })
+    let held = if terms.waits_in_numbers {
+        match member.memory().try_take(held) {
+            Some(held) => Held::Taken(held),
+            None => return Passed::refused(member, &submission, Refusal::Full, arguments),
+        }
+    } else {
+        Held::Missing(held)
+    };
+    let entrance = match held {
+        Held::Taken(held) => Entrance::new(member, &submission, Some(held), needed),
+        Held::Missing(held) => Entrance::new(member, &submission, None, held.saturating_add(needed)),
+    };
+    let entrance = if request.entry == Entry::LetIn { entrance.let_in() } else { entrance };
+    let work: Work<_> = Box::new(move |running| request.run.on_worker(&mut arguments, &OnWorker(running)));
+    Passed::ToQueue(Queued { member: Arc::clone(member), submission, entrance, work: Some(work) })
+}
+
+/// The memory of arguments: on the books, or to be put there.
+enum Held {
+    Taken(Reservation),
+    Missing(usize),
+}
+
+impl<O: Answer> Passed<O> {
+    /// A request that was done on the guest's own thread.
+    fn done(member: &Arc<Member>, kind: Kind, result: Result<O>, memory: Reservation) -> Self {
+        let bytes = result.as_ref().map_or(0, O::bytes_moved);
+        member.account().report_inline(&Report { kind, id: 0, failed: result.is_err(), bytes, times: None });
+        Self::Done(result, memory)
+    }
+
+    fn refused(member: &Arc<Member>, submission: &Submission, refusal: Refusal, arguments: impl Send + 'static) -> Self {
+        member.refuse(submission, refusal);
+        member.discard(arguments);
+        Self::Done(Err(refusal.into()), member.memory().nothing())
+    }
 }
 
 impl Queued {
-    /// Work that is no request by itself: a step of a stream.
-    pub(crate) fn step(membership: &Arc<Membership>, name: &'static str, bytes: usize, work: Work) -> Self {
-        Self { membership: Arc::clone(membership), submission: Submission::host(name, bytes), work }
+    /// Work that is no request by itself: a step of a stream. `held` is what it holds already, and `bytes` what its result will.
+    pub(crate) fn step(
+        member: &Arc<Member>,
+        kind: Kind,
+        held: Option<Reservation>,
+        bytes: usize,
+        work: Work<Result<Output>>,
+    ) -> Self {
+        let submission = Submission::host(kind);
+        let entrance = Entrance::new(member, &submission, held, bytes);
+        Self { member: Arc::clone(member), submission, entrance, work: Some(work) }
     }
 
-    /// Queues the request, once there is a place for it.
-    async fn submit(self) -> (Arc<Membership>, Result<RequestId>) {
-        let Self { membership, submission, work } = self;
-        let id = match poll_fn(|cx| membership.poll_place(&submission.manner, cx)).await {
-            Ok(()) => membership.submit(submission, work),
-            Err(error) => {
-                membership.refuse(&submission, error);
-                Err(error)
+    /// Queues the request, once it is admitted.
+    async fn submit(&mut self) -> Result<RequestId> {
+        loop {
+            let admission = match poll_fn(|cx| self.entrance.poll(cx)).await {
+                Ok(admission) => admission,
+                Err(refusal) => {
+                    self.member.refuse(&self.submission, refusal);
+                    return Err(refusal.into());
+                }
+            };
+            let Some(work) = self.work.take() else { return Err(Error::ALREADY) };
+            match self.member.submit(self.submission, admission, work) {
+                Ok(id) => return Ok(id),
+                // Another call was faster: it waits again.
+                Err((Refusal::Full, admission, work)) => {
+                    self.work = Some(work);
+                    self.entrance.take_back(admission);
+                }
+                Err((refusal, _, work)) => {
+                    self.work = Some(work);
+                    self.member.refuse(&self.submission, refusal);
+                    return Err(refusal.into());
+                }
             }
-        };
-        (membership, id)
+        }
     }
 
     /// Carries the request out on a worker. Dropping the future takes the request back.
-    pub(crate) async fn run<O: Answer>(self) -> Result<O> {
+    pub(crate) async fn run<O: Answer>(mut self) -> Result<O> {
         let group = self.submission.manner.group;
-        let (membership, id) = self.submit().await;
-        if let (Err(_), Some(group)) = (&id, group) {
-            membership.settle(group, &id);
+        let submitted = self.submit().await;
+        if let (Err(error), Some(group)) = (&submitted, group) {
+            self.member.settle(group, Some(*error));
         }
-        let owned = Owned { membership, id: id? };
-        let output = poll_fn(|cx| owned.membership.poll_take(owned.id, cx)).await?;
+        let owned = Owned { member: Arc::clone(&self.member), id: submitted? };
+        drop(self);
+        let output = poll_fn(|cx| owned.member.poll_take(owned.id, cx)).await?;
         // The output was made by this request's own `into_output`.
         O::from_output(output).ok_or(Error::IO)
     }
 }
 
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.member.discard(work);
+        }
+    }
+}
+
 /// A request that is taken back when the one who waits for it is gone.
 struct Owned {
-    membership: Arc<Membership>,
+    member: Arc<Member>,
     id: RequestId,
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.membership.cancel(self.id);
-        self.membership.disown(self.id);
+        self.member.cancel(self.id);
+        self.member.disown(self.id);
     }
 }
 
@@ -156,17 +267,18 @@ pub(crate) fn enter_call<A: Arguments, O: Answer>(
     view: &mut AioCtxView<'_>,
     request: Request<A, O>,
     wire: A::Wire,
-    inline_bytes_max: usize,
+    terms: Terms,
 ) -> Passed<O> {
     let manner = view.ctx.take_manner();
-    let passed = enter(view, request, wire, manner, inline_bytes_max);
-    if let (Passed::Done(result), Some(group)) = (&passed, manner.group) {
-        view.ctx.membership.settle(group, result);
+    let passed = enter(view, request, wire, manner, terms);
+    if let (Passed::Done(result, _), Some(group)) = (&passed, manner.group) {
+        view.ctx.member.settle(group, result.as_ref().err().copied());
     }
     passed
 }
 
 /// A call on the face `submit`.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it was made, and a box costs more than a move")]
 pub(crate) enum Submitted {
     /// The guest gets a handle at once.
     Now(Resource<RequestHandle>),
@@ -183,7 +295,7 @@ pub(crate) fn submit<A: Arguments, O: Answer>(
     view: &mut AioCtxView<'_>,
     request: Request<A, O>,
     wire: A::Wire,
-    inline_bytes_max: usize,
+    terms: Terms,
 ) -> wasmtime::Result<Submitted> {
     let max = view.ctx.limits.requests_max;
     if view.ctx.request_handles >= max {
@@ -191,9 +303,9 @@ pub(crate) fn submit<A: Arguments, O: Answer>(
         return Err(wasmtime::format_err!("the guest holds {max} request handles, as many as it may; {remedy}"));
     }
     let manner = view.ctx.take_manner();
-    match enter(view, request, wire, manner, inline_bytes_max) {
-        Passed::Done(result) => {
-            let id = submit_done(view, request.name, manner, result.map(O::into_output));
+    match enter(view, request, wire, manner, terms) {
+        Passed::Done(result, memory) => {
+            let id = submit_done(view, request.kind, manner, result.map(O::into_output), memory);
             Ok(Submitted::Now(give_handle(view, id)?))
         }
         Passed::ToQueue(mut queued) => {
@@ -204,11 +316,11 @@ pub(crate) fn submit<A: Arguments, O: Answer>(
 }
 
 /// The rest of it: queues the request.
-pub(crate) async fn submit_later(mut view: AioCtxView<'_>, queued: Queued) -> wasmtime::Result<Resource<RequestHandle>> {
-    let (name, manner) = (queued.submission.name, queued.submission.manner);
+pub(crate) async fn submit_later(mut view: AioCtxView<'_>, mut queued: Queued) -> wasmtime::Result<Resource<RequestHandle>> {
+    let (kind, manner) = (queued.submission.kind, queued.submission.manner);
     let id = match queued.submit().await {
-        (_, Ok(id)) => id,
-        (_, Err(error)) => submit_done(&view, name, manner, Err(error)),
+        Ok(id) => id,
+        Err(error) => submit_done(&view, kind, manner, Err(error), view.ctx.member.memory().nothing()),
     };
     give_handle(&mut view, id)
 }
@@ -218,7 +330,16 @@ fn give_handle(view: &mut AioCtxView<'_>, id: RequestId) -> wasmtime::Result<Res
     Ok(view.table.push(RequestHandle { id })?)
 }
 
-fn submit_done(view: &AioCtxView<'_>, name: &'static str, manner: Manner, result: Result<Output>) -> RequestId {
-    let bytes = usize::try_from(moved_bytes(&result)).unwrap_or(0);
-    view.ctx.membership.submit_done(Submission { name, origin: Origin::Handle, bytes, manner }, result)
+/// A request with a handle that is done already. What its result does not hold is given back.
+fn submit_done(
+    view: &AioCtxView<'_>,
+    kind: Kind,
+    manner: Manner,
+    result: Result<Output>,
+    mut memory: Reservation,
+) -> RequestId {
+    let held = result.bytes_held();
+    memory.count(held.saturating_sub(memory.amount()));
+    memory.shrink_to(held);
+    view.ctx.member.submit_done(Submission { kind, origin: Origin::Handle, manner }, memory, result)
 }

@@ -1,23 +1,38 @@
-//! The engine: the worker threads that many guests share.
+//! The engine: the worker threads that many guests share, and what all of them together may take.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::limits::WORKERS_MAX;
-use crate::sched::{Counters, Pool};
+use rustix::process::{Resource, getrlimit};
+
+use crate::budget::Budget;
+use crate::error::Result;
+use crate::limits::{DESCRIPTORS_RESERVED, ENGINE_BYTES_MAX, Limits, WORKERS_MAX};
+use crate::output::Output;
+use crate::reaper::Reaper;
+use crate::sandbox::Quota;
+use crate::sched::{Budgets, Counters, Pool};
 
 /// The worker threads, shared by as many guests as you like. Cheap to clone.
 ///
 /// Threads are started as requests wait and end when they have had nothing to do for ten seconds. When the last clone is
 /// dropped, the workers finish what is queued and end; [`AioEngine::shutdown`] waits for that.
+///
+/// There are `workers_max` of them, and one more for each guest that has something to do, so that no guest waits for the
+/// requests of others; up to 512 in all. A few more threads close files and watch the time.
 #[derive(Clone)]
-pub struct AioEngine(Arc<Owner>);
+pub struct AioEngine(Arc<Shared>);
 
-struct Owner(Arc<Pool>);
+struct Shared {
+    pool: Arc<Pool<Result<Output>>>,
+    reaper: Reaper,
+    memory: Budget,
+    descriptors: Budget,
+}
 
-impl Drop for Owner {
+impl Drop for Shared {
     fn drop(&mut self) {
-        self.0.close();
+        self.pool.close();
     }
 }
 
@@ -25,38 +40,67 @@ impl Drop for Owner {
 #[derive(Clone, Debug)]
 pub struct AioEngineBuilder {
     workers_max: usize,
+    bytes_in_flight_max: usize,
+    open_files_max: Option<usize>,
 }
 
 impl AioEngine {
-    /// An engine as it is without settings.
+    /// An engine with default settings.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
     /// Settings for an engine.
     pub fn builder() -> AioEngineBuilder {
-        AioEngineBuilder { workers_max: WORKERS_MAX }
+        AioEngineBuilder { workers_max: WORKERS_MAX, bytes_in_flight_max: ENGINE_BYTES_MAX, open_files_max: None }
     }
 
     /// How many worker threads there are now.
     pub fn workers(&self) -> usize {
-        self.0.0.workers()
+        self.0.pool.workers()
     }
 
-    /// How many requests of all guests are where, those of guests that are gone too.
+    /// Number of requests of all guests in each state, those of guests that are gone too.
     pub fn counters(&self) -> Counters {
-        self.0.0.counters()
+        self.0.pool.counters()
+    }
+
+    /// Bytes that requests under way, and results that were not taken, hold now, of all guests together.
+    pub fn bytes_in_flight(&self) -> usize {
+        self.0.memory.taken()
+    }
+
+    /// Files and directories that guests have open now, with those that are being closed.
+    pub fn open_files(&self) -> usize {
+        self.0.descriptors.taken()
     }
 
     /// Tells the workers to end, and waits until they have, for `timeout` at most; tells whether they have. A request on a
     /// worker is finished. Requests of guests that are dropped are dropped with them; those of guests that live are done first.
     pub fn shutdown(&self, timeout: Duration) -> bool {
-        self.0.0.close();
-        self.0.0.wait_closed(timeout)
+        let deadline = Instant::now() + timeout;
+        self.0.pool.close();
+        let workers_ended = self.0.pool.wait_closed(timeout);
+        workers_ended && self.0.reaper.wait_empty(deadline.saturating_duration_since(Instant::now()))
     }
 
-    pub(crate) fn pool(&self) -> &Arc<Pool> {
-        &self.0.0
+    pub(crate) fn pool(&self) -> &Arc<Pool<Result<Output>>> {
+        &self.0.pool
+    }
+
+    /// The files and directories that a guest with these limits may have open.
+    pub(crate) fn quota(&self, limits: &Limits) -> Quota {
+        Quota::new(limits.open_files_max, &self.0.descriptors, &self.0.reaper)
+    }
+
+    /// What the requests of a guest with these limits may take.
+    pub(crate) fn budgets(&self, limits: &Limits) -> Budgets {
+        Budgets {
+            places: Budget::new(limits.in_flight_max),
+            memory: self.0.memory.below(limits.bytes_in_flight_max),
+            calls: Budget::new(limits.waiting_calls_max),
+            parked: Budget::new(limits.in_flight_max),
+        }
     }
 }
 
@@ -67,14 +111,42 @@ impl Default for AioEngine {
 }
 
 impl AioEngineBuilder {
-    /// How many worker threads there may be; 32 unless set, and 1 at least. One of them is kept from any single guest.
+    /// How many worker threads there are at most, beside one for each guest that has something to do; 32 unless set, and 1 at
+    /// least.
     pub fn workers_max(&mut self, workers: usize) -> &mut Self {
         self.workers_max = workers;
         self
     }
 
+    /// Bytes that requests under way, and results that were not taken, may hold, of all guests together; 1 GiB unless set. One
+    /// guest may hold eight times what is left for others beside a sixteenth of all, which is kept for those that hold little, and no
+    /// more than [`Limits::bytes_in_flight_max`].
+    pub fn bytes_in_flight_max(&mut self, bytes: usize) -> &mut Self {
+        self.bytes_in_flight_max = bytes;
+        self
+    }
+
+    /// Files and directories that all guests together may have open; unless set, what the process may have when the engine is
+    /// built, less a reserve of a quarter, and of 256 at most, for the host itself. One guest may have eight times what is left for
+    /// others beside a sixteenth of all, which is kept for those that have few, and no more than [`Limits::open_files_max`].
+    pub fn open_files_max(&mut self, files: usize) -> &mut Self {
+        self.open_files_max = Some(files);
+        self
+    }
+
     /// The engine. No thread is started before there is work.
     pub fn build(&self) -> AioEngine {
-        AioEngine(Arc::new(Owner(Pool::new(self.workers_max))))
+        AioEngine(Arc::new(Shared {
+            pool: Pool::new(self.workers_max),
+            reaper: Reaper::default(),
+            memory: Budget::new(self.bytes_in_flight_max),
+            descriptors: Budget::new(self.open_files_max.unwrap_or_else(descriptors_max)),
+        }))
     }
+}
+
+/// Descriptors that guests may have, of those that the process may have.
+fn descriptors_max() -> usize {
+    let max = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    max - DESCRIPTORS_RESERVED.min(max / 4)
 }

@@ -41,7 +41,7 @@ pub enum ErrorCode {
     /// The file would grow over its limit. `EFBIG`.
     #[component(name = "file-too-large")]
     FileTooLarge,
-    /// The file system cannot hold the name. `EILSEQ`.
+    /// The file system cannot hold the name, or it spells another one. `EILSEQ`.
     #[component(name = "illegal-byte-sequence")]
     IllegalByteSequence,
     /// An argument is not valid; the guest's mistake. `EINVAL`.
@@ -83,7 +83,7 @@ pub enum ErrorCode {
     /// The directory is not empty. `ENOTEMPTY`.
     #[component(name = "not-empty")]
     NotEmpty,
-    /// The path leads out of the grant, or the operation is never allowed. `EPERM`.
+    /// The path leads out of the grant, or to what is no file; or the operation is never allowed. `EPERM`.
     #[component(name = "not-permitted")]
     NotPermitted,
     /// More than one answer may carry. `EOVERFLOW`.
@@ -135,6 +135,7 @@ impl Error {
     pub(crate) const CROSS_DEVICE: Self = Self::new(Errno::XDEV);
     pub(crate) const EXIST: Self = Self::new(Errno::EXIST);
     pub(crate) const FILE_TOO_LARGE: Self = Self::new(Errno::FBIG);
+    pub(crate) const ILLEGAL_BYTE_SEQUENCE: Self = Self::new(Errno::ILSEQ);
     pub(crate) const INVALID: Self = Self::new(Errno::INVAL);
     pub(crate) const IO: Self = Self::new(Errno::IO);
     pub(crate) const IS_DIRECTORY: Self = Self::new(Errno::ISDIR);
@@ -149,6 +150,9 @@ impl Error {
     pub(crate) const TOO_MANY_OPEN_FILES: Self = Self::new(Errno::MFILE);
     pub(crate) const UNSUPPORTED: Self = Self::new(Errno::NOTSUP);
     pub(crate) const WOULD_BLOCK: Self = Self::new(Errno::AGAIN);
+
+    /// Something else has to come to an end first: a worker is to try again later. No guest sees it: the door keeps it. The number is one that the kernel keeps to itself, too: `ERESTARTSYS`.
+    pub(crate) const NOT_YET: Self = Self { code: ErrorCode::WouldBlock, errno: 512 };
 
     const fn new(errno: Errno) -> Self {
         Self { code: code(errno), errno: errno.raw_os_error().unsigned_abs() }

@@ -64,37 +64,62 @@
 //! is finished, since no system call can be taken back, and its result is dropped. As with wasmtime in general, the store must not
 //! be used again after that, nor after a trap.
 //!
+//! # Guests that only compute
+//!
+//! A guest gives its thread back at each tick of wasmtime's epoch, if the application asks for that. With
+//! `Store::epoch_deadline_async_yield_and_update` it wakes itself at once, and an event loop of tokio with one thread then goes on
+//! with it for some thirty ticks before it looks at the answers that workers have for other guests. Let it wait for the event loop
+//! instead, as `Host` does:
+//!
+//! ```
+//! # let engine = wasmtime::Engine::default();
+//! # let mut store = wasmtime::Store::new(&engine, ());
+//! use wasmtime::UpdateDeadline;
+//!
+//! store.set_epoch_deadline(1);
+//! store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
+//! ```
+//!
+//! # Signals
+//!
+//! A write over the limit that the process has for the size of files (`RLIMIT_FSIZE`; `LimitFSIZE=` of systemd) ends the process by
+//! `SIGXFSZ`, with all guests, unless the application ignores that signal. The command does. The write then fails with
+//! `file-too-large`.
+//!
 //! # Trust
 //!
 //! A guest reaches what is in its directories and nothing else; every number it gives is held against [`Limits`]. Memory and run
 //! time of the guest itself are wasmtime's business: see `Store::limiter`, `Store::set_hostcall_fuel` and epochs. `Host` sets
 //! them all.
 
+mod allowed;
 mod arguments;
+mod budget;
 mod ctx;
 mod door;
 mod engine;
 mod error;
+mod faces;
 mod gated;
+mod granted;
 mod limits;
 mod linker;
-mod observe;
 mod ops;
 mod output;
 #[cfg(feature = "host")]
 pub mod plugin;
+mod reaper;
 mod sandbox;
 mod sched;
 mod types;
 
+pub use allowed::Gated;
 pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView};
 pub use engine::{AioEngine, AioEngineBuilder};
 pub use error::{Error, ErrorCode};
-pub use gated::Gated;
 pub use limits::Limits;
 pub use linker::{add_plain_to_linker, add_to_linker};
-pub use observe::{RequestStats, Stats};
 #[cfg(feature = "host")]
 pub use plugin::{Guest, Host, HostBuilder, Plugin, Problem, ProblemKind};
 pub use sandbox::{Resolver, Rights};
-pub use sched::Counters;
+pub use sched::{Counters, RequestStats, Stats};

@@ -27,8 +27,11 @@ pub struct Limits {
     pub requests_max: usize,
     /// Groups whose handle the guest holds. 1,000; more ends the guest.
     pub groups_max: usize,
-    /// Bytes that requests under way, and results that were not taken, may hold. 256 MiB; a request over it fails with
+    /// Calls that wait until they may have more in flight. 10,000, as many as there may be handles of requests; more fail with
     /// `would-block`.
+    pub waiting_calls_max: usize,
+    /// Bytes that requests under way, and results that were not taken, may hold. 256 MiB. A request over it waits, as for a place
+    /// in the queue, while anything of the guest's is under way; else it fails with `would-block`.
     pub bytes_in_flight_max: usize,
     /// Files and directories open at a time. 1,024: what a Unix process has by custom. More fail with
     /// `too-many-open-files`.
@@ -52,6 +55,7 @@ impl Default for Limits {
             in_flight_max: 4096,
             requests_max: 10_000,
             groups_max: 1_000,
+            waiting_calls_max: 10_000,
             bytes_in_flight_max: 256 << 20,
             open_files_max: 1024,
             read_bytes_max: 16 << 20,
@@ -69,6 +73,22 @@ pub(crate) const WORKERS_START: usize = 4;
 /// within 40 % of the best and 64 within 10 %.
 pub(crate) const WORKERS_MAX: usize = 32;
 
+/// Threads that one engine has at most, however many guests have something to do: each may have one beyond the workers. 512: a
+/// thread that waits costs its stack and no more, and more guests than that have to share.
+pub(crate) const THREADS_MAX: usize = 512;
+
+/// Bytes that the requests of all guests of one engine may hold, unless set otherwise. 1 GiB: four guests that take all that each
+/// may have.
+pub(crate) const ENGINE_BYTES_MAX: usize = 1 << 30;
+
+/// Descriptors that guests leave to the host itself, for its own files, sockets and threads. 256, or a quarter of what the process
+/// may have.
+pub(crate) const DESCRIPTORS_RESERVED: usize = 256;
+
+/// How many groups there may be for each that the guest may hold a handle of: those whose handle was dropped stay until their
+/// members are gone. 4.
+pub(crate) const GROUPS_FOR_EACH_HANDLE: usize = 4;
+
 /// How long a request waits before another worker is started for it. 1 ms: some ten times what a disk read takes, so that a
 /// queue of short requests starts none.
 pub(crate) const QUEUE_DELAY: Duration = Duration::from_millis(1);
@@ -80,7 +100,11 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// one, and each is some 200 bytes of the kernel's memory. More fail with `no-lock`.
 pub(crate) const LOCKS_MAX: usize = 1024;
 
-/// Times a lane is passed over before it is served next. 64: low priorities get at least one turn in 65.
+/// Locks that one guest has on all of its handles together. 10,000: some 2 MB of the kernel's memory. More fail with `no-lock`.
+pub(crate) const LOCKS_GUEST_MAX: usize = 10_000;
+
+/// Times a lane is passed over before it is served next, after those that were passed over more often. 64: low priorities get at
+/// least one turn in some 70.
 pub(crate) const PASSED_OVER_MAX: u32 = 64;
 
 /// Groups that may stand one in the other. 16: what happens to a member is entered for each of them.
@@ -89,6 +113,9 @@ pub(crate) const GROUP_DEPTH_MAX: usize = 16;
 /// Bytes that a request made of steps moves in one step, between two looks at whether it was canceled. 8 MiB: some
 /// milliseconds.
 pub(crate) const STEP_BYTES: u64 = 8 << 20;
+
+/// Bytes that `blocking` moves on the guest's own thread at once. 1 MiB: some 200 µs, which others on the same thread wait.
+pub(crate) const INLINE_CALL_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes that `submit` and `requests` move on the guest's own thread. 256 KiB: copying more takes longer than the hop to a
 /// worker, where it overlaps with the guest. It counts what was asked for, and programs ask for more than small files have.
@@ -103,8 +130,9 @@ pub(crate) const TREE_WIDTH_MAX: usize = 16;
 /// Directories that a request on a tree keeps open for what is below them. 16: deeper ones are opened anew on the way back.
 pub(crate) const TREE_HANDLES_MAX: usize = 16;
 
-/// Directories that a walk has found and not read yet. 1,000,000, as many as one answer lists; more come with `overflow`.
-pub(crate) const WALK_PENDING_MAX: usize = 1_000_000;
+/// Directories that a walk has found and not read yet, before it leaves directories half read. 4,096: some 1 MiB of the guest's
+/// books. It comes back to where it was.
+pub(crate) const WALK_PENDING_MAX: usize = 4096;
 
 /// Entries that one `walk-next` gives. 4,096: some 100 KiB, so that a hop to a worker is nothing against it.
 pub(crate) const WALK_ENTRIES_MAX: usize = 4096;

@@ -1,18 +1,21 @@
 //! What a request comes to: host values, and how each is given to the guest.
 
+use std::task::Waker;
+
 use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable};
 
+use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::sandbox::{OpenDir, OpenFile, Walker};
-use crate::sched::{GroupId, RequestId};
-use crate::types::{Extent, Listing, Scan, Status, Volume, WalkEntry};
+use crate::sandbox::{Content, Help, Locked, OpenDir, OpenFile, Ticket, Walked, Walker};
+use crate::sched::{GroupId, Membership, Outcome, Refusal, RequestId, Running};
+use crate::types::{Dirent, Extent, Listing, Scan, Status, Volume, WalkEntry};
 
 /// A result on its way, while nobody has asked for it in its own type. Dropping it closes what is in it.
 #[derive(Debug)]
 pub(crate) enum Output {
     Done,
     Count(u64),
-    Data(Vec<u8>),
+    Data(Content),
     File(OpenFile),
     Dir(OpenDir),
     Status(Status),
@@ -23,13 +26,122 @@ pub(crate) enum Output {
     Text(String),
     Listing(Listing),
     Walker(Walker),
-    Walked(Vec<WalkEntry>),
+    Walked(Walked),
+    Locked(Locked),
+}
+
+impl Outcome for Result<Output> {
+    type Failure = Error;
+
+    fn failed(failure: Error) -> Self {
+        Err(failure)
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.as_ref().err().copied()
+    }
+
+    fn bytes_moved(&self) -> u64 {
+        match self {
+            Ok(Output::Data(content)) => content.bytes_moved(),
+            Ok(Output::Count(count)) => *count,
+            _ => 0,
+        }
+    }
+
+    fn bytes_held(&self) -> usize {
+        let names = |names: &Vec<String>| names.iter().map(|name| heap_bytes(name)).sum::<usize>();
+        match self {
+            Ok(Output::Data(content)) => content.bytes_held(),
+            Ok(Output::Names(list)) => names(list),
+            Ok(Output::Scan(scan)) => names(&scan.directories) + names(&scan.others),
+            Ok(Output::Extents(extents)) => extents.capacity() * size_of::<Extent>(),
+            Ok(Output::Text(text)) => heap_bytes(text),
+            Ok(Output::Listing(listing)) => {
+                listing.entries.iter().map(|entry| heap_bytes(&entry.name) + size_of::<Dirent>()).sum()
+            }
+            Ok(Output::Walked(walked)) => walked.bytes_held(),
+            _ => 0,
+        }
+    }
+
+    fn is_light(&self) -> bool {
+        // Those that hold a descriptor leave it to the reaper.
+        match self {
+            Ok(Output::Done | Output::Count(_) | Output::Status(_) | Output::Volume(_) | Output::Text(_)) => true,
+            Ok(Output::File(_) | Output::Dir(_)) | Err(_) => true,
+            Ok(_) => false,
+        }
+    }
+
+    fn undo(self) {
+        match self {
+            Ok(Output::Data(content)) => content.give_back(),
+            Ok(Output::Walked(walked)) => walked.give_back(),
+            Ok(Output::Locked(locked)) => locked.give_back(),
+            _ => {}
+        }
+    }
+}
+
+/// Bytes of a text, and of its place in a list. The allocator gives 16 at least and rounds up.
+fn heap_bytes(text: &str) -> usize {
+    size_of::<String>() + text.len().next_multiple_of(16) + 16
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Canceled => Self::CANCELED,
+            Refusal::TimedOut => Self::TIMED_OUT,
+            Refusal::Full => Self::WOULD_BLOCK,
+            Refusal::Taken => Self::ALREADY,
+            Refusal::Panicked => Self::IO,
+            Refusal::Member => Self::EXIST,
+            Refusal::Cycle => Self::DEADLOCK,
+            Refusal::TooDeep => Self::OVERFLOW,
+            Refusal::NoGroup => Self::INVALID,
+        }
+    }
+}
+
+/// A request that runs, as the work in the sandbox sees it.
+pub(crate) struct OnWorker<'a>(pub(crate) &'a dyn Running);
+
+impl Ticket for OnWorker<'_> {
+    fn check(&self) -> Result<()> {
+        Ok(self.0.check()?)
+    }
+
+    fn advance(&self, bytes: u64, names: u64) {
+        self.0.advance(bytes, names);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.is_wanted()
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        Ok(self.0.reserve(bytes)?)
+    }
+
+    fn memory(&self) -> Budget {
+        self.0.memory()
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+
+    fn call(&self, mut help: Help) {
+        self.0.call(Box::new(move |running| help(&OnWorker(running))));
+    }
 }
 
 /// `aiohost:aio/types.outcome`.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
-pub(crate) enum Outcome {
+pub(crate) enum WireOutcome {
     #[component(name = "done")]
     Done,
     #[component(name = "count")]
@@ -62,22 +174,23 @@ pub(crate) enum Outcome {
 
 impl Output {
     /// The value that `request.wait` returns.
-    pub(crate) fn into_outcome(self, table: &mut ResourceTable) -> Result<Outcome> {
+    pub(crate) fn into_outcome(self, table: &mut ResourceTable) -> Result<WireOutcome> {
         Ok(match self {
-            Self::Done => Outcome::Done,
-            Self::Count(count) => Outcome::Count(count),
-            Self::Data(data) => Outcome::Data(data),
-            Self::File(file) => Outcome::File(push(table, file)?),
-            Self::Dir(dir) => Outcome::Dir(push(table, dir)?),
-            Self::Status(status) => Outcome::Status(status),
-            Self::Names(names) => Outcome::Names(names),
-            Self::Scan(scan) => Outcome::Scan(scan),
-            Self::Volume(volume) => Outcome::Volume(volume),
-            Self::Extents(extents) => Outcome::Extents(extents),
-            Self::Text(text) => Outcome::Text(text),
-            Self::Listing(listing) => Outcome::Listing(listing),
-            Self::Walker(walker) => Outcome::Walker(push(table, walker)?),
-            Self::Walked(entries) => Outcome::Walked(entries),
+            Self::Done => WireOutcome::Done,
+            Self::Count(count) => WireOutcome::Count(count),
+            Self::Data(content) => WireOutcome::Data(content.into_bytes()),
+            Self::File(file) => WireOutcome::File(push(table, file)?),
+            Self::Dir(dir) => WireOutcome::Dir(push(table, dir)?),
+            Self::Status(status) => WireOutcome::Status(status),
+            Self::Names(names) => WireOutcome::Names(names),
+            Self::Scan(scan) => WireOutcome::Scan(scan),
+            Self::Volume(volume) => WireOutcome::Volume(volume),
+            Self::Extents(extents) => WireOutcome::Extents(extents),
+            Self::Text(text) => WireOutcome::Text(text),
+            Self::Listing(listing) => WireOutcome::Listing(listing),
+            Self::Walker(walker) => WireOutcome::Walker(push(table, walker)?),
+            Self::Walked(walked) => WireOutcome::Walked(walked.entries),
+            Self::Locked(_) => WireOutcome::Done,
         })
     }
 }
@@ -100,7 +213,7 @@ pub(crate) trait Answer: Send + Sized + 'static {
     fn into_wire(self, table: &mut ResourceTable) -> Result<Self::Wire>;
 
     /// Bytes that the request moved, as far as its result tells.
-    fn moved_bytes(&self) -> u64 {
+    fn bytes_moved(&self) -> u64 {
         0
     }
 }
@@ -190,9 +303,27 @@ macro_rules! plain_answer {
     )*};
 }
 
+impl Answer for u64 {
+    type Wire = Self;
+
+    fn into_output(self) -> Output {
+        Output::Count(self)
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Count(count) = output { Some(count) } else { None }
+    }
+
+    fn into_wire(self, _table: &mut ResourceTable) -> Result<Self> {
+        Ok(self)
+    }
+
+    fn bytes_moved(&self) -> u64 {
+        *self
+    }
+}
+
 plain_answer! {
-    u64 => Count,
-    Vec<u8> => Data,
     Status => Status,
     Vec<String> => Names,
     Scan => Scan,
@@ -200,8 +331,82 @@ plain_answer! {
     Vec<Extent> => Extents,
     String => Text,
     Listing => Listing,
-    Vec<WalkEntry> => Walked,
 }
+
+impl Answer for Content {
+    type Wire = Vec<u8>;
+
+    fn into_output(self) -> Output {
+        Output::Data(self)
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Data(content) = output { Some(content) } else { None }
+    }
+
+    fn into_wire(self, _table: &mut ResourceTable) -> Result<Self::Wire> {
+        Ok(self.into_bytes())
+    }
+
+    fn bytes_moved(&self) -> u64 {
+        u64::try_from(self.len()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Answer for Vec<u8> {
+    type Wire = Self;
+
+    fn into_output(self) -> Output {
+        Output::Data(self.into())
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Data(content) = output { Some(content.into_bytes()) } else { None }
+    }
+
+    fn into_wire(self, _table: &mut ResourceTable) -> Result<Self> {
+        Ok(self)
+    }
+
+    fn bytes_moved(&self) -> u64 {
+        u64::try_from(self.len()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Answer for Locked {
+    type Wire = ();
+
+    fn into_output(self) -> Output {
+        Output::Locked(self)
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Locked(locked) = output { Some(locked) } else { None }
+    }
+
+    fn into_wire(self, _table: &mut ResourceTable) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Answer for Walked {
+    type Wire = Vec<WalkEntry>;
+
+    fn into_output(self) -> Output {
+        Output::Walked(self)
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Walked(walked) = output { Some(walked) } else { None }
+    }
+
+    fn into_wire(self, _table: &mut ResourceTable) -> Result<Self::Wire> {
+        Ok(self.entries)
+    }
+}
+
+/// A guest on the scheduler.
+pub(crate) type Member = Membership<Result<Output>>;
 
 /// A request that the guest holds a handle of.
 pub(crate) struct RequestHandle {

@@ -182,7 +182,11 @@ fn a_wit_that_cannot_be_used() {
 fn a_file_that_cannot_be_written() {
     let place = Place::with("songs.wat", NOP);
     let outcome = place.run("componentize songs.wat --world guest -o none/plugin.wasm");
-    outcome.assert(1, "error: cannot write none/plugin.wasm\n  cause: No such file or directory (os error 2)\n");
+    outcome.assert(
+        1,
+        "error: cannot write none/plugin.wasm\n  cause: No such file or directory (os error 2)\n  \
+         help: make the directory first: mkdir -p 'none'\n",
+    );
     place
         .run("componentize songs.wat --world guest -o ./songs.wat")
         .assert(1, "error: ./songs.wat is the module itself\n  help: name another file with --output\n");

@@ -29,6 +29,11 @@ pub(crate) fn hello() -> String {
     says("hello", "", "")
 }
 
+/// Says this line.
+pub(crate) fn says_only(line: &str) -> String {
+    says(line, "", "")
+}
+
 /// Says "ready" and goes on for ever without calling the host.
 pub(crate) fn spins() -> String {
     says("ready", "", "(loop $again (br $again))")
@@ -86,6 +91,38 @@ pub(crate) fn makes_directory(number: u8) -> String {
     let body =
         format!("(call $exit (i32.ne (i32.const 0) (call $make (i32.const {}) (i32.const 8) (i32.const 3))))", number + 3);
     preview1(&declarations, &body)
+}
+
+/// Prints the name of preopen `number`, counted from 0.
+pub(crate) fn names_preopen(number: u8) -> String {
+    let declarations = format!(
+        r#"{WRITE}
+        (import "wasi_snapshot_preview1" "fd_prestat_get" (func $length (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_prestat_dir_name" (func $name (param i32 i32 i32) (result i32)))"#
+    );
+    // The length is behind the tag, and where `fd_write` looks for it.
+    let fd = number + 3;
+    let body = format!(
+        "(drop (call $length (i32.const {fd}) (i32.const 0)))
+         (drop (call $name (i32.const {fd}) (i32.const 8192) (i32.load (i32.const 4))))
+         (i32.store (i32.const 0) (i32.const 8192))
+         (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 256)))"
+    );
+    preview1(&declarations, &body)
+}
+
+/// Renames a file of its first directory over another, and fails if it cannot.
+pub(crate) fn renames(old: &str, new: &str) -> String {
+    let declarations = format!(
+        r#"{EXIT} (import "wasi_snapshot_preview1" "path_rename" (func $rename (param i32 i32 i32 i32 i32 i32) (result i32)))
+        (data (i32.const 8) "{old}{new}")"#
+    );
+    let (at, length) = (8 + old.len(), new.len());
+    let rename = format!(
+        "(call $rename (i32.const 3) (i32.const 8) (i32.const {}) (i32.const 3) (i32.const {at}) (i32.const {length}))",
+        old.len()
+    );
+    preview1(&declarations, &format!("(call $exit (i32.ne (i32.const 0) {rename}))"))
 }
 
 /// Needs two pages of memory to start, and nothing else.

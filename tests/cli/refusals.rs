@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::{Place, finished, guests};
 
@@ -224,11 +225,44 @@ fn a_project_that_cannot_be_started() {
             .run(&format!("new rust {wrong}"))
             .assert(1, &format!("error: a plugin cannot be called `{wrong}`\n  help: {rule}{better}\n"));
     }
+    let taken = [
+        ("rust build", "cargo has a folder of its own of that name where it puts the program", "my-build"),
+        ("rust incremental", "cargo has a folder of its own of that name where it puts the program", "my-incremental"),
+        ("rust-async aiohost-guest", "the crate for plugins, which is in the project, has that name", "my-guest"),
+        ("go vendor", "Go takes a path with that name in it for one of somebody else's packages", "my-vendor"),
+    ];
+    for (line, why, better) in taken {
+        let (language, name) = line.split_once(' ').expect("two words");
+        place.run(&format!("new {line}")).assert(
+            1,
+            &format!(
+                "error: a plugin in {language} cannot be called `{name}`\n  cause: {why}\n  \
+                 help: choose another name, as in {better}\n"
+            ),
+        );
+    }
     place.write("songs", "mine");
     place
         .run("new rust songs")
         .assert(1, "error: songs exists already\n  help: choose another name, or remove it first: nothing in it was changed\n");
     assert_eq!(fs::read_to_string(place.path("songs")).expect("it was there"), "mine");
+}
+
+#[test]
+fn a_project_with_an_odd_name_is_one_that_cargo_loads() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let place = Place::new();
+    for name in ["test", "core", "std", "fn", "self", "async", "wit-bindgen", "main", "target"] {
+        for language in ["rust", "rust-async"] {
+            let outcome = place.run(&format!("new {language} {name}"));
+            assert_eq!(outcome.status, Some(0), "{outcome:?}");
+            let mut load = Command::new(&cargo);
+            load.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(place.path(name));
+            let loaded = finished(&mut load);
+            assert_eq!(loaded.status, Some(0), "{language} {name}: {loaded:?}");
+            fs::remove_dir_all(place.path(name)).expect("a project of our own");
+        }
+    }
 }
 
 #[test]
@@ -270,6 +304,15 @@ fn a_directory_that_cannot_be_granted() {
         "error: cannot grant the directory guest.wat\n  cause: Not a directory (os error 20)\n  \
          help: it is a file: grant the directory it is in\n",
     );
+    for dir in ["/dev/fd", "/proc/self", "/proc/thread-self/fd", "/proc/1"] {
+        place.run(&format!("run guest.wat --ro-dir {dir} --allow procfs")).assert(
+            1,
+            &format!(
+                "error: cannot grant the directory {dir}\n  cause: it holds what belongs to a process, such as its memory\n  \
+                 help: grant a directory with files of its own\n"
+            ),
+        );
+    }
     place.make_dir("a");
     place.run("run guest.wat --dir a::x --dir .::x").assert(
         1,
@@ -320,7 +363,7 @@ fn a_wrong_command_line() {
     let lines = [
         ("", "Usage: aiohost"),
         ("run", "required arguments were not provided"),
-        ("run guest.wat --fast", "options for the plugin itself go after `--`"),
+        ("run --fast guest.wat", "options for the plugin itself go behind it"),
         ("run guest.wat --timeout 5", "a time is a number with a unit, as 500ms, 2s or 1m30s"),
         ("run guest.wat --max-memory lots", "a size is a number with a unit, as 64MiB or 1GiB"),
         ("run guest.wat --dir ::x", "it is HOST::GUEST, or HOST for the same name on both sides"),
@@ -330,7 +373,7 @@ fn a_wrong_command_line() {
         ("run guest.wat --max-in-flight 0", "it must be 1 at least"),
         ("run guest.wat --invoke f() argument", "cannot be used with"),
         ("run guest.wat --log [", "--log is not a log filter"),
-        ("run guest.wat -q -v", "cannot be used with"),
+        ("run -q -v guest.wat", "cannot be used with"),
         ("wit --force", "--out"),
         ("walk", "unrecognized subcommand"),
     ];

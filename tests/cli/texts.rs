@@ -50,11 +50,11 @@ fn a_core_module_is_shown_as_what_it_becomes() {
 }
 
 #[test]
-fn compiled_code_is_described_as_its_source() {
+fn compiled_code_that_is_trusted_is_described_as_its_source() {
     let place = Place::with("guest.wat", guests::async_command(0));
     place.run("compile guest.wat").assert_output(0, "");
     let source = place.run("inspect guest.wat");
-    let compiled = place.run("inspect guest.cwasm");
+    let compiled = place.run("inspect guest.cwasm --trust");
     assert_eq!(compiled.stdout, source.stdout.replace("kind     text", "kind     compiled code"));
     assert!(source.stdout.contains("engine   concurrent: it uses the component model's async\nwasi     0.3\n"), "{source:?}");
 }

@@ -93,25 +93,23 @@ impl OpenFile {
             return Err(Errno::BADF.into());
         }
         let (output_status, input_status) = (self.file.metadata()?, input.file.metadata()?);
-        let mut data = input.read(Some(from), length)?;
-        let at = match offset {
+        let data = input.read(Some(from), length)?;
+        let start = match offset {
             Some(offset) => offset,
             None => (&self.file).stream_position()?,
         };
+        // In append mode it is written at the end, whatever the offset.
+        let at = if self.append { output_status.len() } else { start };
         let end = |start: u64| start + data.len() as u64;
         let same = (output_status.dev(), output_status.ino()) == (input_status.dev(), input_status.ino());
         if same && from < end(at) && at < end(from) {
             return Err(Errno::INVAL.into());
         }
-        // A file that is appended to itself goes on as long as it is asked to.
-        let mut copied = 0;
-        while !data.is_empty() {
-            self.file.write_all_at(&data, at + copied as u64)?;
-            copied += data.len();
-            data = input.read(Some(from + copied as u64), length - copied)?;
-        }
+        // What was written is not read again: a file that is appended to itself is copied up to where it ended.
+        let copied = data.len();
+        self.file.write_all_at(&data, at)?;
         if offset.is_none() {
-            let position = if self.append && copied > 0 { self.file.metadata()?.len() } else { at + copied as u64 };
+            let position = if self.append && copied > 0 { self.file.metadata()?.len() } else { start + copied as u64 };
             (&self.file).seek(SeekFrom::Start(position))?;
         }
         Ok(copied)

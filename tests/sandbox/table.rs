@@ -1,5 +1,7 @@
 //! The attempts of the sandbox test, and what each is answered.
 
+use super::kernel::PROCFS;
+
 pub(crate) const INSIDE: &str = "ok";
 pub(crate) const OUT: &str = "not-permitted 1";
 pub(crate) const NONE: &str = "no-entry 2";
@@ -10,10 +12,11 @@ const INVALID: &str = "invalid 22";
 pub(crate) const READ_ONLY: &str = "read-only 30";
 const TOO_LONG: &str = "name-too-long 36";
 const LOOP: &str = "loop 40";
+const ILLEGAL: &str = "illegal-byte-sequence 84";
 pub(crate) const UNSUPPORTED: &str = "unsupported 95";
 
 /// A request as `tests/guests/src/attempt.rs` reads it, and its answer. `ok` may be followed by what the request gives.
-type Row = (&'static str, &'static str);
+pub(crate) type Row = (&'static str, &'static str);
 
 /// `..` in every place.
 const DOTS: &[Row] = &[
@@ -250,7 +253,6 @@ const ABSOLUTE: &[Row] = &[
     ("mkdir /data", EXIST),
     ("open /data/digits", INSIDE),
     ("open //data//./digits", INSIDE),
-    ("open @sub /data/digits", INSIDE),
     ("open-dir /data/", INSIDE),
     ("statvfs /", OUT),
     ("utime /etc/passwd", OUT),
@@ -267,7 +269,45 @@ const ABSOLUTE: &[Row] = &[
     ("link /data /other/data", OUT),
     ("mkfifo /new", OUT),
     ("pathsync /", OUT),
-    ("realpath @sub /data/sub/inner", "ok /data/sub/inner"),
+    // With a directory that they start from they lead nowhere, not even into it.
+    ("open @sub /data/digits", OUT),
+    ("open @sub /data/sub/inner", OUT),
+    ("open @sub //", OUT),
+    ("open @sub /other/new write,create", OUT),
+    ("open-dir @sub /data", OUT),
+    ("stat @sub /data/digits", OUT),
+    ("lstat @sub /data/sub", OUT),
+    ("statvfs @sub /data", OUT),
+    ("utime @sub /data/digits", OUT),
+    ("chmod @sub /data/digits", OUT),
+    ("truncate @sub /data/digits", OUT),
+    ("unlink @sub /data/digits", OUT),
+    ("rmdir @sub /data/bare", OUT),
+    ("mkdir @sub /data/new", OUT),
+    ("mkfifo @sub /data/new", OUT),
+    ("symlink @sub /data/new inner", OUT),
+    ("readlink @sub /data/link-file", OUT),
+    ("realpath @sub /data/sub/inner", OUT),
+    ("pathsync @sub /data/digits", OUT),
+    ("readdir @sub /data", OUT),
+    ("scandir @sub /data", OUT),
+    ("readdirx @sub /data", OUT),
+    ("walk @sub /data", OUT),
+    ("rmtree @sub /data/bare", OUT),
+    ("load @sub /data/digits", OUT),
+    ("slurp @sub /frozen/ice", OUT),
+    ("store @sub /data/digits", OUT),
+    ("copy @sub /data/digits caught", OUT),
+    ("copy digits @sub /data/caught", OUT),
+    ("copy-tree @sub /data/kinds caught", OUT),
+    ("copy-tree bare @sub /data/caught", OUT),
+    ("move @sub /data/digits caught", OUT),
+    ("move digits @sub /data/caught", OUT),
+    ("rename @sub /data/digits caught", OUT),
+    ("rename digits @sub /data/caught", OUT),
+    ("exchange @sub /data/digits empty", OUT),
+    ("link digits @sub /data/caught", OUT),
+    ("link @sub /data/digits caught", OUT),
 ];
 
 /// Symbolic links that lead out, at the end of a path and within.
@@ -462,6 +502,109 @@ const SLASHES: &[Row] = &[
     ("mkfifo caught/", NOT_DIRECTORY),
     ("pathsync digits/", NOT_DIRECTORY),
     ("realpath link-dir//", "ok /data/sub"),
+    // What is made gets a name, and no name has a slash.
+    ("open missing/ write,create", IS_DIRECTORY),
+    ("open missing/ append,create", IS_DIRECTORY),
+    ("open missing/ write,create,truncate", IS_DIRECTORY),
+    ("open missing/ write,create,exclusive", IS_DIRECTORY),
+    ("open @sub missing// read,write,create", IS_DIRECTORY),
+    ("open sub/ write,create", IS_DIRECTORY),
+    ("open sub/ write,create,exclusive", IS_DIRECTORY),
+    ("open digits/ write,create", NOT_DIRECTORY),
+    ("open digits/ write,create,exclusive", IS_DIRECTORY),
+    ("open link-dangling/ write,create", IS_DIRECTORY),
+    ("open link-out-new/ write,create", OUT),
+    ("open link-out-dir/new/ write,create", OUT),
+    ("open link-out-dir/new/ write,create,exclusive", OUT),
+    ("open missing/new/ write,create", NONE),
+    ("open missing/new/ write,create,exclusive", NONE),
+    ("open digits/new/ write,create,exclusive", NOT_DIRECTORY),
+    ("open . write,create", IS_DIRECTORY),
+    ("open . write,create,exclusive", EXIST),
+    ("open sub/.. write,create,exclusive", EXIST),
+    ("open .. write,create,exclusive", OUT),
+    ("open missing/.. write,create", NONE),
+    ("open missing/. write,create,exclusive", NONE),
+    ("open digits/. write,create,exclusive", NOT_DIRECTORY),
+    ("store missing/", NONE),
+    ("store sub/", IS_DIRECTORY),
+    ("store digits/", NOT_DIRECTORY),
+    ("store link-dangling/", NOT_DIRECTORY),
+    ("mkfifo sub/", EXIST),
+    ("mkfifo digits/", EXIST),
+    ("mkfifo missing/new/", NONE),
+    ("symlink sub/ digits", EXIST),
+    ("symlink digits/ digits", EXIST),
+    ("symlink missing/new/ digits", NONE),
+    ("link digits sub/", EXIST),
+    ("link digits empty/", EXIST),
+    ("link digits link-dangling/", EXIST),
+    ("rename digits sub/", NOT_DIRECTORY),
+    ("rename digits empty/", NOT_DIRECTORY),
+    ("rename link-file missing/", NOT_DIRECTORY),
+    ("rename sub digits/", NOT_DIRECTORY),
+    ("exchange digits missing/", NONE),
+    ("exchange missing/ digits", NONE),
+    ("copy digits missing/", NONE),
+    ("copy digits sub/", IS_DIRECTORY),
+    ("copy digits empty/", NOT_DIRECTORY),
+    ("copy digits/ caught", NOT_DIRECTORY),
+    ("move digits missing/", NOT_DIRECTORY),
+    ("move digits/ caught", NOT_DIRECTORY),
+    ("copy-tree sub empty/", EXIST),
+    ("copy-tree sub kinds/", EXIST),
+    ("copy-tree digits/ caught/", NOT_DIRECTORY),
+    ("copy-tree sub missing/new/", NONE),
+    ("mkdir sub/", EXIST),
+    ("mkdir link-dangling/", EXIST),
+    ("mkdir missing/new/", NONE),
+];
+
+/// Names that spell a character by its bytes, of which each stands for one byte by itself: `\u{e9}` has a name already.
+const SPELLED: &[Row] = &[
+    ("open names/caf\u{f7c3}\u{f7a9}", ILLEGAL),
+    ("open \u{f7c3}\u{f7a9}/../digits", ILLEGAL),
+    ("open @names caf\u{f7c3}\u{f7a9}", ILLEGAL),
+    ("open /data/\u{f7c3}\u{f7a9} write,create", ILLEGAL),
+    // These are the bytes of a character that is always written so itself.
+    ("open \u{f7ef}\u{f79f}\u{f7bf}\u{f7c3}\u{f7a9}", ILLEGAL),
+    ("open-dir \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("stat \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("lstat names/caf\u{f7c3}\u{f7a9}", ILLEGAL),
+    ("statvfs \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("utime \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("chmod \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("truncate \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("unlink names/caf\u{f7c3}\u{f7a9}", ILLEGAL),
+    ("rmdir \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("mkdir \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("mkfifo \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("symlink new \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("symlink \u{f7c3}\u{f7a9} digits", ILLEGAL),
+    ("readlink \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("realpath \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("pathsync \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("readdir \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("scandir \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("readdirx \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("walk \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("rmtree \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("load names/caf\u{f7c3}\u{f7a9}", ILLEGAL),
+    ("slurp \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("store \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("copy \u{f7c3}\u{f7a9} caught", ILLEGAL),
+    ("copy digits \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("copy-tree \u{f7c3}\u{f7a9} caught", ILLEGAL),
+    ("copy-tree sub \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("move \u{f7c3}\u{f7a9} caught", ILLEGAL),
+    ("move digits \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("rename \u{f7c3}\u{f7a9} caught", ILLEGAL),
+    ("rename digits \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("exchange digits \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("link digits \u{f7c3}\u{f7a9}", ILLEGAL),
+    ("open names/caf\u{f7e9}", "ok fives"),
+    ("open names/caf\u{e9}", "ok sixsix"),
+    ("open names/caf\u{f7ef}\u{f79f}\u{f7a9}", "ok sevenor"),
 ];
 
 /// NUL: the system would take the path to end there.
@@ -568,9 +711,9 @@ fn too_long() -> Vec<(String, &'static str)> {
     long.chain(both).map(|plan| (plan, TOO_LONG)).collect()
 }
 
-/// Every attempt.
+/// Every attempt on the tree.
 pub(crate) fn table() -> Vec<(String, &'static str)> {
-    let groups = [DOTS, WHOLE, ABSOLUTE, LINKS, SYSTEM, SLASHES, NULS, RIGHTS];
+    let groups = [DOTS, WHOLE, ABSOLUTE, LINKS, SYSTEM, PROCFS, SLASHES, SPELLED, NULS, RIGHTS];
     let rows = groups.into_iter().flatten().map(|(plan, answer)| (String::from(*plan), *answer));
     rows.chain(too_long()).collect()
 }

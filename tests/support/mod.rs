@@ -61,7 +61,18 @@ pub(crate) const PORTABLE: Resolver = Resolver { option: "portable", openat2: fa
 
 /// Runs a guest and waits for it.
 pub(crate) fn run(options: &[OsString], resolver: Resolver, guest: Guest, arguments: &[impl AsRef<OsStr>]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    run_by(Command::new("env"), options, resolver, guest, arguments)
+}
+
+/// Runs a guest by a command that takes the host and its arguments as its own last ones, and becomes it.
+pub(crate) fn run_by(
+    mut command: Command,
+    options: &[OsString],
+    resolver: Resolver,
+    guest: Guest,
+    arguments: &[impl AsRef<OsStr>],
+) -> Output {
+    command.arg(env!("CARGO_BIN_EXE_aiohost"));
     command.args(["run", "--resolver", resolver.option]).args(options).arg(guest.path()).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (sender, ended) = mpsc::channel();

@@ -1,4 +1,4 @@
-module my-plugin
+module example.com/my-plugin
 
 go 1.25
 

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 	"slices"
 
-	submit "my-plugin/bindings/imports/aiohost_aio_submit"
-	types "my-plugin/bindings/imports/aiohost_aio_types"
+	submit "example.com/my-plugin/bindings/imports/aiohost_aio_submit"
+	types "example.com/my-plugin/bindings/imports/aiohost_aio_types"
 
 	witTypes "go.bytecodealliance.org/pkg/wit/types"
 )

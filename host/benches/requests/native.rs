@@ -166,12 +166,12 @@ pub(crate) fn find(setup: &Setup) -> Run {
     })
 }
 
-/// The program `cp`.
+/// The programs `cp` and `sync`: a copy of aiohost is on the device when it is done.
 pub(crate) fn cp(setup: &Setup) -> Run {
     let data = setup.data();
     program(move |_| {
-        let mut command = Command::new("cp");
-        command.arg("-p").arg(data.join(LARGE)).arg(data.join(COPY));
+        let mut command = Command::new("sh");
+        command.args(["-c", "cp -p \"$1\" \"$2\" && sync \"$2\"", "sh"]).arg(data.join(LARGE)).arg(data.join(COPY));
         command
     })
 }

@@ -46,7 +46,7 @@ pub(crate) mod name {
     pub(crate) const NATIVE: &str = "native";
     pub(crate) const NATIVE_STATUS: &str = "native, with a stat of each";
     pub(crate) const FIND: &str = "find";
-    pub(crate) const CP: &str = "cp";
+    pub(crate) const CP: &str = "cp, sync";
     pub(crate) const RM: &str = "rm -rf";
     pub(crate) const WASI_DEFAULT: &str = "wasi, default";
     pub(crate) const WASI_BLOCKING: &str = "wasi, blocking mode";

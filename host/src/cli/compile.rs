@@ -1,17 +1,16 @@
 //! `aiohost compile`: a plugin's compiled code as a file.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use aiohost::Host;
-use anyhow::Context as _;
+use aiohost::plugin::compiled_code;
 use clap::Args;
-use wasmtime::Engine;
 
 use super::Verbosity;
-use super::exit::Remedied;
+use super::compile_limits::CompileLimits;
 use super::load::{self, Note};
+use super::output_file::OutputFile;
+use super::remedy::Remedied;
 
 /// Compile a plugin ahead of time
 #[derive(Args)]
@@ -20,12 +19,14 @@ pub(super) struct Options {
     /// The plugin
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
-    /// The file to write [default: PLUGIN with .cwasm at its end]
+    /// The file to write, or - for standard output [default: PLUGIN with .cwasm at its end]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Overwrite the file, whatever it is
+    /// Replace the file even if it is no compiled code
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    limits: CompileLimits,
 }
 
 const EXAMPLES: &str = "\
@@ -40,38 +41,33 @@ Examples:
   aiohost run plugin.cwasm --dir data";
 
 pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Result<()> {
+    refuse_compiled_code(&options.plugin)?;
     let output = options.output.clone().unwrap_or_else(|| options.plugin.with_extension("cwasm"));
-    if !options.force {
+    let file = OutputFile::at(&output)?;
+    if file.replaces() && !options.force {
         refuse_to_overwrite(&output)?;
     }
-    let host = Host::builder().build()?;
+    let host = Host::builder().compile_in(options.limits.process()).build()?;
     let note = if verbosity.quiet { Note::Silent } else { Note::Plain };
-    let compiled = load::load(&host, &options.plugin, note)?.compiled()?;
-    write_whole(&output, &compiled).with_context(|| format!("cannot write {}", output.display()))
+    let compiled = load::load_source(&host, &options.plugin, note)?.compiled()?;
+    file.write(&compiled)
+}
+
+/// It would have to be loaded, and there is nothing to be compiled in it.
+fn refuse_compiled_code(plugin: &Path) -> anyhow::Result<()> {
+    let Some(code) = compiled_code(plugin)? else { return Ok(()) };
+    let what = format!("{} is compiled already", plugin.display());
+    let by = code.wasmtime.map_or_else(|| "wasmtime".to_owned(), |version| format!("wasmtime {version}"));
+    let help = "compile the .wasm that it was made from; `aiohost run` runs compiled code of this version as it is".to_owned();
+    Err(anyhow::anyhow!("it is native code that {by} made").context(Remedied { what, help }))
 }
 
 /// What is there may be replaced if it is compiled code; a plugin's source may not.
 fn refuse_to_overwrite(output: &Path) -> anyhow::Result<()> {
-    let is_compiled = match Engine::detect_precompiled_file(output) {
-        Ok(precompiled) => precompiled.is_some(),
-        Err(_) => !output.exists(),
-    };
-    if is_compiled {
+    // What cannot be read, or is too large, is no code of ours.
+    if compiled_code(output).is_ok_and(|code| code.is_some()) {
         return Ok(());
     }
     let what = format!("{} exists and is not compiled code", output.display());
     Err(Remedied { what, help: "name another file with --output, or overwrite it with --force".to_owned() }.into())
-}
-
-/// Writes a file so that nobody ever sees a part of it.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first error is the one to tell of.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }

@@ -1,14 +1,12 @@
 //! `aiohost componentize`: a core module as a component.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiohost::plugin::{self, BuiltFor};
-use anyhow::Context as _;
 use clap::Args;
 
-use super::compile::write_whole;
-use super::exit::Remedied;
+use super::output_file::OutputFile;
+use super::remedy::Remedied;
 
 /// Make a component of a core module and the world it was built for
 #[derive(Args)]
@@ -23,7 +21,7 @@ pub(super) struct Options {
     /// The world in it that the module was built for
     #[arg(long, value_name = "WORLD")]
     world: Option<String>,
-    /// The file to write [default: MODULE with .component.wasm at its end]
+    /// The file to write, or - for standard output [default: MODULE with .component.wasm at its end]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -50,24 +48,18 @@ Examples:
 pub(super) fn componentize(options: &Options) -> anyhow::Result<()> {
     let name = options.module.display().to_string();
     let output = options.output.clone().unwrap_or_else(|| options.module.with_extension("component.wasm"));
-    let module = fs::read(&options.module).map_err(|error| {
-        let help = "name the file that your compiler made".to_owned();
-        anyhow::Error::new(error).context(Remedied { what: format!("cannot read the module {name}"), help })
-    })?;
-    refuse_to_replace(&options.module, &output)?;
+    let module = plugin::read_module(&options.module)?;
+    let file = OutputFile::at(&output)?;
+    refuse_to_replace(&options.module, &output, &file)?;
     let world = BuiltFor { wit: options.wit.as_deref(), world: options.world.as_deref() };
     let world = (world.wit.is_some() || world.world.is_some()).then_some(world);
     let component = plugin::componentize(&name, &module, world)?;
-    write_whole(&output, &component).with_context(|| format!("cannot write {}", output.display()))
+    file.write(&component)
 }
 
 /// The module would be gone, and a second run would find a component in its place.
-fn refuse_to_replace(module: &Path, output: &Path) -> anyhow::Result<()> {
-    let same = match (module.canonicalize(), output.canonicalize()) {
-        (Ok(module), Ok(output)) => module == output,
-        _ => false,
-    };
-    if !same {
+fn refuse_to_replace(module: &Path, output: &Path, file: &OutputFile) -> anyhow::Result<()> {
+    if !module.metadata().is_ok_and(|module| file.is(&module)) {
         return Ok(());
     }
     let what = format!("{} is the module itself", output.display());

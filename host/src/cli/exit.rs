@@ -1,56 +1,66 @@
 //! Exit statuses, and errors in three parts: what, why, and what to do.
 
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use aiohost::{Problem, ProblemKind};
+use clap::builder::StyledStr;
+
+use super::remedy::{Remedied, Usage};
+use super::streams;
 
 /// The host failed, or the plugin was ended for another reason than a trap.
-const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 
 /// The command line is wrong. clap uses the same.
 const USAGE: u8 = 2;
 
 /// The run took too long; as `timeout(1)` has it.
-const TIMED_OUT: u8 = 124;
+pub(super) const TIMED_OUT: u8 = 124;
 
 /// The guest trapped; as a shell reports a program that aborted.
 const TRAPPED: u8 = 134;
 
-/// A mistake on the command line that clap cannot see.
-#[derive(Debug)]
-pub(super) struct Usage(pub(super) String);
-
-impl std::fmt::Display for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+/// Prints what clap has to say: help, the version, or what is wrong with the command line; and gives the exit status for it.
+pub(super) fn clap(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        streams::say(&styled(&text, io::stderr().is_terminal()));
+        return ExitCode::from(USAGE);
+    }
+    match streams::print(&styled(&text, io::stdout().is_terminal())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
     }
 }
 
-impl std::error::Error for Usage {}
-
-/// An error of the command line itself, with its remedy.
-#[derive(Debug)]
-pub(super) struct Remedied {
-    pub(super) what: String,
-    pub(super) help: String,
+/// In colours where there is somebody to see them, who has not asked for none.
+fn styled(text: &StyledStr, is_terminal: bool) -> String {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_plain = is_set("NO_COLOR") || std::env::var_os("TERM").is_none_or(|name| name == "dumb");
+    if is_terminal && !is_plain { text.ansi().to_string() } else { text.to_string() }
 }
-
-impl std::fmt::Display for Remedied {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for Remedied {}
 
 /// Tells of an error on standard error, and gives the exit status for it.
 pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
-    eprint!("{}", report(error));
-    ExitCode::from(status(error))
+    ExitCode::from(tell(error))
 }
 
-fn status(error: &anyhow::Error) -> u8 {
+/// The same, with the status as a number.
+pub(super) fn tell(error: &anyhow::Error) -> u8 {
+    streams::say(&report(error));
+    status(error)
+}
+
+/// Ends the process here and now. Other than `std::process::exit` it flushes nothing, which could wait for a reader for ever.
+pub(super) fn at_once(status: u8) -> ! {
+    // SAFETY: the process has nothing left to do.
+    unsafe { libc::_exit(status.into()) }
+}
+
+/// The exit status for an error.
+pub(super) fn status(error: &anyhow::Error) -> u8 {
     if error.is::<Usage>() {
         return USAGE;
     }

@@ -1,6 +1,7 @@
 //! `--dir` and `--ro-dir`: two options whose order among each other matters.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
 
 use aiohost::Rights;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -63,11 +64,28 @@ impl FromArgMatches for Grants {
 
 /// `HOST::GUEST`, or `HOST` for the same name on both sides.
 fn names(text: &str) -> Result<(PathBuf, String), String> {
-    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    let (host, guest) = match text.split_once("::") {
+        Some((host, guest)) => (host, guest.to_owned()),
+        None => (text, own_name(text)),
+    };
     if host.is_empty() || guest.is_empty() {
         return Err("it is HOST::GUEST, or HOST for the same name on both sides".to_owned());
     }
-    Ok((PathBuf::from(host), guest.to_owned()))
+    Ok((PathBuf::from(host), guest))
+}
+
+/// What a directory is called for the guest if nobody says: as on the host. A guest cannot name a path with `..` in it, so such a
+/// directory has its last name, as `data` for `../data`.
+fn own_name(host: &str) -> String {
+    let path = Path::new(host);
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return host.to_owned();
+    }
+    // Of a path that ends in `..` only the system knows the last name. What is not there is refused later, whatever its name.
+    let real = || std::fs::canonicalize(path).ok();
+    let name = path.file_name().map(OsStr::to_owned).or_else(|| Some(real()?.file_name()?.to_owned()));
+    let root = if path.is_absolute() { "/" } else { "" };
+    name.map_or_else(|| "/".to_owned(), |name| format!("{root}{}", name.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -90,6 +108,21 @@ mod tests {
         let expected = [grant("a", "/x", Rights::Read), grant("b", "b", Rights::ReadWrite), grant("c", "c", Rights::Read)];
         assert_eq!(found, expected);
         assert_eq!(grants("test"), []);
+    }
+
+    #[test]
+    fn a_directory_has_its_own_name_if_it_can_be_named() {
+        let guest = |text: &str| names(text).expect("a directory").1;
+        for text in [".", "a/b", "/srv/music", "./a", "..a"] {
+            assert_eq!(guest(text), text);
+        }
+        assert_eq!((guest("../data"), guest("a/../../data/")), ("data".to_owned(), "data".to_owned()));
+        assert_eq!((guest("/srv/../data"), guest("/..")), ("/data".to_owned(), "/".to_owned()));
+        let here = std::env::current_dir().expect("tests run somewhere");
+        let above = here.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        assert_eq!(Some(guest("..")), above);
+        // What somebody says is taken as it is, and refused later.
+        assert_eq!(guest("a::../x"), "../x");
     }
 
     #[test]

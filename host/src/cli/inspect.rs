@@ -1,14 +1,13 @@
 //! `aiohost inspect`: what a plugin needs and what it offers, and what of it is missing here.
 
-use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aiohost::Host;
-use aiohost::plugin::{Description, EngineKind, Format, Item, ItemKind, describe};
+use aiohost::plugin::{CompiledCode, Description, EngineKind, Format, Item, ItemKind, Unsupported, compiled_code, describe};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::load::{self, Note};
+use super::streams;
 
 /// Show what a plugin imports and exports, and what of it is missing here
 #[derive(Args)]
@@ -20,27 +19,64 @@ pub(super) struct Options {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Load compiled code, to see what is in it: only if you would let whoever made it run a program
+    #[arg(long)]
+    trust: bool,
 }
 
 const EXAMPLES: &str = "\
-The plugin is looked at, not run. A core module is shown as the component it becomes.
+The plugin is looked at, not run. A core module is shown as the component it becomes. Of compiled code it is told who made it \
+and for what; what it imports is told by the .wasm that it was compiled from.
 
 Examples:
   aiohost inspect plugin.wasm
   aiohost inspect plugin.wasm --json | jq '.missing'";
 
 pub(super) fn inspect(options: &Options) -> anyhow::Result<()> {
-    let description = if options.plugin.extension().is_some_and(|extension| extension == "cwasm") {
-        let host = Host::builder().build()?;
-        load::load(&host, &options.plugin, Note::Silent)?.description().clone()
-    } else {
-        describe(&options.plugin)?
+    let code = compiled_code(&options.plugin)?;
+    let text = match (code, options.json) {
+        (Some(code), false) if !options.trust => code_as_text(&code),
+        (Some(code), true) if !options.trust => format!("{:#}\n", code_as_json(&code)),
+        (code, json) => {
+            let description = if code.is_some() { trusted(&options.plugin)? } else { describe(&options.plugin)? };
+            if json { format!("{:#}\n", as_json(&description)) } else { as_text(&description) }
+        }
     };
-    let text = if options.json { format!("{:#}\n", as_json(&description)) } else { as_text(&description) };
-    // A reader that goes away, as `head` does, has seen enough.
-    let _ = stdout().write_all(text.as_bytes());
-    Ok(())
+    streams::print(&text)
 }
+
+/// What compiled code says of itself once it is loaded.
+fn trusted(path: &Path) -> anyhow::Result<Description> {
+    let host = Host::builder().build()?;
+    // SAFETY: whoever gives `--trust` asks for native code to be loaded; the help says what that means.
+    let plugin = unsafe { host.load_trusted(path) };
+    Ok(plugin?.description().clone())
+}
+
+fn code_as_text(code: &CompiledCode) -> String {
+    let of = if code.is_component { "a component" } else { "a core module, which aiohost does not run" };
+    let version = code.wasmtime.as_ref().map_or_else(|| "of an unknown version".to_owned(), Clone::clone);
+    let seal = if code.is_sealed { ", whole as `aiohost compile` wrote it" } else { ", not by `aiohost compile`, or damaged" };
+    format!(
+        "kind     compiled code of {of}\nmade by  wasmtime {version}{seal}\nmachine  {}\n\n{NOT_LOADED}\n",
+        code.machine.unwrap_or("unknown")
+    )
+}
+
+/// The same for a program.
+fn code_as_json(code: &CompiledCode) -> Value {
+    json!({
+        "kind": format_name(Format::Precompiled),
+        "of": if code.is_component { "component" } else { "core module" },
+        "wasmtime": code.wasmtime,
+        "machine": code.machine,
+        "sealed": code.is_sealed,
+    })
+}
+
+const NOT_LOADED: &str = "\
+What it imports and exports cannot be told without loading it, and it is native code, which no sandbox holds. Inspect the
+.wasm that it was compiled from; or, if you trust whoever made it, add --trust.";
 
 fn as_text(description: &Description) -> String {
     let world = &description.world;
@@ -63,16 +99,24 @@ fn as_text(description: &Description) -> String {
     text.push_str(&items("imports", &world.imports));
     text.push_str(&items("exports", &world.exports));
     let missing = world.missing();
-    if missing.is_empty() {
+    if missing.is_empty() && description.unsupported.is_empty() {
         text.push_str("\nmissing here: nothing\n");
         return text;
     }
     text.push_str("\nmissing here:\n");
+    for unsupported in &description.unsupported {
+        text.push_str(&format!("  {}: {}\n", feature(unsupported), unsupported.why));
+    }
     for missing in missing {
         let closest = missing.closest.map_or_else(String::new, |closest| format!("; the closest is {closest}"));
         text.push_str(&format!("  {}: {}{closest}\n", missing.import, missing.why));
     }
     text
+}
+
+/// How a feature stands among the imports that are missing.
+fn feature(unsupported: &Unsupported) -> String {
+    format!("WebAssembly feature {}", unsupported.feature)
 }
 
 fn or_none(values: &[String]) -> String {
@@ -122,11 +166,10 @@ fn faces(description: &Description) -> Vec<String> {
 
 fn as_json(description: &Description) -> Value {
     let world = &description.world;
-    let missing: Vec<Value> = world
-        .missing()
-        .into_iter()
-        .map(|missing| json!({ "import": missing.import, "why": missing.why, "closest": missing.closest }))
-        .collect();
+    let as_missing = |import: &str, why: &str, closest| json!({ "import": import, "why": why, "closest": closest });
+    let features = description.unsupported.iter().map(|one| as_missing(&feature(one), &one.why, None));
+    let imports = world.missing().into_iter().map(|one| as_missing(&one.import, &one.why, one.closest));
+    let missing: Vec<Value> = features.chain(imports).collect();
     json!({
         "kind": format_name(description.format),
         "engine": if description.engine == EngineKind::Concurrent { "concurrent" } else { "plain" },

@@ -1,12 +1,13 @@
 //! Loading a plugin for a command, with a note when that takes long.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use aiohost::{Host, Plugin, Problem};
+
+use super::streams;
 
 /// How long a compilation may take before it is mentioned.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,6 +32,12 @@ pub(super) fn load(host: &Host, path: &Path, note: Note) -> Result<Plugin, Probl
     host.load(path)
 }
 
+/// The same for a plugin that must not be compiled code, whatever the name of its file.
+pub(super) fn load_source(host: &Host, path: &Path, note: Note) -> Result<Plugin, Problem> {
+    let _note = Pending::start(path, note);
+    host.load(path)
+}
+
 /// A note that is given unless this is dropped before.
 struct Pending {
     _sender: Option<mpsc::Sender<()>>,
@@ -48,7 +55,7 @@ impl Pending {
         let (sender, receiver) = mpsc::channel::<()>();
         let wait = move || {
             if receiver.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = std::io::stderr().write_all(text.as_bytes());
+                streams::say(&text);
             }
         };
         // Without a thread there is no note.

@@ -5,7 +5,8 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 
 use super::Verbosity;
-use super::exit::Usage;
+use super::remedy::Usage;
+use super::streams::Log;
 
 /// Starts logging.
 pub(super) fn start(verbosity: &Verbosity) -> anyhow::Result<()> {
@@ -20,7 +21,7 @@ pub(super) fn start(verbosity: &Verbosity) -> anyhow::Result<()> {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(|| Log)
         .with_ansi(stderr().is_terminal())
         .without_time()
         .compact()

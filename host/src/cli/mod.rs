@@ -1,26 +1,37 @@
 //! The commands, and what they have in common: options, logging, and how a failure is told.
 
+mod arguments;
 mod compile;
+mod compile_limits;
 mod componentize;
 mod exit;
 mod grants;
 mod inspect;
+mod keeper;
 mod load;
 mod log;
 mod new;
+mod output_file;
+mod output_folder;
+mod plugin_name;
+mod remedy;
+mod replacement;
 mod run;
+mod run_options;
 mod signals;
 mod stats;
+mod streams;
 mod templates;
 mod values;
+mod watch;
 mod wit;
+mod work;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Runs WebAssembly plugins that work on files: in the directories you grant, and nowhere else.
 #[derive(Parser)]
@@ -35,11 +46,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     New(new::Options),
-    Run(Box<run::Options>),
+    Run(Box<run_options::Options>),
     Inspect(inspect::Options),
     Compile(compile::Options),
     Componentize(componentize::Options),
     Wit(wit::Options),
+    #[command(name = compile_limits::COMMAND, hide = true)]
+    CompileProcess,
 }
 
 /// How much is said on standard error.
@@ -68,36 +81,39 @@ Examples:
 
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
+    signals::ignore_file_size_limit();
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return exit::clap(&error),
     };
     if let Err(error) = log::start(&cli.verbosity) {
         return exit::fail(&error);
     }
     let outcome = match cli.command {
         Command::New(options) => new::new(&options).map(|()| 0),
-        Command::Run(options) => run::run(&options, &cli.verbosity),
+        Command::Run(options) => run::run(options, cli.verbosity).map(|never| match never {}),
         Command::Inspect(options) => inspect::inspect(&options).map(|()| 0),
         Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
         Command::Componentize(options) => componentize::componentize(&options).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
+        Command::CompileProcess => return compile_limits::serve(),
     };
-    // Guests write to this process's buffered output.
-    let _ = std::io::stdout().flush();
-    match outcome {
+    // What a command has printed may still be kept by the standard library.
+    match outcome.and_then(|status| streams::flush().map(|()| status)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::fail(&error),
     }
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(arguments).map_err(|mut error| {
-        if error.kind() == ErrorKind::UnknownArgument {
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let words = arguments::in_order(&Cli::command(), words);
+    Cli::try_parse_from(words).map_err(|mut error| {
+        let is_of_run = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("aiohost run"));
+        if error.kind() == ErrorKind::UnknownArgument && is_of_run {
             // clap's own tip takes the option for a value.
             error.remove(ContextKind::Suggested);
-            let tip = "options for the plugin itself go after `--`, as in: aiohost run plugin.wasm -- --option".to_owned();
-            error.insert(ContextKind::Suggested, clap::error::ContextValue::StyledStrs(vec![tip.into()]));
+            let tip = "options for the plugin itself go behind it, as in: aiohost run plugin.wasm -- --option".to_owned();
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
         error
     })
@@ -105,8 +121,6 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -114,7 +128,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    fn run_options(line: &str) -> Box<run::Options> {
+    fn run_options(line: &str) -> Box<run_options::Options> {
         let arguments = line.split_whitespace().map(OsString::from);
         match parse(arguments).map(|cli| cli.command) {
             Ok(Command::Run(options)) => options,
@@ -124,26 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_before_and_after_the_plugin() {
-        for line in ["aiohost run --dir d --stats p.wasm a b", "aiohost run p.wasm --dir d a --stats b"] {
-            let options = run_options(line);
-            assert_eq!(options.arguments, ["a", "b"], "{line}");
-            assert!(options.stats);
-        }
-    }
-
-    #[test]
-    fn what_follows_two_dashes_is_for_the_plugin() {
-        let options = run_options("aiohost run p.wasm a --dir d -- --dir -x --");
-        assert_eq!(options.arguments, ["a", "--dir", "-x", "--"]);
-        let options = run_options("aiohost run --dir d -- p.wasm --dir");
-        assert_eq!(options.arguments, ["--dir"]);
+    fn an_argument_of_the_plugin_is_no_option_of_the_host() {
+        let options = run_options("aiohost run p.wasm --stats a --dir d -- --dir -x --");
+        assert_eq!(options.arguments, ["a", "--dir", "d", "--", "--dir", "-x", "--"]);
+        assert!(options.stats && options.grants.0.is_empty());
+        let options = run_options("aiohost run --dir d p.wasm --dir e");
+        assert_eq!((options.arguments.len(), options.grants.0.len()), (2, 1));
     }
 
     #[test]
     fn an_unknown_option_is_refused_with_the_way_to_pass_it() {
-        let arguments = ["aiohost", "run", "p.wasm", "--fast"].map(OsString::from);
+        let arguments = ["aiohost", "run", "--fast", "p.wasm"].map(OsString::from);
         let error = parse(arguments).err().expect("an unknown option");
-        assert!(error.to_string().contains("options for the plugin itself go after `--`"), "{error}");
+        assert!(error.to_string().contains("options for the plugin itself go behind it"), "{error}");
     }
 }

@@ -1,15 +1,14 @@
 //! `aiohost new`: a project for a plugin.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aiohost::plugin::WIT;
-use anyhow::Context as _;
 use clap::Args;
 
-use super::exit::Remedied;
+use super::output_folder::NewFolder;
+use super::remedy::Remedied;
 use super::templates::{TEMPLATES, Template};
+use super::{plugin_name, streams};
 
 /// Start a plugin: a project that builds and runs as it stands
 #[derive(Args)]
@@ -51,30 +50,24 @@ const PLACEHOLDER_SNAKE: &str = "my_plugin";
 const INSIDE: [(&str, &str); 2] =
     [("\"../../rust-sdk\"", "\"aiohost-guest\""), ("path: \"../../wit\"", "path: \"../wit/deps/aiohost-aio\"")];
 
-/// More does not fit the line of an error, nor into some file systems with what the tools add to it.
-const NAME_BYTES_MAX: usize = 64;
-
 pub(super) fn new(options: &Options) -> anyhow::Result<()> {
     let template = find(&options.language)?;
-    check_name(&options.name)?;
-    let folder = Path::new(&options.name);
-    fs::create_dir(folder).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => refused(
-            format!("{} exists already", folder.display()),
-            "choose another name, or remove it first: nothing in it was changed",
-        ),
-        _ => anyhow::Error::new(error).context(format!("cannot make the folder {}", folder.display())),
-    })?;
+    plugin_name::check(&options.name, template.language)?;
+    let folder = NewFolder::begin(Path::new(&options.name))?;
     let wit = WIT.iter().map(|(name, text)| (format!("wit/deps/aiohost-aio/{name}"), *text));
     let files = template.files.iter().flat_map(|files| *files).map(|(name, text)| ((*name).to_owned(), *text));
     for (name, text) in files.chain(wit) {
-        write(&folder.join(name), &fill_in(text, &options.name))?;
+        folder.write(&name, fill_in(text, &options.name).as_bytes())?;
     }
-    println!("{} is a plugin in {}. Its README.md has what to install, and:\n", folder.display(), template.title);
-    println!("  cd {}\n  {}", folder.display(), template.build);
+    folder.arrive()?;
     let file = fill_in(template.plugin, &options.name);
-    println!("  aiohost run {file} --dir .\n  aiohost inspect {file}");
-    Ok(())
+    streams::print(&format!(
+        "{name} is a plugin in {language}. Its README.md has what to install, and:\n\n  cd {name}\n  {build}\n  \
+         aiohost run {file} --dir .\n  aiohost inspect {file}\n",
+        name = options.name,
+        language = template.title,
+        build = template.build,
+    ))
 }
 
 fn find(language: &str) -> anyhow::Result<&'static Template> {
@@ -92,37 +85,9 @@ fn find(language: &str) -> anyhow::Result<&'static Template> {
     Err(refused(format!("there is no template for `{language}`"), help))
 }
 
-/// A name that Cargo, Go, npm, make and every file system take.
-fn check_name(name: &str) -> anyhow::Result<()> {
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    let is_good = name.starts_with(|first: char| first.is_ascii_lowercase()) && name.split('-').all(is_word);
-    if is_good && name.len() <= NAME_BYTES_MAX {
-        return Ok(());
-    }
-    let rule = "a name is small letters and digits, with a hyphen between words, and starts with a letter";
-    let better = improved(name);
-    let help = if better.is_empty() { format!("{rule}, as in my-plugin") } else { format!("{rule}: {better}") };
-    Err(refused(format!("a plugin cannot be called `{name}`"), help))
-}
-
-/// What of a name can be used, in a form that can be.
-fn improved(name: &str) -> String {
-    let name = name.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default().to_ascii_lowercase();
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let joined = words.collect::<Vec<_>>().join("-");
-    let start = joined.trim_start_matches(|c: char| !c.is_ascii_lowercase());
-    start[..start.len().min(NAME_BYTES_MAX)].trim_end_matches('-').to_owned()
-}
-
 fn fill_in(text: &str, name: &str) -> String {
     let named = text.replace(PLACEHOLDER, name).replace(PLACEHOLDER_SNAKE, &name.replace('-', "_"));
     INSIDE.iter().fold(named, |text, (outside, inside)| text.replace(outside, inside))
-}
-
-fn write(path: &PathBuf, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn refused(what: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
@@ -132,24 +97,6 @@ fn refused(what: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names() {
-        for good in ["a", "my-plugin", "x86", "list-2-files"] {
-            assert!(check_name(good).is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "a-", "a--b", "A", "a_b", "2a", "a.b", "../a", "a/b", "é", &"a".repeat(65)] {
-            assert!(check_name(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_bad_name_becomes_a_good_one() {
-        assert_eq!(improved("My_Plugin 2"), "my-plugin-2");
-        assert_eq!(improved("plugins/Songs/"), "songs");
-        assert_eq!(improved("2-files"), "files");
-        assert_eq!(improved("é"), "");
-    }
 
     #[test]
     fn what_a_template_has_outside_a_project_has_inside() {

@@ -1,41 +1,112 @@
-//! Ctrl-C and `kill`: the first one ends the run cleanly, the second one ends the process.
+//! The signals that end a run: which of them count, and how they are waited for.
 
-use std::{io, process, thread};
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
 
-use futures::channel::oneshot;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use libc::c_int;
 
-/// Exit statuses as a shell has them: 128 and the number of the signal.
-const INTERRUPTED: u8 = 130;
-const TERMINATED: u8 = 143;
+/// What a terminal, a supervisor or a user sends to end a program. POSIX names the first three together.
+const ENDING: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGQUIT];
 
-/// Waits for the first signal, and gives the exit status for it. The second one exits at once, whatever the guest or the disk
-/// does, which is why a thread of its own listens.
-pub(super) fn watch() -> io::Result<oneshot::Receiver<u8>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let guard = runtime.enter();
-    // From here on the signals no longer end the process by themselves.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    drop(guard);
-    let (sender, receiver) = oneshot::channel();
-    let listen = move || {
-        runtime.block_on(async {
-            let mut status = next(&mut interrupt, &mut terminate).await;
-            // If nobody waits any more the guest has ended, and there is nothing to be done cleanly.
-            if sender.send(status).is_ok() {
-                status = next(&mut interrupt, &mut terminate).await;
-            }
-            process::exit(i32::from(status));
-        });
-    };
-    thread::Builder::new().name("aiohost-signals".to_owned()).spawn(listen)?;
-    Ok(receiver)
+/// The exit status of a program that a signal ended, as a shell has it: 128 and the number of the signal.
+pub(super) fn status(signal: u8) -> u8 {
+    signal.saturating_add(128)
 }
 
-async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> u8 {
-    tokio::select! {
-        _ = interrupt.recv() => INTERRUPTED,
-        _ = terminate.recv() => TERMINATED,
+/// A write over the limit for the size of a file is to fail, as one to a full disk does, and not to end the process.
+pub(super) fn ignore_file_size_limit() {
+    // SAFETY: no handler is involved.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// The signals that end a run, and that of a child that has ended, as something to be read.
+pub(super) struct Signals(File);
+
+impl Signals {
+    /// From here on these signals no longer end the process by themselves, nor those that it starts. What the process was told
+    /// to ignore when it was started, as `nohup` does, stays ignored.
+    pub(super) fn take() -> io::Result<Self> {
+        // Where it is ignored the end of a child cannot be waited for.
+        // SAFETY: no handler is involved.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        let blocked = mask(libc::SIG_BLOCK, &empty());
+        let mut set = empty();
+        for signal in
+            ENDING.into_iter().filter(|signal| !is_ignored(*signal) && !contains(&blocked, *signal)).chain([libc::SIGCHLD])
+        {
+            // SAFETY: the set is initialized.
+            unsafe { libc::sigaddset(&raw mut set, signal) };
+        }
+        mask(libc::SIG_BLOCK, &set);
+        // SAFETY: the set is initialized.
+        let descriptor = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was opened just now, and nobody else has it.
+        Ok(Self(unsafe { File::from_raw_fd(descriptor) }))
     }
+
+    /// Something to be polled.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// The numbers of the signals that have come; that of a child is left out, since it is asked for anyway.
+    pub(super) fn come(&self) -> Vec<u8> {
+        const LENGTH: usize = size_of::<libc::signalfd_siginfo>();
+        let mut come = Vec::new();
+        let mut bytes = [0; LENGTH];
+        while let Ok(LENGTH) = (&self.0).read(&mut bytes) {
+            // The number is the first field.
+            let number = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            come.extend(u8::try_from(number).ok().filter(|number| c_int::from(*number) != libc::SIGCHLD));
+        }
+        come
+    }
+}
+
+/// Ends this process by a signal, as another one was ended; gives up where that signal does not end processes.
+pub(super) fn die_by(signal: c_int) {
+    let mut set = empty();
+    // SAFETY: the set is initialized, and no handler is involved.
+    unsafe {
+        libc::sigaddset(&raw mut set, signal);
+        libc::signal(signal, libc::SIG_DFL);
+    }
+    mask(libc::SIG_UNBLOCK, &set);
+    // SAFETY: it touches no memory.
+    unsafe { libc::raise(signal) };
+}
+
+fn empty() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: it initializes the set, and cannot fail.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        set.assume_init()
+    }
+}
+
+fn contains(set: &libc::sigset_t, signal: c_int) -> bool {
+    // SAFETY: the set is initialized.
+    unsafe { libc::sigismember(set, signal) == 1 }
+}
+
+/// Changes what is blocked, and gives what was.
+fn mask(how: c_int, set: &libc::sigset_t) -> libc::sigset_t {
+    let mut before = empty();
+    // SAFETY: both sets are initialized; it fails only for another `how`.
+    unsafe { libc::pthread_sigmask(how, set, &raw mut before) };
+    before
+}
+
+fn is_ignored(signal: c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action it only fills in the old one.
+    let result = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: it was filled in.
+    result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }

@@ -1,14 +1,17 @@
 //! `aiohost wit`: the WIT package for the authors of plugins.
 
 use std::fs;
-use std::io::{ErrorKind, Write, stdout};
 use std::path::{Path, PathBuf};
 
 use aiohost::plugin::WIT;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::exit::Remedied;
+use super::output_file::{OutputFile, Staged};
+use super::output_folder::NewFolder;
+use super::remedy::Remedied;
+use super::replacement::Arrived;
+use super::streams;
 
 /// Print or write the WIT package that plugins are built with
 #[derive(Args)]
@@ -28,34 +31,49 @@ Examples:
   aiohost wit > aiohost-aio.wit              the whole package as one file";
 
 pub(super) fn wit(options: &Options) -> anyhow::Result<()> {
-    let Some(dir) = &options.out else {
-        // A reader that goes away, as `head` does, has seen enough.
-        let _ = stdout().write_all(as_one_file().as_bytes());
-        return Ok(());
-    };
-    if !options.force {
-        refuse_to_overwrite(dir)?;
+    let Some(dir) = &options.out else { return streams::print(&as_one_file()) };
+    if !dir.is_dir() {
+        let folder = NewFolder::begin(dir)?;
+        for (name, text) in WIT {
+            folder.write(name, text.as_bytes())?;
+        }
+        return folder.arrive();
     }
-    fs::create_dir_all(dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
+    let mut staged = Vec::new();
     for (name, text) in WIT {
         let path = dir.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        let file = OutputFile::at(&path)?;
+        let differs = file.replaces() && differs(&path, text)?;
+        if differs && !options.force {
+            let what = format!("{} exists and differs from this version's", path.display());
+            return Err(Remedied { what, help: "overwrite it with --force".to_owned() }.into());
+        }
+        if differs || !file.replaces() {
+            staged.push((path, file.stage(text.as_bytes())?));
+        }
     }
-    Ok(())
+    arrive(staged)
 }
 
-/// Only files that are the same already may be there.
-fn refuse_to_overwrite(dir: &Path) -> anyhow::Result<()> {
-    for (name, text) in WIT {
-        let path = dir.join(name);
-        match fs::read(&path) {
-            Ok(existing) if existing == text.as_bytes() => {}
-            Ok(_) => {
-                let what = format!("{} exists and differs from this version's", path.display());
-                return Err(Remedied { what, help: "overwrite it with --force".to_owned() }.into());
+fn differs(path: &Path, text: &str) -> anyhow::Result<bool> {
+    let there = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(there != text.as_bytes())
+}
+
+/// Gives all of them their names, or takes the new ones away again.
+fn arrive(staged: Vec<(PathBuf, Staged<'_>)>) -> anyhow::Result<()> {
+    let mut new = Vec::new();
+    for (path, file) in staged {
+        match file.arrive() {
+            Ok(Arrived::New) => new.push(path),
+            Ok(Arrived::Replaced) => {}
+            Err(error) => {
+                for path in new {
+                    // The first error is the one to tell of.
+                    let _ = fs::remove_file(path);
+                }
+                return Err(error);
             }
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
     }
     Ok(())

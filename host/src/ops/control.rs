@@ -5,13 +5,58 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Linker, LinkerInstance, Lower, Resource};
+use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Resource};
 
 use crate::ctx::{AioCtxView, AioView};
-use crate::linker::CONTROL;
 use crate::output::{GroupHandle, RequestHandle};
-use crate::sandbox::Rights;
-use crate::sched::{Manner, Priority, RequestId, WhenFull};
+use crate::sandbox::{Granted, Rights};
+use crate::sched::{self, Manner, Priority, RequestId};
+
+const CONTROL: &str = "aiohost:aio/control@0.1.0";
+
+/// `aiohost:aio/control.when-full`.
+#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "only a guest makes one")]
+enum WhenFull {
+    #[component(name = "wait")]
+    Wait,
+    #[component(name = "fail")]
+    Fail,
+}
+
+/// `aiohost:aio/types.counters`.
+#[derive(Clone, Copy, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Counters {
+    queued: u64,
+    running: u64,
+    done: u64,
+    failed: u64,
+    canceled: u64,
+}
+
+impl From<sched::Counters> for Counters {
+    fn from(counters: sched::Counters) -> Self {
+        let sched::Counters { queued, running, done, failed, canceled } = counters;
+        Self { queued, running, done, failed, canceled }
+    }
+}
+
+/// `aiohost:aio/types.progress`.
+#[derive(Clone, Copy, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Progress {
+    bytes: u64,
+    names: u64,
+}
+
+impl From<sched::Progress> for Progress {
+    fn from(sched::Progress { bytes, names }: sched::Progress) -> Self {
+        Self { bytes, names }
+    }
+}
 
 /// `aiohost:aio/control.grant`.
 #[derive(ComponentType, Lower)]
@@ -33,18 +78,18 @@ pub(crate) fn add_request_methods<T: AioView + 'static>(types: &mut LinkerInstan
     })?;
     types.func_wrap("[method]request.cancel", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
         let view = store.data_mut().aio();
-        view.ctx.membership.cancel(id_of(&view, &request)?);
+        view.ctx.member.cancel(id_of(&view, &request)?);
         Ok(())
     })?;
     types.func_wrap("[method]request.progress", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
         let view = store.data_mut().aio();
-        Ok((view.ctx.membership.progress(id_of(&view, &request)?),))
+        Ok((Progress::from(view.ctx.member.progress(id_of(&view, &request)?)),))
     })?;
     types.func_wrap_async("[method]request.wait", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
         Box::new(async move {
             let view = store.data_mut().aio();
             let id = id_of(&view, &request)?;
-            let output = poll_fn(|cx| view.ctx.membership.poll_take(id, cx)).await;
+            let output = poll_fn(|cx| view.ctx.member.poll_take(id, cx)).await;
             Ok((output.and_then(|output| output.into_outcome(view.table)),))
         })
     })
@@ -53,27 +98,25 @@ pub(crate) fn add_request_methods<T: AioView + 'static>(types: &mut LinkerInstan
 pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut control = linker.instance(CONTROL)?;
     control.func_wrap_async("wait-any", |mut store: StoreContextMut<'_, T>, (): ()| {
-        let membership = Arc::clone(&store.data_mut().aio().ctx.membership);
-        Box::new(async move { Ok((poll_fn(|cx| membership.poll_announce(cx)).await,)) })
+        let member = Arc::clone(&store.data_mut().aio().ctx.member);
+        Box::new(async move { Ok((poll_fn(|cx| member.poll_announce(cx)).await,)) })
     })?;
-    control.func_wrap("poll", |mut store: StoreContextMut<'_, T>, (): ()| {
-        Ok((store.data_mut().aio().ctx.membership.announce(),))
-    })?;
+    control
+        .func_wrap("poll", |mut store: StoreContextMut<'_, T>, (): ()| Ok((store.data_mut().aio().ctx.member.announce(),)))?;
     control.func_wrap_async("flush", |mut store: StoreContextMut<'_, T>, (): ()| {
-        let membership = Arc::clone(&store.data_mut().aio().ctx.membership);
+        let member = Arc::clone(&store.data_mut().aio().ctx.member);
         Box::new(async move {
-            poll_fn(|cx| membership.poll_flush(cx)).await;
+            poll_fn(|cx| member.poll_flush(cx)).await;
             Ok(())
         })
     })?;
     add_manner(&mut control)?;
-    control.func_wrap("count", |mut store: StoreContextMut<'_, T>, (): ()| Ok((store.data_mut().aio().ctx.counters(),)))?;
+    control.func_wrap("count", |mut store: StoreContextMut<'_, T>, (): ()| {
+        Ok((Counters::from(store.data_mut().aio().ctx.counters()),))
+    })?;
     control.func_wrap("grants", |mut store: StoreContextMut<'_, T>, (): ()| {
         let view = store.data_mut().aio();
-        let info = |grant: &crate::sandbox::Grant| GrantInfo {
-            name: grant.name().to_owned(),
-            writable: grant.rights() == Rights::ReadWrite,
-        };
+        let info = |grant: &Granted| GrantInfo { name: grant.name().to_owned(), writable: grant.rights() == Rights::ReadWrite };
         Ok((view.ctx.grants.list().iter().map(info).collect::<Vec<_>>(),))
     })
 }
@@ -85,6 +128,10 @@ fn add_manner<T: AioView + 'static>(control: &mut LinkerInstance<'_, T>) -> wasm
         let view = store.data_mut().aio();
         let group = group.map(|group| view.table.get(&group).map(|group| group.id)).transpose()?;
         let deadline = deadline_ms.map(deadline);
+        let when_full = match when_full {
+            WhenFull::Wait => sched::WhenFull::Wait,
+            WhenFull::Fail => sched::WhenFull::Fail,
+        };
         view.ctx.next = Manner { priority: priority.map(Priority::clamped), deadline, group, when_full };
         Ok(())
     })?;
@@ -94,16 +141,16 @@ fn add_manner<T: AioView + 'static>(control: &mut LinkerInstance<'_, T>) -> wasm
     })?;
     control.func_wrap("nice", |mut store: StoreContextMut<'_, T>, (amount,): (i8,)| {
         let ctx = &mut store.data_mut().aio().ctx;
-        let before = ctx.next.priority.unwrap_or_else(|| ctx.membership.priority());
+        let before = ctx.next.priority.unwrap_or_else(|| ctx.member.priority());
         ctx.next.priority = Some(Priority::clamped(before.value().saturating_sub(amount)));
         Ok((before.value(),))
     })?;
     control.func_wrap("set-guest-priority", |mut store: StoreContextMut<'_, T>, (priority,): (i8,)| {
-        let membership = &store.data_mut().aio().ctx.membership;
-        Ok((membership.set_priority(Priority::clamped(priority)).value(),))
+        let member = &store.data_mut().aio().ctx.member;
+        Ok((member.set_priority(Priority::clamped(priority)).value(),))
     })?;
     control.func_wrap("set-guest-deadline", |mut store: StoreContextMut<'_, T>, (time_ms,): (Option<u64>,)| {
-        store.data_mut().aio().ctx.membership.set_deadline(time_ms.map(deadline));
+        store.data_mut().aio().ctx.member.set_deadline(time_ms.map(deadline));
         Ok(())
     })
 }

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::ctx::AioView;
 use crate::error::Result;
+use crate::faces::Registrar;
 use crate::gated::{Busy, Permitted, Syncfs};
-use crate::linker::Requests;
 use crate::sandbox::{OpenFile, Place, Read, SyncRangeFlags, Ticket};
 
-pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
+pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasmtime::Result<()> {
     requests.on_worker("fsync", |(file,): &mut (OpenFile,), _| file.fsync())?;
     requests.on_worker("fdatasync", |(file,): &mut (OpenFile,), _| file.fdatasync())?;
     requests.on_worker("sync-file-range", |(file, offset, length, flags): &mut SyncRange, _| {

@@ -12,10 +12,3 @@ pub(crate) mod range;
 pub(crate) mod streams;
 pub(crate) mod tree;
 pub(crate) mod whole;
-
-use wasmtime::component::Resource;
-
-/// The resource that a guest drops.
-pub(crate) fn own<R: 'static>(rep: u32) -> Resource<R> {
-    Resource::new_own(rep)
-}

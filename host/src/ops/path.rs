@@ -1,11 +1,11 @@
 //! Requests that name an object by its path.
 
 use crate::ctx::AioView;
+use crate::faces::Registrar;
 use crate::gated::{Mkfifo, Permitted};
-use crate::linker::Requests;
 use crate::sandbox::{NewTimes, Opening, Permissions, Place, Read, RenameHow, Target, Write};
 
-pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
+pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasmtime::Result<()> {
     requests.inline_first("open", |(opening,): &mut (Opening,), wait| opening.open(wait))?;
     requests.inline_first("open-dir", |(place,): &mut (Place<Read>,), wait| place.open_dir(wait))?;
     requests.inline_first("stat", |(place,): &mut (Place<Read>,), wait| place.stat(wait))?;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::arguments::{ExtentSearch, Locking};
+use crate::arguments::Locking;
 use crate::ctx::AioView;
-use crate::error::Error;
-use crate::linker::Requests;
-use crate::sandbox::{Advice, Allocation, Lock, OpenFile};
+use crate::error::{Error, Result};
+use crate::faces::Registrar;
+use crate::sandbox::{Advice, Allocation, ExtentSearch, Lock, Locked, OpenFile, Ticket, Wait};
 use crate::sched::Flow;
 
 /// How long a request for a lock that another has waits before it tries again, the first time: 1 ms, some hundred times what an
@@ -16,7 +16,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(1);
 /// The same, after many attempts: 50 ms, so that a thousand waiting requests cost no more than a few percent of a processor.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
+pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasmtime::Result<()> {
     requests.on_worker("allocate", |(file, allocation, offset, length): &mut Allocate, _| {
         file.allocate(*allocation, *offset, *length)
     })?;
@@ -26,23 +26,26 @@ pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmt
     requests.on_worker("clone-range", |(output, at, input, from, length): &mut CloneRange, _| {
         output.clone_range(*at, input, *from, *length)
     })?;
-    requests.again_and_again("lock", |(locking,): &mut (Locking,), _| lock(locking))?;
-    requests.on_worker("unlock", |(file, range): &mut (OpenFile, Lock), _| file.unlock(*range))?;
-    requests.on_worker("extents", |(search,): &mut (ExtentSearch,), ticket| {
-        search.file.extents(search.offset, search.length, search.extents_max, ticket)
-    })
+    requests.again_and_again("lock", |(locking,): &mut (Locking,), ticket| lock(locking, ticket))?;
+    requests.let_in("unlock", |(file, range): &mut (OpenFile, Lock), wait| match wait {
+        // On a file system that is not local a lock is a matter for others.
+        Wait::Never => Err(Error::WOULD_BLOCK),
+        Wait::May => file.unlock(*range),
+    })?;
+    requests.again_and_again("extents", |(search,): &mut (ExtentSearch,), ticket| search.go_on(ticket))
 }
 
 type Allocate = (OpenFile, Allocation, u64, u64);
 type CloneRange = (OpenFile, u64, OpenFile, u64, u64);
 
-fn lock(locking: &mut Locking) -> Flow<()> {
-    match locking.file.try_lock(locking.kind, locking.range) {
+fn lock(locking: &mut Locking, ticket: &dyn Ticket) -> Flow<Result<Locked>> {
+    let locked = ticket.check().and_then(|()| locking.file.try_lock(locking.kind, locking.range));
+    match locked {
         Err(Error::WOULD_BLOCK) if locking.waits => {
             let pause = locking.pause.map_or(PAUSE_FIRST, |pause| pause.saturating_mul(2).min(PAUSE_MAX));
             locking.pause = Some(pause);
             Flow::Again(pause)
         }
-        result => Flow::Done(result),
+        result => Flow::Done(result.map(|()| Locked::new(locking.file.clone(), locking.range))),
     }
 }

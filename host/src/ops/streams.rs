@@ -11,13 +11,21 @@ use wasmtime::component::{
     VecBuffer,
 };
 
+use crate::budget::{Reservation, Waiter};
 use crate::ctx::AioView;
 use crate::door::Queued;
 use crate::error::{Error, Result};
-use crate::linker::STREAMS;
-use crate::output::Output;
-use crate::sandbox::{OpenFile, Wait};
-use crate::sched::Membership;
+use crate::output::{Member, Output};
+use crate::sandbox::{Content, OpenFile, Wait};
+use crate::sched::{Flow, Kind, Report, Running};
+
+const STREAMS: &str = "aiohost:aio/streams@0.1.0";
+
+const READ: Kind = Kind { name: "read-stream", number: 0 };
+const WRITE: Kind = Kind { name: "write-stream", number: 1 };
+
+/// The kinds of work that are no requests: their numbers come before those of requests.
+pub(crate) const KINDS: [Kind; 2] = [READ, WRITE];
 
 /// Bytes of one step on a worker. 256 KiB: enough that a hop weighs nothing, and little to hold for each stream.
 const STEP_BYTES: usize = 256 << 10;
@@ -41,7 +49,7 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
                 let (sender, receiver) = oneshot::channel();
                 accessor.with(|mut access| {
                     let transfer = transfer(&mut access, &file, offset)?;
-                    data.pipe(&mut access, FileWriter { transfer, sender: Some(sender), step: None, written: 0 })
+                    data.pipe(&mut access, FileWriter { transfer, sender: Some(sender), step: None, waiter: None, written: 0 })
                 })?;
                 // The writer answers before it goes, unless the store goes with it.
                 Ok((receiver.await.unwrap_or(Err(Error::CANCELED)),))
@@ -54,7 +62,7 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
 struct Transfer {
     file: OpenFile,
     offset: u64,
-    membership: Arc<Membership>,
+    member: Arc<Member>,
 }
 
 fn transfer<T: AioView + 'static>(
@@ -64,10 +72,16 @@ fn transfer<T: AioView + 'static>(
 ) -> wasmtime::Result<Transfer> {
     let mut store = store.as_context_mut();
     let view = store.data_mut().aio();
-    Ok(Transfer { file: view.table.get(file)?.clone(), offset, membership: Arc::clone(&view.ctx.membership) })
+    Ok(Transfer { file: view.table.get(file)?.clone(), offset, member: Arc::clone(&view.ctx.member) })
 }
 
 impl Transfer {
+    /// Enters what was done without a worker.
+    fn report(&self, kind: Kind, count: usize) {
+        let bytes = u64::try_from(count).unwrap_or(u64::MAX);
+        self.member.account().report_step(&Report { kind, id: 0, failed: false, bytes, times: None });
+    }
+
     fn advance(&mut self, count: usize) {
         self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
@@ -77,7 +91,7 @@ impl Transfer {
 struct FileReader {
     transfer: Transfer,
     sender: Option<oneshot::Sender<Result<()>>>,
-    step: Option<Step<Vec<u8>>>,
+    step: Option<Step<Content>>,
 }
 
 impl FileReader {
@@ -89,10 +103,11 @@ impl FileReader {
         Poll::Ready(Ok(StreamResult::Dropped))
     }
 
-    fn start_step(&self) -> Step<Vec<u8>> {
+    fn start_step(&self) -> Step<Content> {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
-        let work = Box::new(move |_: &_| file.read(Some(offset), STEP_BYTES, Wait::May).map(Output::Data).into());
-        Box::pin(Queued::step(&self.transfer.membership, "read-stream", STEP_BYTES, work).run())
+        let read = move || file.read(offset, STEP_BYTES, Wait::May).map(|bytes| Output::Data(Content::from(bytes).fit()));
+        let work = Box::new(move |_: &dyn Running| Flow::Done(read()));
+        Box::pin(Queued::step(&self.transfer.member, READ, None, STEP_BYTES, work).run())
     }
 }
 
@@ -126,7 +141,7 @@ impl<D: 'static> StreamProducer<D> for FileReader {
                 Ok(count) => {
                     direct.mark_written(count);
                     self.transfer.advance(count);
-                    self.transfer.membership.guest().report_step("read-stream", count);
+                    self.transfer.report(READ, count);
                     return Poll::Ready(Ok(StreamResult::Completed));
                 }
                 Err(Error::WOULD_BLOCK) => self.step = Some(self.start_step()),
@@ -163,7 +178,7 @@ impl FileReader {
             Ok(data) if data.is_empty() => self.close(Ok(())),
             Ok(data) => {
                 self.transfer.advance(data.len());
-                destination.set_buffer(data.into());
+                destination.set_buffer(data.into_bytes().into());
                 Poll::Ready(Ok(StreamResult::Completed))
             }
             Err(error) => self.close(Err(error)),
@@ -176,6 +191,8 @@ struct FileWriter {
     transfer: Transfer,
     sender: Option<oneshot::Sender<Result<u64>>>,
     step: Option<Step<u64>>,
+    /// Its place among those that wait for memory, for what it takes from the guest.
+    waiter: Option<Waiter>,
     written: u64,
 }
 
@@ -187,12 +204,27 @@ impl FileWriter {
         }
     }
 
-    fn start_step(&self, data: &[u8]) -> Step<u64> {
+    /// Memory for what the next step takes from the guest, once there is some.
+    fn poll_memory(&mut self, bytes: usize, cx: &Context<'_>) -> Poll<Result<Reservation>> {
+        let memory = self.transfer.member.memory();
+        if let Some(held) = memory.try_take(bytes) {
+            self.waiter = None;
+            return Poll::Ready(Ok(held));
+        }
+        self.waiter = Some(memory.wait(bytes, cx.waker()));
+        if let Some(held) = memory.try_take(bytes) {
+            self.waiter = None;
+            return Poll::Ready(Ok(held));
+        }
+        // Nothing of the guest's is under way that could give any back.
+        if self.transfer.member.is_active() { Poll::Pending } else { Poll::Ready(Err(Error::WOULD_BLOCK)) }
+    }
+
+    fn start_step(&self, data: &[u8], held: Reservation) -> Step<u64> {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
-        let data = data[..data.len().min(STEP_BYTES)].to_vec();
-        let bytes = data.len();
-        let work = Box::new(move |_: &_| file.write(Some(offset), &data).map(Output::Count).into());
-        Box::pin(Queued::step(&self.transfer.membership, "write-stream", bytes, work).run())
+        let data = data.to_vec();
+        let work = Box::new(move |_: &dyn Running| Flow::Done(file.write(offset, &data).map(Output::Count)));
+        Box::pin(Queued::step(&self.transfer.member, WRITE, Some(held), 0, work).run())
     }
 }
 
@@ -220,7 +252,14 @@ impl<D: 'static> StreamConsumer<D> for FileWriter {
             if source.remaining().is_empty() {
                 return Poll::Ready(Ok(StreamResult::Completed));
             }
-            self.step = Some(self.start_step(source.remaining()));
+            let bytes = source.remaining().len().min(STEP_BYTES);
+            match ready!(self.poll_memory(bytes, cx)) {
+                Ok(held) => self.step = Some(self.start_step(&source.remaining()[..bytes], held)),
+                Err(error) => {
+                    self.close(Err(error));
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+            }
         }
         let Some(step) = &mut self.step else { return Poll::Ready(Ok(StreamResult::Completed)) };
         let result = ready!(step.as_mut().poll(cx));

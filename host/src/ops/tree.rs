@@ -1,20 +1,17 @@
 //! Requests on whole directories.
 
 use crate::ctx::AioView;
-use crate::linker::Requests;
-use crate::sandbox::{Place, Read, Walker, Write};
-use crate::types::ReaddirxFlags;
+use crate::faces::Registrar;
+use crate::sandbox::{CopyTree, ListDir, ListEntries, Place, Read, RemoveTree, ScanDir, WalkNext};
 
-pub(crate) fn add<T: AioView + 'static>(requests: &mut Requests<'_, T>) -> wasmtime::Result<()> {
-    requests.on_worker("readdir", |(place,): &mut (Place<Read>,), ticket| place.readdir(ticket))?;
-    requests.on_worker("scandir", |(place, maxreq): &mut (Place<Read>, u32), ticket| place.scandir(*maxreq, ticket))?;
-    requests
-        .on_worker("readdirx", |(place, flags): &mut (Place<Read>, ReaddirxFlags), ticket| place.readdirx(*flags, ticket))?;
-    requests
-        .on_worker("walk", |(place, max_depth, maxreq): &mut (Place<Read>, u32, u32), _| place.walk(*max_depth, *maxreq))?;
-    requests.again_and_again("walk-next", |(walker, max): &mut (Walker, u32), ticket| walker.next(*max, ticket))?;
-    requests.on_worker("rmtree", |(place, maxreq): &mut (Place<Write>, u32), ticket| place.rmtree(*maxreq, ticket))?;
-    requests.on_worker("copy-tree", |(from, to, maxreq): &mut (Place<Read>, Place<Write>, u32), ticket| {
-        from.copy_tree(to, *maxreq, ticket)
-    })
+pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasmtime::Result<()> {
+    requests.again_and_again("readdir", |(list,): &mut (ListDir,), ticket| list.go_on(ticket))?;
+    requests.again_and_again("scandir", |(scan,): &mut (ScanDir,), ticket| scan.go_on(ticket))?;
+    requests.again_and_again("readdirx", |(list,): &mut (ListEntries,), ticket| list.go_on(ticket))?;
+    requests.on_worker("walk", |(place, max_depth, maxreq): &mut (Place<Read>, u32, u32), ticket| {
+        place.walk(*max_depth, *maxreq, ticket)
+    })?;
+    requests.again_and_again("walk-next", |(next,): &mut (WalkNext,), ticket| next.go_on(ticket))?;
+    requests.again_and_again("rmtree", |(removal,): &mut (RemoveTree,), ticket| removal.go_on(ticket))?;
+    requests.again_and_again("copy-tree", |(copy,): &mut (CopyTree,), ticket| copy.go_on(ticket))
 }

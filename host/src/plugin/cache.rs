@@ -1,18 +1,27 @@
 //! Compiled code on disk, so that a plugin is compiled once and not at every start.
 //!
-//! An entry is native code that is going to be run, so nobody else may have written it: the directory and the entries must
-//! belong to the user and be writable by nobody else. A damaged entry is found by its checksum. Whatever is wrong with the
-//! cache, the plugin is compiled and the run goes on.
+//! An entry is native code that is going to be run, so it must be ours: the directory is one that aiohost has marked, the entry
+//! belongs to the user alone, and it is sealed with a key that is not in the cache. Whatever is wrong with the cache, the
+//! plugin is compiled and the run goes on. All is done by the open directory and single names that are not followed; nothing
+//! is removed whose name is not exactly one of ours.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fmt::Display;
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{ErrorKind, Result};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{AtFlags, Dir};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+
+use super::entry::Entry;
 use super::machine::{EngineKind, Machine};
-use super::sealed;
+use super::secret::Secret;
+use super::{marker, private, sealed};
+use crate::sandbox::{Location, MountTable, Route};
 
 /// Bytes that the entries may take together. 1 GiB: some thirty plugins in Python, or thousands in C.
 const CACHE_BYTES_MAX: u64 = 1 << 30;
@@ -20,30 +29,19 @@ const CACHE_BYTES_MAX: u64 = 1 << 30;
 /// Age at which a file that was left half written is removed. No compilation takes an hour.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
-const EXTENSION: &str = "cwasm";
-
 /// A directory of compiled code.
 pub(super) struct Cache {
-    dir: PathBuf,
+    path: PathBuf,
+    dir: OwnedFd,
+    /// The keys for names and for seals.
+    names: [u8; blake3::KEY_LEN],
+    seals: [u8; blake3::KEY_LEN],
     bytes_max: u64,
 }
 
 /// What an entry is found by: the plugin's bytes, and all that decides what they are compiled to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(blake3::Hash);
-
-impl Key {
-    pub(super) fn new(plugin: blake3::Hash, machine: &Machine) -> Self {
-        let mut hasher = Blake3Hasher(blake3::Hasher::new());
-        hasher.write(plugin.as_bytes());
-        machine.engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.write_u8(match machine.kind {
-            EngineKind::Plain => 0,
-            EngineKind::Concurrent => 1,
-        });
-        Self(hasher.0.finalize())
-    }
-}
+pub(super) struct Name(blake3::Hash);
 
 /// wasmtime describes its settings as something to be hashed.
 struct Blake3Hasher(blake3::Hasher);
@@ -59,205 +57,380 @@ impl Hasher for Blake3Hasher {
     }
 }
 
-/// `${AIOHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aiohost}/code`, if any of them is set.
-pub(super) fn default_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let set = |name| variable(name).filter(|path| path.is_absolute());
-    let base = set("AIOHOST_CACHE")
-        .or_else(|| Some(set("XDG_CACHE_HOME")?.join("aiohost")))
-        .or_else(|| Some(set("HOME")?.join(".cache/aiohost")))?;
-    Some(base.join("code"))
-}
-
 impl Cache {
-    /// Uses a directory, which is made if it is not there.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let metadata = fs::metadata(dir)?;
-        if !metadata.is_dir() || !is_ours_alone(&metadata) {
-            let message = "it belongs to another user, or others may write to it";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    /// Uses a directory and the key in a file, each of which is made if it is not there.
+    pub(super) fn open(path: &Path, key_file: &Path) -> Result<Self> {
+        let dir = marker::open(path)?;
+        let (mounts, location) = (MountTable::now(), Location::of_dir(&dir)?);
+        if Route::of(key_file).through.iter().any(|way| mounts.reaches(&location, way)) {
+            return Err(private::refuse(&format!("its key would lie in it: {}", key_file.display())));
         }
-        Ok(Self { dir: dir.to_owned(), bytes_max: CACHE_BYTES_MAX })
+        let secret = Secret::open(key_file).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("its key {} cannot be used: {error}", key_file.display()))
+        })?;
+        Ok(Self::with(path, dir, &secret))
     }
 
-    /// The sealed code of an entry. A bad entry is removed.
-    pub(super) fn load(&self, key: Key) -> Option<Vec<u8>> {
-        let path = self.path(key);
-        match read_entry(&path) {
-            Ok(code) => Some(code),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+    fn with(path: &Path, dir: OwnedFd, secret: &Secret) -> Self {
+        let (names, seals) = (secret.derive("aiohost code cache: names"), secret.derive("aiohost code cache: seals"));
+        Self { path: path.to_owned(), dir, names, seals, bytes_max: CACHE_BYTES_MAX }
+    }
+
+    /// The name of the entry for a plugin on an engine.
+    pub(super) fn name(&self, plugin: blake3::Hash, machine: &Machine) -> Name {
+        let mut hasher = Blake3Hasher(blake3::Hasher::new_keyed(&self.names));
+        hasher.write(plugin.as_bytes());
+        machine.engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.write_u8(match machine.kind {
+            EngineKind::Plain => 0,
+            EngineKind::Concurrent => 1,
+        });
+        // What a core module becomes before it is compiled is this crate's and the adapters' doing.
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        for adapter in [WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER] {
+            adapter.hash(&mut hasher);
+        }
+        Name(hasher.0.finalize())
+    }
+
+    /// The code of an entry, if it is there and its seal is good. A bad entry is removed.
+    pub(super) fn load(&self, name: Name) -> Option<Entry> {
+        match Entry::open(&self.dir, &name.file(), self.bytes_max, self.seal(name)) {
+            Ok(entry) => Some(entry),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "an entry of the code cache is not used; compiling again");
-                self.remove(key);
+                self.refuse(name, &error);
                 None
             }
         }
     }
 
-    /// Removes an entry that turned out to be of no use.
-    pub(super) fn remove(&self, key: Key) {
+    /// Removes an entry that is of no use.
+    pub(super) fn refuse(&self, name: Name, error: &dyn Display) {
+        let path = self.path.join(name.file());
+        tracing::warn!(path = %path.display(), error = %error, "an entry of the code cache is not used; compiling again");
         // If it stays it is found to be bad again next time.
-        let _ = fs::remove_file(self.path(key));
+        self.remove(&name.file());
+    }
+
+    fn remove(&self, name: &str) {
+        let _ = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty());
     }
 
     /// Adds an entry. A failure is a warning, since the plugin has been compiled.
-    pub(super) fn store(&self, key: Key, sealed: &[u8]) {
-        if let Err(error) = self.try_store(key, sealed) {
-            tracing::warn!(dir = %self.dir.display(), %error, "cannot keep compiled code; the plugin will be compiled every time");
+    pub(super) fn store(&self, name: Name, code: &[u8]) {
+        // First of all, so that there is room.
+        let stored = self.tidy().and_then(|()| self.try_store(name, code)).and_then(|()| self.tidy());
+        if let Err(error) = stored {
+            tracing::warn!(dir = %self.path.display(), %error, "cannot keep compiled code; the plugin will be compiled every time");
         }
     }
 
-    fn try_store(&self, key: Key, sealed: &[u8]) -> io::Result<()> {
-        let temporary = self.dir.join(format!("{}.{}.tmp", key.0.to_hex(), std::process::id()));
-        // Two threads of one process may compile the same plugin; the second one leaves the entry to the first.
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        let written = file.write_all(sealed).and_then(|()| fs::rename(&temporary, self.path(key)));
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
+    fn try_store(&self, name: Name, code: &[u8]) -> Result<()> {
+        if u64::try_from(code.len().saturating_add(sealed::TRAILER_BYTES)).map_or(true, |bytes| bytes > self.bytes_max) {
+            return Err(ErrorKind::FileTooLarge.into());
         }
-        written?;
-        self.shrink()
+        let temporary = format!("{}.{}.tmp", name.0.to_hex(), private::random_digits()?);
+        let file = private::create(&self.dir, &temporary)?;
+        let written = sealed::write(&file, code, self.seal(name))
+            .and_then(|()| Ok(rustix::fs::renameat(&self.dir, &temporary, &self.dir, name.file())?));
+        if written.is_err() {
+            self.remove(&temporary);
+        }
+        written
     }
 
     /// Removes what was used longest ago until the rest fits, and what was left half written.
-    fn shrink(&self) -> io::Result<()> {
-        let now = SystemTime::now();
+    fn tidy(&self) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
+        for entry in Dir::read_from(&self.dir)? {
             let entry = entry?;
-            // Another process may shrink the cache too.
-            let Ok(metadata) = entry.metadata() else { continue };
-            let used = metadata.modified()?;
-            if entry.path().extension().is_some_and(|extension| extension == EXTENSION) {
-                entries.push((used, metadata.len(), entry.path()));
-            } else if now.duration_since(used).is_ok_and(|age| age > ABANDONED) {
-                let _ = fs::remove_file(entry.path());
+            let Some((name, kind)) = entry.file_name().to_str().ok().and_then(|name| Some((name, Kind::of(name)?))) else {
+                continue;
+            };
+            // Another process may tidy up, too.
+            let Ok(status) = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let used = (u64::try_from(status.st_mtime).unwrap_or(0), status.st_mtime_nsec);
+            match kind {
+                Kind::Entry => entries.push((used, u64::try_from(status.st_size).unwrap_or(0), name.to_owned())),
+                Kind::Temporary if now.saturating_sub(Duration::from_secs(used.0)) > ABANDONED => self.remove(name),
+                Kind::Temporary => {}
             }
         }
         entries.sort();
-        let mut bytes: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
-        for (_, entry_bytes, path) in entries {
+        let mut bytes: u64 = entries.iter().fold(0, |sum, (_, bytes, _)| bytes.saturating_add(sum));
+        for (_, entry_bytes, name) in entries {
             if bytes <= self.bytes_max {
                 break;
             }
-            bytes -= entry_bytes;
-            let _ = fs::remove_file(path);
+            bytes = bytes.saturating_sub(entry_bytes);
+            self.remove(&name);
         }
         Ok(())
     }
 
-    fn path(&self, key: Key) -> PathBuf {
-        self.dir.join(key.0.to_hex().as_str()).with_extension(EXTENSION)
+    /// The name is in the seal, so that no entry can be put in the place of another.
+    fn seal(&self, name: Name) -> blake3::Hasher {
+        let mut seal = blake3::Hasher::new_keyed(&self.seals);
+        seal.update(name.0.as_bytes());
+        seal
     }
 }
 
-/// Reads an entry and marks it as used.
-fn read_entry(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let invalid = |message| io::Error::new(io::ErrorKind::InvalidData, message);
-    if !metadata.is_file() || !is_ours_alone(&metadata) {
-        return Err(invalid("it belongs to another user, or others may write to it"));
+impl Name {
+    fn file(self) -> String {
+        format!("{}.cwasm", self.0.to_hex())
     }
-    let mut sealed = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.read_to_end(&mut sealed)?;
-    if sealed::unseal(&sealed).is_none() {
-        return Err(invalid("it is damaged"));
-    }
-    // An entry that cannot be marked is removed sooner, no more.
-    let _ = file.set_modified(SystemTime::now());
-    Ok(sealed)
 }
 
-fn is_ours_alone(metadata: &Metadata) -> bool {
-    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+/// What a file in the cache is, by its name.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    /// `HASH.cwasm`.
+    Entry,
+    /// `HASH.DIGITS.tmp`, on its way to be an entry, or the like for the mark.
+    Temporary,
+}
+
+impl Kind {
+    /// Nothing if it is none of ours.
+    fn of(name: &str) -> Option<Self> {
+        let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hash = |text: &str| text.len() == 2 * blake3::OUT_LEN && is_hex(text);
+        if let Some(rest) = name.strip_suffix(".tmp") {
+            let (stem, digits) = rest.rsplit_once('.')?;
+            let is_ours = (is_hash(stem) || stem == marker::NAME) && (1..=16).contains(&digits.len()) && is_hex(digits);
+            return is_ours.then_some(Self::Temporary);
+        }
+        name.strip_suffix(".cwasm").filter(|stem| is_hash(stem)).map(|_| Self::Entry)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 
     use super::*;
 
     fn cache(bytes_max: u64) -> (tempfile::TempDir, Cache) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut cache = Cache::open(&dir.path().join("a/code")).expect("a new directory");
+        let path = dir.path().join("a/code");
+        let mut cache = Cache::with(&path, marker::open(&path).expect("a new directory"), &Secret::fixed(1));
         cache.bytes_max = bytes_max;
         (dir, cache)
     }
 
-    fn key(name: &str) -> Key {
-        Key(blake3::hash(name.as_bytes()))
+    fn name(text: &str) -> Name {
+        Name(blake3::hash(text.as_bytes()))
+    }
+
+    impl Cache {
+        fn path_of(&self, text: &str) -> PathBuf {
+            self.path.join(name(text).file())
+        }
+
+        fn has(&self, text: &str) -> bool {
+            self.load(name(text)).is_some()
+        }
+    }
+
+    fn make_older(path: &Path, age: Duration) {
+        let file = File::options().write(true).open(path).expect("a file of our own");
+        file.set_modified(SystemTime::now() - age).expect("a file of our own");
     }
 
     #[test]
     fn an_entry_comes_back_and_is_private() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        let sealed = sealed::seal(b"code".to_vec());
-        assert_eq!(cache.load(key("a")), None);
-        cache.store(key("a"), &sealed);
-        assert_eq!(cache.load(key("a")), Some(sealed));
+        assert!(!cache.has("a"));
+        cache.store(name("a"), b"code");
+        assert!(cache.has("a"));
         let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
-        assert_eq!((mode(&cache.dir), mode(&cache.path(key("a")))), (0o700, 0o600));
+        assert_eq!((mode(&cache.path), mode(&cache.path_of("a"))), (0o700, 0o600));
     }
 
     #[test]
     fn a_damaged_entry_is_removed() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        let sealed = sealed::seal(b"code".to_vec());
-        let damage: [fn(&mut Vec<u8>); 3] = [|code| code.truncate(9), Vec::clear, |code| code[0] ^= 1];
+        let damage: [fn(&mut Vec<u8>); 4] = [|code| code.truncate(9), Vec::clear, |code| code[0] ^= 1, |code| code.push(0)];
         for damage in damage {
-            let mut damaged = sealed.clone();
+            cache.store(name("a"), b"code");
+            let mut damaged = fs::read(cache.path_of("a")).expect("an entry");
             damage(&mut damaged);
-            fs::write(cache.path(key("a")), damaged).expect("a file of our own");
-            assert_eq!(cache.load(key("a")), None);
-            assert!(!cache.path(key("a")).exists());
+            fs::write(cache.path_of("a"), damaged).expect("a file of our own");
+            assert!(!cache.has("a") && !cache.path_of("a").exists());
         }
     }
 
     #[test]
-    fn an_entry_that_others_may_write_is_removed() {
+    fn an_entry_in_the_place_of_another_is_removed() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        cache.store(key("a"), &sealed::seal(b"code".to_vec()));
-        fs::set_permissions(cache.path(key("a")), fs::Permissions::from_mode(0o666)).expect("a file of our own");
-        assert_eq!(cache.load(key("a")), None);
-        assert!(!cache.path(key("a")).exists());
+        for text in ["good", "evil"] {
+            cache.store(name(text), text.as_bytes());
+        }
+        fs::rename(cache.path_of("evil"), cache.path_of("good")).expect("a file of our own");
+        assert!(!cache.has("good") && !cache.path_of("good").exists());
     }
 
     #[test]
-    fn a_directory_that_others_may_write_is_not_used() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("a directory of our own");
-        assert!(Cache::open(dir.path()).is_err());
+    fn an_entry_of_another_key_is_removed() {
+        let (_dir, mut cache) = cache(CACHE_BYTES_MAX);
+        cache.store(name("a"), b"code");
+        cache.seals = Secret::fixed(2).derive("aiohost code cache: seals");
+        assert!(!cache.has("a"));
+        fs::write(cache.path_of("a"), sealed::seal(b"code".to_vec())).expect("a file of our own");
+        assert!(!cache.has("a"));
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_removed_unread() {
+        let (dir, cache) = cache(CACHE_BYTES_MAX);
+        let path = cache.path_of("a");
+        let other = dir.path().join("other");
+        let replace: [&dyn Fn(); 5] = [
+            &|| rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a FIFO"),
+            &|| fs::rename(&path, &other).and_then(|()| symlink(&other, &path)).expect("a link"),
+            &|| fs::hard_link(&path, &other).expect("a second name"),
+            &|| File::create(&path).and_then(|file| file.set_len(6 << 30)).expect("a sparse file"),
+            &|| fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("a file of our own"),
+        ];
+        for (number, replace) in replace.iter().enumerate() {
+            if number > 0 {
+                cache.store(name("a"), b"code");
+            }
+            replace();
+            assert!(!cache.has("a"), "{number}");
+            assert!(fs::symlink_metadata(&path).is_err(), "{number}");
+            let _ = fs::remove_file(&other);
+        }
+    }
+
+    #[test]
+    fn a_directory_put_in_the_place_of_the_cache_is_not_touched() {
+        let (dir, cache) = cache(CACHE_BYTES_MAX);
+        cache.store(name("a"), b"code");
+        let (moved, other) = (dir.path().join("moved"), dir.path().join("other"));
+        fs::rename(&cache.path, &moved).expect("a directory of our own");
+        fs::create_dir(&other).expect("a new directory");
+        symlink(&other, &cache.path).expect("a new link");
+        assert!(cache.has("a"));
+        cache.store(name("b"), b"code");
+        assert!(cache.has("b") && moved.join(name("b").file()).exists());
+        assert_eq!(fs::read_dir(&other).expect("a directory").count(), 0);
+    }
+
+    #[test]
+    fn files_of_others_stay_however_old_they_are() {
+        let (_dir, cache) = cache(100);
+        let hash = blake3::hash(b"x").to_hex();
+        let foreign = [
+            "thesis.tex".to_owned(),
+            "x.cwasm".to_owned(),
+            format!("{hash}.cwasm.bak"),
+            format!("{hash}.tmp"),
+            format!("{hash}.12x.tmp"),
+            format!("{hash}..tmp"),
+            format!("{}.1.tmp", &hash[1..]),
+            format!("{}.cwasm", hash.to_uppercase()),
+            "CACHEDIR.TAG.tmp".to_owned(),
+        ];
+        for name in &foreign {
+            fs::write(cache.path.join(name), vec![0; 1000]).expect("a file of our own");
+            make_older(&cache.path.join(name), 2 * ABANDONED);
+        }
+        cache.store(name("a"), b"code");
+        for name in &foreign {
+            assert!(cache.path.join(name).exists(), "{name}");
+        }
+        assert!(cache.has("a") && cache.path.join(marker::NAME).exists());
+    }
+
+    #[test]
+    fn what_was_left_half_written_goes_even_if_nothing_can_be_stored() {
+        let (_dir, cache) = cache(10);
+        let hash = name("a").0.to_hex();
+        let stale =
+            [format!("{hash}.{}.tmp", std::process::id()), format!("{hash}.0123456789abcdef.tmp"), "CACHEDIR.TAG.1.tmp".into()];
+        for name in &stale {
+            fs::write(cache.path.join(name), "half").expect("a file of our own");
+            make_older(&cache.path.join(name), ABANDONED + Duration::from_secs(9));
+        }
+        let fresh = cache.path.join(format!("{hash}.1.tmp"));
+        fs::write(&fresh, "half").expect("a file of our own");
+        cache.store(name("a"), b"more than ten bytes");
+        assert!(!cache.has("a") && fresh.exists());
+        for name in &stale {
+            assert!(!cache.path.join(name).exists(), "{name}");
+        }
     }
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
-        let sealed = sealed::seal(vec![0; 1000]);
-        let (_dir, cache) = cache(2 * u64::try_from(sealed.len()).expect("a small number"));
-        for (age, name) in [(30, "old"), (20, "older but used"), (10, "new")] {
-            cache.store(key(name), &sealed);
-            let used = SystemTime::now() - Duration::from_secs(age);
-            let file = File::open(cache.path(key(name)));
-            file.and_then(|file| file.set_modified(used)).ok();
-            if name == "old" {
-                continue;
+        let entry_bytes = 1000 + u64::try_from(sealed::TRAILER_BYTES).expect("a small number");
+        let (_dir, cache) = cache(2 * entry_bytes);
+        for (age, text) in [(30, "old"), (20, "older but used"), (10, "new")] {
+            cache.store(name(text), &[0; 1000]);
+            if let Ok(file) = File::open(cache.path_of(text)) {
+                file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("a file of our own");
             }
-            assert!(cache.load(key("older but used")).is_some());
+            if text != "old" {
+                assert!(cache.has("older but used"));
+            }
         }
-        assert!(cache.load(key("old")).is_none());
-        assert!(cache.load(key("new")).is_some());
+        assert!(!cache.has("old") && cache.has("new"));
     }
 
     #[test]
-    fn the_directory_is_where_the_variables_say() {
-        let dir = |set: &[(&str, &str)]| {
-            let variable = |name: &str| Some(set.iter().find(|(key, _)| *key == name)?.1.into());
-            default_dir(variable).map(|dir| dir.display().to_string())
-        };
-        assert_eq!(dir(&[("AIOHOST_CACHE", "/a"), ("HOME", "/h")]).as_deref(), Some("/a/code"));
-        assert_eq!(dir(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]).as_deref(), Some("/x/aiohost/code"));
-        assert_eq!(dir(&[("XDG_CACHE_HOME", "x"), ("HOME", "/h")]).as_deref(), Some("/h/.cache/aiohost/code"));
-        assert_eq!(dir(&[("HOME", "")]), None);
+    fn the_key_does_not_lie_in_the_cache() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let code = dir.path().join("code");
+        let refusal = |key: &Path| Cache::open(&code, key).err().map(|error| error.to_string()).unwrap_or_default();
+        for key in ["cache.key", "keys/cache.key", "../code/cache.key"] {
+            assert!(refusal(&code.join(key)).starts_with("its key would lie in it"), "{key}");
+        }
+        symlink(&code, dir.path().join("link")).expect("a new link");
+        assert!(refusal(&dir.path().join("link/cache.key")).starts_with("its key would lie in it"));
+        assert_eq!(refusal(&dir.path().join("state/cache.key")), "");
+    }
+
+    #[test]
+    fn an_entry_that_changed_after_it_was_looked_at_is_not_used() {
+        let (_dir, cache) = cache(CACHE_BYTES_MAX);
+        let machine = Machine::new(EngineKind::Plain).expect("an engine");
+        let refusal = |entry: Entry| entry.component(&machine.engine).map(|_| ()).expect_err("it is no code").to_string();
+        cache.store(name("a"), b"no code of any machine");
+        let entry = || cache.load(name("a")).expect("it was stored");
+        assert_ne!(refusal(entry()), "it has changed just now");
+        let entry = entry();
+        let file = File::options().write(true).open(cache.path_of("a")).expect("a file of our own");
+        file.write_all_at(b"x", 0).expect("a file of our own");
+        assert_eq!(refusal(entry), "it has changed just now");
+    }
+
+    #[test]
+    fn an_entry_is_mapped_and_not_copied() {
+        let (_dir, cache) = cache(CACHE_BYTES_MAX);
+        let machine = Machine::new(EngineKind::Plain).expect("an engine");
+        let binary = wat::parse_str("(component (core module (func)))").expect("a valid component");
+        let code = machine.engine.precompile_component(&binary).expect("a valid component");
+        cache.store(name("a"), &code);
+        let entry = cache.load(name("a")).expect("it was just stored");
+        let _component = entry.component(&machine.engine).expect("it is code of this engine");
+        let maps = fs::read_to_string("/proc/self/maps").expect("a procfs");
+        assert!(maps.contains(cache.path_of("a").to_str().expect("a path of ASCII")), "{maps}");
+    }
+
+    #[test]
+    fn the_name_of_an_entry_tells_engines_plugins_and_keys_apart() {
+        let (_dir, mut cache) = cache(CACHE_BYTES_MAX);
+        let machines = EngineKind::ALL.map(|kind| Machine::new(kind).expect("an engine"));
+        let (a, b) = (blake3::hash(b"a"), blake3::hash(b"b"));
+        let one = cache.name(a, &machines[0]);
+        assert_eq!(one, cache.name(a, &machines[0]));
+        assert!(one != cache.name(b, &machines[0]) && one != cache.name(a, &machines[1]));
+        cache.names = Secret::fixed(2).derive("aiohost code cache: names");
+        assert_ne!(one, cache.name(a, &machines[0]));
     }
 }

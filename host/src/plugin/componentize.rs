@@ -5,7 +5,7 @@ use std::path::Path;
 use wit_component::StringEncoding;
 use wit_parser::{PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind, WorldId};
 
-use super::format::{Format, encode};
+use super::format::{Format, encode, into_binary};
 use super::offer::{AIO_VERSION, push_package};
 use super::problem::{Problem, ProblemKind, Result};
 
@@ -29,10 +29,7 @@ pub struct BuiltFor<'a> {
 /// The module is none, or the world cannot be read or found, or the module does not fit it.
 pub fn componentize(name: &str, module: &[u8], world: Option<BuiltFor<'_>>) -> Result<Vec<u8>> {
     let binary = match Format::detect(name, module)? {
-        Format::CoreModule => module.into(),
-        Format::Text => wat::parse_bytes(module).map_err(|error| {
-            Problem::new(ProblemKind::Format, format!("{name} is not valid WebAssembly text")).because(error)
-        })?,
+        format @ (Format::CoreModule | Format::Text) => into_binary(name, format, module)?,
         Format::Component | Format::Precompiled => return Err(is_a_component(name)),
     };
     if Format::detect(name, &binary)? != Format::CoreModule {

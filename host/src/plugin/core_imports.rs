@@ -2,6 +2,7 @@
 
 use wasmparser::{Parser, Payload};
 
+use super::memory;
 use super::problem::{Problem, ProblemKind};
 
 /// What a core module says of itself.
@@ -19,6 +20,11 @@ pub(super) fn problem(name: &str, module: &[u8], error: anyhow::Error) -> Proble
     let module = Module::read(module).unwrap_or_default();
     let what = format!("{name} is a core module that cannot be made a component");
     let Some((from, function)) = module.first_unknown() else {
+        if error.is::<memory::OutOfReach>() {
+            return Problem::new(ProblemKind::Format, what)
+                .because(error)
+                .help_with("build it so that its memory is exported: linkers do that unless they are told otherwise");
+        }
         return Problem::new(ProblemKind::Format, what).because(error).help_with(
             "a core module may import WASI preview 1, and what its embedded `component-type` section names: build it with \
              wit-bindgen, or as a component",

@@ -11,6 +11,7 @@ use wasmtime::{Engine, Precompiled};
 use wit_component::ComponentEncoder;
 
 use super::core_imports;
+use super::memory;
 use super::problem::{Problem, ProblemKind, Result};
 
 /// What a plugin file is.
@@ -70,35 +71,40 @@ impl Format {
     }
 }
 
+/// The binary form of a plugin. Compiled code stays as it is.
+pub(super) fn into_binary<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+    match format {
+        Format::Component | Format::CoreModule | Format::Precompiled => Ok(Cow::Borrowed(bytes)),
+        Format::Text => wat::parse_bytes(bytes)
+            .map_err(|error| Problem::new(ProblemKind::Format, format!("{name} is not valid WebAssembly text")).because(error)),
+    }
+}
+
 /// The binary component that a plugin is or becomes. Not for compiled code.
 pub(super) fn into_component<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
-    match format {
-        Format::Component | Format::Precompiled => Ok(Cow::Borrowed(bytes)),
-        Format::CoreModule => adapt(name, bytes).map(Cow::Owned),
-        Format::Text => {
-            let binary = wat::parse_bytes(bytes).map_err(|error| {
-                Problem::new(ProblemKind::Format, format!("{name} is not valid WebAssembly text")).because(error)
-            })?;
-            match Format::detect(name, &binary)? {
-                Format::CoreModule => adapt(name, &binary).map(Cow::Owned),
-                _ => Ok(Cow::Owned(binary.into_owned())),
-            }
-        }
+    let binary = into_binary(name, format, bytes)?;
+    match Format::detect(name, &binary)? {
+        Format::CoreModule => adapt(name, &binary).map(Cow::Owned),
+        Format::Component | Format::Text | Format::Precompiled => Ok(binary),
     }
 }
 
 /// Makes a component of a core module.
-fn adapt(name: &str, module: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn adapt(name: &str, module: &[u8]) -> Result<Vec<u8>> {
     encode(module).map_err(|error| core_imports::problem(name, module, error))
 }
 
 /// Makes a component of a core module that knows its component type.
 pub(super) fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let uses = WasiUse::of(module)?;
-    let encoder = ComponentEncoder::default().module(module)?;
+    let encoder = ComponentEncoder::default();
     let encoder = match uses.adapter() {
-        Some(adapter) => encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?,
-        None => encoder,
+        Some(adapter) => {
+            let with_memory = memory::exported(module)?;
+            let encoder = encoder.module(with_memory.as_deref().unwrap_or(module))?;
+            encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?
+        }
+        None => encoder.module(module)?,
     };
     // What comes out is validated when it is compiled.
     encoder.validate(false).encode()

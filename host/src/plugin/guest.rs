@@ -11,10 +11,9 @@ use super::ending::{self, Ending};
 use super::invoke;
 use super::load::Plugin;
 use super::problem::{Problem, ProblemKind, Result};
-use super::state::State;
+use super::state::{State, new_store};
 use super::ticker::Running;
-use crate::observe::Stats;
-use crate::sched::Counters;
+use crate::sched::{Counters, Stats};
 
 /// A running plugin, with memory, directories and requests of its own.
 ///
@@ -28,11 +27,49 @@ pub struct Guest {
     plugin: Plugin,
 }
 
-impl Guest {
-    pub(super) fn new(plugin: Plugin, store: Store<State>) -> Self {
-        Self { store, instance: None, ended: false, plugin }
+impl Plugin {
+    /// A guest: the plugin with memory, directories and requests of its own. Nothing of it has run yet.
+    ///
+    /// # Errors
+    ///
+    /// If a directory can no longer be granted.
+    pub fn guest(&self, arguments: &[impl AsRef<str>]) -> Result<Guest> {
+        let host = &self.host.0;
+        let argv0 = host.argv0.as_deref().unwrap_or(&self.name);
+        let arguments = std::iter::once(argv0).chain(arguments.iter().map(AsRef::as_ref));
+        let arguments: Vec<String> = arguments.map(str::to_owned).collect();
+        let machine = host.machines.get(self.description().engine)?;
+        let store = new_store(&machine.engine, host.wasi(&arguments)?, host.aio()?, &host.limits);
+        Ok(Guest { store, instance: None, ended: false, plugin: self.clone() })
     }
 
+    /// Runs the plugin as a command with these arguments and gives its exit status. Needs to be within a tokio runtime whose
+    /// time is enabled.
+    ///
+    /// Dropping the future ends the guest: requests that are queued never run, those that run are finished.
+    ///
+    /// # Errors
+    ///
+    /// If it has no `wasi:cli/run` export, traps, reaches a limit that ends it, or takes too long. To see what it did up to
+    /// then, use [`Plugin::guest`].
+    pub async fn run(&self, arguments: &[impl AsRef<str>]) -> Result<i32> {
+        let mut guest = self.guest(arguments)?;
+        guest.run().await
+    }
+
+    /// Calls an exported function, with arguments in WAVE, the text form of component values, and gives its result in WAVE,
+    /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such function, or the arguments do not fit; and as [`Plugin::run`].
+    pub async fn invoke(&self, call: &str) -> Result<Option<String>> {
+        let mut guest = self.guest(&[""; 0])?;
+        guest.invoke(call).await
+    }
+}
+
+impl Guest {
     /// Runs it as a command and gives its exit status: what it said to `exit`, else 0 or 1 for success and failure.
     ///
     /// Needs to be within a tokio runtime whose time is enabled. Dropping the future ends the guest.

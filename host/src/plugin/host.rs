@@ -1,20 +1,24 @@
 //! The host with batteries: engines, workers, directories, limits and the code cache, shared by all plugins that it loads.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fs, io};
 
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-use super::cache::{self, Cache};
+use super::cache::Cache;
+use super::compile_process::CompileProcess;
 use super::machine::Machines;
-use super::problem::{Problem, ProblemKind, Result};
+use super::problem::Result;
+use super::trust::{self, CachePlace};
+use super::{grant, places};
+use crate::allowed::Gated;
 use crate::ctx::AioCtx;
 use crate::engine::{AioEngine, AioEngineBuilder};
-use crate::gated::Gated;
+use crate::granted::Granted;
 use crate::limits::Limits;
 use crate::sandbox::{Resolver, Rights};
+use crate::sched::Counters;
 
 /// Everything that plugins run on. Cheap to clone.
 ///
@@ -32,7 +36,10 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) argv0: Option<String>,
     pub(super) cache: Option<Cache>,
-    grants: Vec<Grant>,
+    pub(super) compile_process: Option<CompileProcess>,
+    /// What is granted, and the open directories of it, in the same order.
+    pub(super) granted: Vec<Granted>,
+    dirs: Vec<grant::Opened>,
     allowed: Vec<Gated>,
     environment: Vec<(String, String)>,
     resolver: Resolver,
@@ -41,16 +48,6 @@ pub(super) struct Inner {
 }
 
 type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
-
-/// A directory that plugins get.
-struct Grant {
-    dir: cap_std::fs::Dir,
-    host: PathBuf,
-    /// The same path without symbolic links.
-    canonical: PathBuf,
-    guest: String,
-    rights: Rights,
-}
 
 /// Settings for a [`Host`].
 #[must_use]
@@ -62,14 +59,27 @@ pub struct HostBuilder {
     limits: Limits,
     workers: AioEngineBuilder,
     resolver: Resolver,
-    cache: Option<PathBuf>,
+    cache: CacheSetting,
+    key_file: Option<PathBuf>,
+    cache_grant: bool,
+    pub(super) compile_process: Option<CompileProcess>,
     blocking_wasi: bool,
     wasi: Option<WasiSettings>,
 }
 
+/// Where compiled code is kept.
+enum CacheSetting {
+    Nowhere,
+    Default,
+    At(PathBuf),
+}
+
 impl HostBuilder {
     /// Grants a directory of the host under a name for the guest, to `aiohost:aio` and to WASI alike. The first one is the
-    /// guest's working directory.
+    /// guest's working directory. `/data`, `data` and `./data/` are one name, and no two directories may have one.
+    ///
+    /// A directory for reading only that lies within one for writing, by whatever path, link or mount, is refused by
+    /// [`build`](Self::build), since that would protect nothing; the other way round is fine.
     pub fn dir(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, rights: Rights) -> Self {
         self.grants.push((host.into(), guest.into(), rights));
         self
@@ -112,19 +122,34 @@ impl HostBuilder {
     }
 
     /// Keeps compiled code on disk, in `${AIOHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aiohost}/code`. It is up to 1 GiB,
-    /// and what was used longest ago goes first.
+    /// and what was used longest ago goes first. See [`cache_dir`](Self::cache_dir) for when it is not used.
     pub fn cache(mut self) -> Self {
-        self.cache = cache::default_dir(|name| env::var_os(name).map(PathBuf::from));
-        if self.cache.is_none() {
-            tracing::warn!("no place for a code cache: none of AIOHOST_CACHE, XDG_CACHE_HOME and HOME is an absolute path");
-        }
+        self.cache = CacheSetting::Default;
         self
     }
 
-    /// Keeps compiled code in this directory. It must belong to the user who runs the host, and be writable by nobody else,
-    /// plugins included; otherwise it is not used.
+    /// Keeps compiled code in this directory. It is made, or has to be empty, or one that aiohost has marked with its
+    /// `CACHEDIR.TAG`. It must belong to the user who runs the host, be writable by nobody else, and not be a symbolic link;
+    /// otherwise it is not used, nothing in it is touched, and there is a warning.
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.cache = Some(dir.into());
+        self.cache = CacheSetting::At(dir.into());
+        self
+    }
+
+    /// Keeps the key that the code in the cache is sealed with in this file, which is made if it is not there. It must lie
+    /// outside of the cache, in a directory that only the user who runs the host may write to, and where plugins do not reach.
+    /// It is `${AIOHOST_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/aiohost}/cache.key` unless set.
+    pub fn cache_key(mut self, file: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(file.into());
+        self
+    }
+
+    /// Grants directories that reach a code cache or its key, too. Without this [`build`](Self::build) refuses them, since a
+    /// plugin could put native code there that a later run executes; it looks at the cache of this host and at those in the
+    /// places that [`cache`](Self::cache) and [`cache_key`](Self::cache_key) name, for other runs use them. With it the cache
+    /// that is reached is not used by this host, and all plugins of it are trusted with what later runs execute.
+    pub fn allow_cache_grant(mut self) -> Self {
+        self.cache_grant = true;
         self
     }
 
@@ -154,21 +179,37 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// If a directory cannot be granted. A code cache that cannot be used is a warning.
+    /// If a directory cannot be granted: it cannot be opened, it does not fit beside the others, or it reaches a code cache. A
+    /// code cache that cannot be used is a warning.
     pub fn build(self) -> Result<Host> {
-        let grants = self.grants.into_iter().map(|(host, guest, rights)| Grant::open(host, guest, rights));
-        let grants = grants.collect::<Result<Vec<_>>>()?;
-        if let Some(name) = twice(&grants) {
-            return Err(Problem::new(ProblemKind::Directory, format!("two directories are granted as `{name}`"))
-                .help_with("give one of them another name for the guest, as HOST::GUEST"));
+        let (mut dirs, mut granted) = (Vec::new(), Vec::new());
+        for (host, guest, rights) in &self.grants {
+            dirs.push(grant::open(host, guest, *rights, &mut granted)?);
         }
+        let place = self.cache_place();
+        let reached = trust::reached(&granted, place.as_ref());
+        if let Some(first) = reached.first()
+            && !self.cache_grant
+        {
+            return Err(first.problem());
+        }
+        let place = place.filter(|place| match reached.iter().find(|reached| reached.is_used()) {
+            Some(reached) => {
+                let dir = place.dir.display();
+                tracing::warn!(%dir, "the code cache is not used: plugins reach it through {}", reached.grant());
+                false
+            }
+            None => true,
+        });
         Ok(Host(Arc::new(Inner {
             machines: Machines::new(),
             workers: self.workers.build(),
             limits: self.limits,
             argv0: self.argv0,
-            cache: self.cache.and_then(|dir| open_cache(&dir, &grants)),
-            grants,
+            cache: place.and_then(|place| open_cache(&place)),
+            compile_process: self.compile_process,
+            granted,
+            dirs,
             allowed: self.allowed,
             environment: self.environment,
             resolver: self.resolver,
@@ -176,50 +217,37 @@ impl HostBuilder {
             wasi: self.wasi,
         })))
     }
-}
 
-/// The name that two grants have.
-fn twice(grants: &[Grant]) -> Option<&str> {
-    let repeated = |(index, grant): (usize, &Grant)| grants[..index].iter().any(|earlier| earlier.guest == grant.guest);
-    let (_, grant) = grants.iter().enumerate().find(|(index, grant)| repeated((*index, grant)))?;
-    Some(&grant.guest)
-}
-
-/// What is in the cache is run as native code, so plugins must not be able to write there.
-fn open_cache(dir: &Path, grants: &[Grant]) -> Option<Cache> {
-    let opened = Cache::open(dir).and_then(|cache| {
-        let place = fs::canonicalize(dir)?;
-        match grants.iter().find(|grant| grant.rights == Rights::ReadWrite && place.starts_with(&grant.canonical)) {
-            Some(grant) => Err(io::Error::other(format!("plugins may write to it, since it is in {}", grant.host.display()))),
-            None => Ok(cache),
-        }
-    });
-    opened.inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "the code cache is not used")).ok()
-}
-
-impl Grant {
-    fn open(host: PathBuf, guest: String, rights: Rights) -> Result<Self> {
-        let opened = cap_std::fs::Dir::open_ambient_dir(&host, cap_std::ambient_authority());
-        // To open a directory may take no right to read it; to list it does.
-        let dir = opened.and_then(|dir| dir.entries().map(|_| dir)).map_err(|error| {
-            Problem::new(ProblemKind::Directory, format!("cannot grant the directory {}", host.display()))
-                .help_with(remedy_for_directory(&host, &error))
-                .because(error)
-        })?;
-        // WASI opens it again for each guest, wherever the process may have gone meanwhile.
-        let host = std::path::absolute(&host).unwrap_or(host);
-        let canonical = fs::canonicalize(&host).unwrap_or_else(|_| host.clone());
-        Ok(Self { dir, host, canonical, guest, rights })
+    fn cache_place(&self) -> Option<CachePlace> {
+        let dir = match &self.cache {
+            CacheSetting::Nowhere => return None,
+            CacheSetting::Default => places::cache_dirs(&places::variable).into_iter().next(),
+            CacheSetting::At(dir) => Some(dir.clone()),
+        };
+        let Some(dir) = dir else {
+            tracing::warn!("no place for a code cache: none of AIOHOST_CACHE, XDG_CACHE_HOME and HOME is an absolute path");
+            return None;
+        };
+        let key_file = self.key_file.clone().or_else(|| places::key_files(&places::variable).into_iter().next());
+        let Some(key_file) = key_file else {
+            tracing::warn!(
+                "the code cache is not used, since there is no place for its key: none of AIOHOST_STATE, XDG_STATE_HOME and \
+                 HOME is an absolute path"
+            );
+            return None;
+        };
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        Some(CachePlace { dir: absolute(dir), key_file: absolute(key_file) })
     }
 }
 
-fn remedy_for_directory(host: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("make it first: mkdir -p '{}'", host.display()),
-        io::ErrorKind::NotADirectory => "it is a file: grant the directory it is in".to_owned(),
-        io::ErrorKind::PermissionDenied => "the user who runs the host needs the right to read it".to_owned(),
-        _ => "check the path".to_owned(),
-    }
+fn open_cache(place: &CachePlace) -> Option<Cache> {
+    let opened = Cache::open(&place.dir, &place.key_file);
+    let warn = |error: &std::io::Error| {
+        let dir = place.dir.display();
+        tracing::warn!(%dir, %error, "the code cache is not used; mend it, or name other places with AIOHOST_CACHE and AIOHOST_STATE");
+    };
+    opened.inspect_err(warn).ok()
 }
 
 impl Host {
@@ -233,7 +261,10 @@ impl Host {
             limits: Limits::default(),
             workers: AioEngine::builder(),
             resolver: Resolver::default(),
-            cache: None,
+            cache: CacheSetting::Nowhere,
+            key_file: None,
+            cache_grant: false,
+            compile_process: None,
             blocking_wasi: false,
             wasi: None,
         }
@@ -243,6 +274,11 @@ impl Host {
     /// guest is left: requests that run are then finished.
     pub fn shutdown(&self, timeout: Duration) -> bool {
         self.0.workers.shutdown(timeout)
+    }
+
+    /// How many requests of all its guests are where, those of guests that are gone too.
+    pub fn counters(&self) -> Counters {
+        self.0.workers.counters()
     }
 }
 
@@ -254,9 +290,8 @@ impl Inner {
         for gated in &self.allowed {
             aio.allow(*gated);
         }
-        for grant in &self.grants {
-            let dir = grant.dir.try_clone().map_err(|error| grant.problem(error))?;
-            aio.open_dir(dir, &grant.guest, grant.rights);
+        for (granted, dir) in self.granted.iter().zip(&self.dirs) {
+            aio.grant(dir.dir(granted)?, &granted.name, granted.rights);
         }
         Ok(aio.build(&self.workers))
     }
@@ -267,47 +302,19 @@ impl Inner {
         wasi.allow_blocking_current_thread(self.blocking_wasi).args(arguments).envs(&self.environment);
         // It denies every address anyway; this leaves less to be tried.
         wasi.allow_tcp(false).allow_udp(false);
-        for grant in &self.grants {
-            grant.preopen(&mut wasi, &grant.guest)?;
+        for (granted, dir) in self.granted.iter().zip(&self.dirs) {
+            dir.preopen(&mut wasi, granted, granted.name.as_str())?;
         }
         // WASI has no working directory; programs look a relative path up in the directory named `.`. It comes last since
         // some programs know the others by their place.
-        if let Some(first) = self.grants.first()
-            && self.grants.iter().all(|grant| grant.guest != ".")
+        if let (Some(first), Some(dir)) = (self.granted.first(), self.dirs.first())
+            && self.granted.iter().all(|granted| granted.name.as_str() != ".")
         {
-            first.preopen(&mut wasi, ".")?;
+            dir.preopen(&mut wasi, first, ".")?;
         }
         if let Some(settings) = &self.wasi {
             settings(&mut wasi);
         }
         Ok(wasi.build())
     }
-}
-
-impl Grant {
-    fn preopen(&self, wasi: &mut WasiCtxBuilder, name: &str) -> Result<()> {
-        let permissions = match self.rights {
-            Rights::Read => FsPerms::ReadOnly,
-            Rights::ReadWrite => FsPerms::ReadWrite,
-        };
-        wasi.preopened_dir(&self.host, name, permissions).map_err(|error| self.problem(error))?;
-        Ok(())
-    }
-
-    fn problem(&self, cause: impl Into<anyhow::Error>) -> Problem {
-        Problem::new(ProblemKind::Directory, format!("cannot grant the directory {}", self.host.display())).because(cause)
-    }
-}
-
-/// Reads a plugin's file.
-pub(super) fn read_plugin(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| {
-        let help = match error.kind() {
-            io::ErrorKind::NotFound => "check the path of the plugin",
-            io::ErrorKind::IsADirectory => "name the plugin's file; directories for it are granted with --dir",
-            io::ErrorKind::PermissionDenied => "the user who runs the host needs the right to read it",
-            _ => "check the file",
-        };
-        Problem::new(ProblemKind::File, format!("cannot read the plugin {}", path.display())).because(error).help_with(help)
-    })
 }

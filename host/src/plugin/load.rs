@@ -4,17 +4,16 @@ use std::path::Path;
 
 use wasmtime::component::{Component, InstancePre};
 
-use super::cache::Key;
-use super::difference;
+use super::bytes::PluginBytes;
 use super::format::{self, Format};
-use super::guest::Guest;
-use super::host::{Host, read_plugin};
+use super::host::Host;
 use super::machine::{EngineKind, Machine};
-use super::offer::Missing;
+use super::prepare::{Prepared, REBUILD, check, prepare, untrusted};
 use super::problem::{Problem, ProblemKind, Result};
-use super::sealed;
-use super::state::{State, new_store};
+use super::state::State;
+use super::validate::Unsupported;
 use super::world::World;
+use super::{difference, sealed, source, trust};
 
 /// A plugin that is ready to run, any number of times. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +34,8 @@ pub struct Description {
     pub world: World,
     /// The engine it runs on.
     pub engine: EngineKind,
+    /// Features of WebAssembly that it uses and this host does not have; of a plugin that was loaded, none.
+    pub unsupported: Vec<Unsupported>,
 }
 
 /// Whether native code from a file may be run.
@@ -51,19 +52,21 @@ enum Trust {
 /// If the file cannot be read, or is no plugin.
 pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     let name = display_name(path.as_ref());
-    let bytes = read_plugin(path.as_ref())?;
+    let source = PluginBytes::open(path.as_ref())?;
+    let bytes = source.bytes()?;
     let format = Format::detect(&name, &bytes)?;
     if format == Format::Precompiled {
         return Err(untrusted(&name));
     }
-    let component = format::into_component(&name, format, &bytes)?;
-    let (world, engine) = read_world(&name, &component)?;
-    Ok(Description { format, world, engine })
+    let Prepared { world, engine, unsupported, .. } = prepare(&name, format, &bytes)?;
+    Ok(Description { format, world, engine, unsupported })
 }
 
 impl Host {
     /// Loads a plugin: a component or a core module for WASI preview 1, binary or as text. It is compiled, unless the code
-    /// cache has it, which takes up to seconds: in an async program do it with `spawn_blocking`.
+    /// cache has it, which takes up to seconds: in an async program do it with `spawn_blocking`. It may take hours if the author
+    /// means harm, unless [`HostBuilder::compile_in`](super::HostBuilder::compile_in) was told to hold it to a time. Its file has
+    /// 256 MiB at most.
     ///
     /// # Errors
     ///
@@ -71,7 +74,7 @@ impl Host {
     /// nothing holds it back once it runs; see [`Host::load_trusted`].
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Plugin> {
         let path = path.as_ref();
-        self.load_bytes(&display_name(path), &read_plugin(path)?)
+        self.load_as(&display_name(path), &PluginBytes::open(path)?, Trust::WebAssemblyOnly)
     }
 
     /// The same with a plugin that is in memory already. `name` is what it is called in errors, and its first argument.
@@ -80,14 +83,16 @@ impl Host {
     ///
     /// As [`Host::load`].
     pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin> {
-        self.load_as(name, bytes, Trust::WebAssemblyOnly)
+        source::check_size(name, bytes)?;
+        self.load_as(name, &PluginBytes::Memory(bytes), Trust::WebAssemblyOnly)
     }
 
     /// The same, but takes compiled code too, as `aiohost compile` and [`Plugin::compiled`] make it.
     ///
     /// # Errors
     ///
-    /// As [`Host::load`]; and if compiled code is damaged, or was made by another version or with other settings.
+    /// As [`Host::load`]; if compiled code is damaged, or was made by another version or with other settings; and if it lies
+    /// where a plugin of this host may write.
     ///
     /// # Safety
     ///
@@ -95,64 +100,73 @@ impl Host {
     /// write the file can do whatever this process can. The file must come from someone who is trusted that far.
     pub unsafe fn load_trusted(&self, path: impl AsRef<Path>) -> Result<Plugin> {
         let path = path.as_ref();
-        self.load_as(&display_name(path), &read_plugin(path)?, Trust::Precompiled)
+        self.load_as(&display_name(path), &PluginBytes::open(path)?, Trust::Precompiled)
     }
 
-    fn load_as(&self, name: &str, bytes: &[u8], trust: Trust) -> Result<Plugin> {
-        let format = Format::detect(name, bytes)?;
-        let (machine, component) = match (format, trust) {
-            (Format::Precompiled, Trust::WebAssemblyOnly) => return Err(untrusted(name)),
-            (Format::Precompiled, Trust::Precompiled) => self.deserialize(name, bytes)?,
-            (Format::Component | Format::CoreModule | Format::Text, _) => self.compile_or_find(name, format, bytes)?,
+    fn load_as(&self, name: &str, source: &PluginBytes<'_>, trust: Trust) -> Result<Plugin> {
+        let (format, machine, component) = match self.find(name, source)? {
+            Some(found) => found,
+            None => self.make(name, source, trust)?,
         };
         let world = World::of_compiled(&component);
         let pre = machine
             .linker
             .instantiate_pre(&component)
-            .map_err(|error| check(name, &world).err().unwrap_or_else(|| wrong_types(name, format, bytes, error)))?;
-        let description = Description { format, world, engine: machine.kind };
+            .map_err(|error| check(name, &world).err().unwrap_or_else(|| wrong_types(name, format, source, error)))?;
+        let description = Description { format, world, engine: machine.kind, unsupported: Vec::new() };
         Ok(Plugin { host: self.clone(), name: name.to_owned(), pre, description })
     }
 
-    /// The component from the cache, or compiled and put there.
-    fn compile_or_find(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Component)> {
-        let hash = blake3::hash(bytes);
-        if let Some(found) = self.find(hash)? {
-            return Ok(found);
+    /// The component from the cache.
+    fn find(&self, name: &str, source: &PluginBytes<'_>) -> Result<Option<(Format, &Machine, Component)>> {
+        let Some(cache) = &self.0.cache else { return Ok(None) };
+        let head = source.head()?;
+        let format = match &head[..] {
+            [b'\0', b'a', b's', b'm', ..] => Format::detect(name, &head)?,
+            // Compiled code is not compiled again.
+            [0x7f, b'E', b'L', b'F', ..] => return Ok(None),
+            // If the cache has it, it was a plugin when it was compiled.
+            _ => Format::Text,
+        };
+        let hash = source.hash()?;
+        for kind in EngineKind::ALL {
+            let machine = self.0.machines.get(kind)?;
+            let entry_name = cache.name(hash, machine);
+            let Some(entry) = cache.load(entry_name) else { continue };
+            match entry.component(&machine.engine) {
+                Ok(component) => return Ok(Some((format, machine, component))),
+                Err(error) => cache.refuse(entry_name, &error),
+            }
         }
-        let component = format::into_component(name, format, bytes)?;
-        let (world, kind) = read_world(name, &component)?;
-        // Before it is compiled, which may take long.
-        check(name, &world)?;
-        let machine = self.0.machines.get(kind)?;
-        let compiled = Component::from_binary(&machine.engine, &component).map_err(|error| invalid(name, error))?;
+        Ok(None)
+    }
+
+    /// The component from compiled code, or compiled and put into the cache.
+    fn make(&self, name: &str, source: &PluginBytes<'_>, trust: Trust) -> Result<(Format, &Machine, Component)> {
+        let bytes = source.bytes()?;
+        let format = Format::detect(name, &bytes)?;
+        let (machine, component) = match (format, trust) {
+            (Format::Precompiled, Trust::WebAssemblyOnly) => return Err(untrusted(name)),
+            (Format::Precompiled, Trust::Precompiled) => {
+                if let Some((path, file)) = source.origin() {
+                    trust::check_compiled(name, path, file, &self.0.granted)?;
+                }
+                self.deserialize(name, &bytes)?
+            }
+            (Format::Component | Format::CoreModule | Format::Text, _) => self.compile_and_keep(name, format, &bytes)?,
+        };
+        Ok((format, machine, component))
+    }
+
+    fn compile_and_keep(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Component)> {
+        let (machine, compiled) = self.compile(name, format, bytes)?;
         if let Some(cache) = &self.0.cache {
             match compiled.serialize() {
-                Ok(code) => cache.store(Key::new(hash, machine), &sealed::seal(code)),
+                Ok(code) => cache.store(cache.name(blake3::hash(bytes), machine), &code),
                 Err(error) => tracing::warn!(%error, "cannot keep compiled code"),
             }
         }
         Ok((machine, compiled))
-    }
-
-    fn find(&self, hash: blake3::Hash) -> Result<Option<(&Machine, Component)>> {
-        let Some(cache) = &self.0.cache else { return Ok(None) };
-        for kind in EngineKind::ALL {
-            let machine = self.0.machines.get(kind)?;
-            let key = Key::new(hash, machine);
-            let Some(sealed) = cache.load(key) else { continue };
-            let code = sealed::unseal(&sealed).unwrap_or_default();
-            // SAFETY: the entry is the work of this user's `Component::serialize`: nobody else can write to the cache, and
-            // its checksum is right. It was copied into memory before it was checked, so it cannot have changed since.
-            match unsafe { Component::deserialize(&machine.engine, code) } {
-                Ok(component) => return Ok(Some((machine, component))),
-                Err(error) => {
-                    tracing::warn!(%error, "an entry of the code cache is not used; compiling again");
-                    cache.remove(key);
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Compiled code, for whichever engine it was compiled.
@@ -185,59 +199,17 @@ fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn read_world(name: &str, component: &[u8]) -> Result<(World, EngineKind)> {
-    World::read(component).map_err(|error| invalid(name, error))
-}
-
-fn invalid(name: &str, error: impl Into<anyhow::Error>) -> Problem {
-    Problem::new(ProblemKind::Format, format!("{name} is not a valid component"))
-        .because(error)
-        .help_with("it is damaged, or uses a feature of WebAssembly that this host does not have: build it again")
-}
-
-fn untrusted(name: &str) -> Problem {
-    Problem::new(ProblemKind::Format, format!("{name} is compiled code, which is not run unless it is asked for"))
-        .because_text("compiled code is native code, and no sandbox holds it")
-        .help_with("use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm (in a program: Host::load_trusted)")
-}
-
-/// Fails if the plugin imports what is not there.
-fn check(name: &str, world: &World) -> Result<()> {
-    let missing = world.missing();
-    let Some(first) = missing.first() else { return Ok(()) };
-    let more = match missing.len() {
-        1 => String::new(),
-        2 => ", and 1 more import".to_owned(),
-        count => format!(", and {} more imports", count - 1),
-    };
-    Err(Problem::new(ProblemKind::World, format!("{name} imports `{}`, which this host does not have{more}", first.import))
-        .because_text(&first.why)
-        .help_with(remedy_for_import(first)))
-}
-
-fn remedy_for_import(missing: &Missing) -> String {
-    match &missing.closest {
-        _ if missing.is_other_version => {
-            format!("{REBUILD}; or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here")
-        }
-        Some(closest) => format!("the closest that it has is `{closest}`; `aiohost inspect` lists all that is missing"),
-        None if missing.import.starts_with("aiohost:aio/") => REBUILD.to_owned(),
-        None => "`aiohost inspect` lists all that is missing".to_owned(),
-    }
-}
-
-/// What to do about a plugin that was built with another WIT package than this host's.
-const REBUILD: &str = "write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again";
-
-/// `bytes` are the plugin's file, for showing where the types differ.
-fn wrong_types(name: &str, format: Format, bytes: &[u8], error: wasmtime::Error) -> Problem {
-    let component = match format {
+/// `source` is for showing where the types differ.
+fn wrong_types(name: &str, format: Format, source: &PluginBytes<'_>, error: wasmtime::Error) -> Problem {
+    let difference = || match format {
         Format::Precompiled => None,
-        Format::Component | Format::CoreModule | Format::Text => format::into_component(name, format, bytes).ok(),
+        Format::Component | Format::CoreModule | Format::Text => {
+            difference::find(&format::into_component(name, format, &source.bytes().ok()?).ok()?)
+        }
     };
     let problem =
         Problem::new(ProblemKind::World, format!("{name} imports something with another type than it has in this host"));
-    match component.and_then(|component| difference::find(&component)) {
+    match difference() {
         Some(difference) => problem.because_text(difference),
         None => problem.because(error),
     }
@@ -265,45 +237,5 @@ impl Plugin {
         let problem =
             |error| Problem::new(ProblemKind::Host, format!("cannot get at the code of {}", self.name)).because(error);
         Ok(sealed::seal(code.map_err(problem)?))
-    }
-
-    /// A guest: the plugin with memory, directories and requests of its own. Nothing of it has run yet.
-    ///
-    /// # Errors
-    ///
-    /// If a directory can no longer be granted.
-    pub fn guest(&self, arguments: &[impl AsRef<str>]) -> Result<Guest> {
-        let host = &self.host.0;
-        let argv0 = host.argv0.as_deref().unwrap_or(&self.name);
-        let arguments = std::iter::once(argv0).chain(arguments.iter().map(AsRef::as_ref));
-        let arguments: Vec<String> = arguments.map(str::to_owned).collect();
-        let machine = host.machines.get(self.description.engine)?;
-        let store = new_store(machine, host.wasi(&arguments)?, host.aio()?, &host.limits);
-        Ok(Guest::new(self.clone(), store))
-    }
-
-    /// Runs the plugin as a command with these arguments and gives its exit status. Needs to be within a tokio runtime whose
-    /// time is enabled.
-    ///
-    /// Dropping the future ends the guest: requests that are queued never run, those that run are finished.
-    ///
-    /// # Errors
-    ///
-    /// If it has no `wasi:cli/run` export, traps, reaches a limit that ends it, or takes too long. To see what it did up to
-    /// then, use [`Plugin::guest`].
-    pub async fn run(&self, arguments: &[impl AsRef<str>]) -> Result<i32> {
-        let mut guest = self.guest(arguments)?;
-        guest.run().await
-    }
-
-    /// Calls an exported function, with arguments in WAVE, the text form of component values, and gives its result in WAVE,
-    /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such function, or the arguments do not fit; and as [`Plugin::run`].
-    pub async fn invoke(&self, call: &str) -> Result<Option<String>> {
-        let mut guest = self.guest(&[""; 0])?;
-        guest.invoke(call).await
     }
 }

@@ -33,24 +33,42 @@
 //! it. Embedders with a linker of their own do without all this and use [`add_to_linker`](crate::add_to_linker). This module
 //! is behind the feature `host`, which is on by default.
 
+mod bytes;
 mod cache;
+mod compile;
+mod compile_process;
+mod compile_wire;
+mod compiled;
 mod componentize;
 mod core_imports;
 mod difference;
 mod ending;
+mod entry;
 mod format;
+mod grant;
 mod guest;
 mod host;
 mod invoke;
 mod load;
 mod machine;
+mod marker;
+mod memory;
 mod offer;
+mod places;
+mod prepare;
+mod private;
 mod problem;
 mod sealed;
+mod secret;
+mod source;
 mod state;
 mod ticker;
+mod trust;
+mod validate;
 mod world;
 
+pub use compile_process::CompileProcess;
+pub use compiled::{CompiledCode, compiled_code};
 pub use componentize::{BuiltFor, componentize};
 pub use format::Format;
 pub use guest::Guest;
@@ -59,4 +77,6 @@ pub use load::{Description, Plugin, describe};
 pub use machine::EngineKind;
 pub use offer::{Missing, WIT};
 pub use problem::{Problem, ProblemKind};
+pub use source::read_module;
+pub use validate::Unsupported;
 pub use world::{Command, Function, Item, ItemKind, World};

@@ -1,10 +1,9 @@
 //! What a plugin's store holds, and how it is set up.
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::machine::Machine;
 use crate::ctx::{AioCtx, AioCtxView, AioView};
 use crate::limits::Limits;
 
@@ -57,20 +56,112 @@ fn take(left: &mut usize, wanted: usize) -> bool {
     true
 }
 
+/// What a guest waits for at each tick, so that others run and what wraps its call can end it.
+///
+/// wasmtime's own way wakes the guest at once. An event loop of tokio with one thread then goes on with it some thirty times before
+/// it looks at what came from other threads, as the answers of workers to other guests do. This lets it look at everything first.
+async fn let_others_run() {
+    tokio::task::yield_now().await;
+}
+
 /// A store in which every limit is set.
-pub(super) fn new_store(machine: &Machine, wasi: WasiCtx, aio: AioCtx, limits: &Limits) -> Store<State> {
+pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Limits) -> Store<State> {
     let handles_max = WASI_HANDLES_MAX.saturating_add(limits.requests_max).saturating_add(limits.open_files_max);
     let mut table = ResourceTable::new();
     table.set_max_capacity(handles_max);
     let ceiling = Ceiling { memory_bytes: limits.memory_bytes_max, table_elements: limits.table_elements_max };
-    let mut store = Store::new(&machine.engine, State { wasi, aio, table, ceiling });
+    let mut store = Store::new(engine, State { wasi, aio, table, ceiling });
     store.limiter(|state| &mut state.ceiling);
     store.set_hostcall_fuel(limits.hostcall_bytes_max);
     store.set_max_component_handles(handles_max);
     if let Some(table) = store.concurrent_resource_table() {
         table.set_max_capacity(handles_max);
     }
-    // At each tick the guest lets others run, and what wraps the call can end it.
-    store.epoch_deadline_async_yield_and_update(1);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(let_others_run()))));
     store
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::allowed::Gated;
+    use crate::plugin::{Guest, Host};
+
+    /// Requests of a guest beside one that only computes.
+    const REQUESTS: usize = 50;
+
+    fn guest(host: &Host, text: &str) -> Guest {
+        host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin").guest(&[""; 0]).expect("a guest")
+    }
+
+    fn spinning(host: &Host) -> Guest {
+        guest(
+            host,
+            r#"(component
+                (core module $code (func (export "spin") (loop $again (br $again))))
+                (core instance $code (instantiate $code))
+                (func (export "spin") (canon lift (core func $code "spin"))))"#,
+        )
+    }
+
+    /// Its function `work` makes a request that a worker does, and another one when that is done, and so on.
+    fn working(host: &Host) -> Guest {
+        let text = format!(
+            r#"(component
+                (import "aiohost:aio/types@0.1.0" (instance $types (export "request" (type (sub resource)))))
+                (alias export $types "request" (type $request))
+                (import "aiohost:aio/submit@0.1.0" (instance $aio
+                    (export "request" (type $r (eq $request)))
+                    (export "busy" (func (param "time-ms" u64) (result (own $r))))))
+                (import "aiohost:aio/control@0.1.0" (instance $control
+                    (export "flush" (func))))
+                (core func $busy (canon lower (func $aio "busy")))
+                (core func $flush (canon lower (func $control "flush")))
+                (core module $code
+                    (import "host" "busy" (func $busy (param i64) (result i32)))
+                    (import "host" "flush" (func $flush))
+                    (func (export "work") (local $count i32)
+                        (loop $again
+                            (drop (call $busy (i64.const 1))) (call $flush)
+                            (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                            (br_if $again (i32.lt_u (local.get $count) (i32.const {REQUESTS}))))))
+                (core instance $code (instantiate $code (with "host" (instance
+                    (export "busy" (func $busy)) (export "flush" (func $flush))))))
+                (func (export "work") (canon lift (core func $code "work"))))"#
+        );
+        guest(host, &text)
+    }
+
+    /// Polls a future and counts how often.
+    async fn counted<T>(future: impl Future<Output = T>, polls: &AtomicUsize) -> T {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            polls.fetch_add(1, Ordering::Relaxed);
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    #[test]
+    fn a_guest_that_only_computes_lets_others_go_on_at_each_tick() {
+        let host = Host::builder().allow(Gated::Busy).build().expect("a host without directories");
+        let (mut spinning, mut working) = (spinning(&host), working(&host));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+        let ticks = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(async {
+            let counter = Arc::clone(&ticks);
+            let spin = tokio::spawn(async move { counted(spinning.invoke("spin()"), &counter).await });
+            let work = tokio::spawn(async move { working.invoke("work()").await });
+            work.await.expect("it does not panic").expect("it ends well");
+            spin.abort();
+        });
+        let ticks = ticks.load(Ordering::Relaxed);
+        // An answer may come right after a tick; more than some ticks for each is what this is about.
+        assert!(ticks < 5 * REQUESTS, "{REQUESTS} requests took {ticks} ticks");
+    }
 }

@@ -1,57 +1,84 @@
 //! Copying a directory with everything below it, under a name of its own until all of it is there.
+//!
+//! Nothing of it is brought to the device: with many files that takes many times as long as to copy them, and whoever wants it
+//! can do it once for all with `syncfs`, or with `pathsync` for what matters.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
-use super::copy::{copy_new, open_regular_unchecked, permissions, status, times};
-use super::crew::Crew;
-use super::entries::{read_piece, width};
-use super::node::{Id, Kept, Node, open_directory_unchecked};
+use super::copy::ON_THE_WAY;
+use super::draft::{self, Draft};
+use super::entries::{Seen, read_piece, width};
+use super::jobs::{self, Jobs, SharedWork};
+use super::modes::{self, permissions, times};
+use super::node::{Id, Kept, Node};
 use super::place::Place;
-use super::replace::with_new_name;
-use super::rmtree::{CallOff, remove_tree};
-use super::ticket::{SharedWork, Ticket};
+use super::regular::open_regular_unchecked;
+use super::ticket::Ticket;
+use super::transfer::{Files, Whole};
 use super::{Read, Write, sys};
+use crate::budget::Budget;
 use crate::error::{Error, Result};
+use crate::limits::STEP_BYTES;
+use crate::sched::Flow;
 
-impl Place<Read> {
-    /// Copies a directory and everything below it. Returns how many names were made.
-    pub(crate) fn copy_tree(&self, to: &Place<Write>, maxreq: u32, ticket: &dyn Ticket) -> Result<u64> {
-        let source = self.open_to_list()?;
-        let to = to.entry(Error::EXIST)?;
-        match sys::statat(&to.dir, to.name, AtFlags::SYMLINK_NOFOLLOW) {
+/// A directory that is copied with everything below it.
+#[derive(Debug)]
+pub(crate) struct CopyTree {
+    from: Place<Read>,
+    to: Place<Write>,
+    maxreq: u32,
+    copying: Option<(Draft, Arc<Copying>)>,
+}
+
+impl CopyTree {
+    pub(crate) fn new(from: Place<Read>, to: Place<Write>, maxreq: u32) -> Self {
+        Self { from, to, maxreq, copying: None }
+    }
+
+    /// Bytes of memory that its paths hold.
+    pub(crate) fn bytes(&self) -> usize {
+        self.from.bytes() + self.to.bytes()
+    }
+
+    /// Gives how many names were made. Dropping it, or its failure, removes what there is of the copy.
+    pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<u64>> {
+        let (mut draft, copying) = match self.copying.take().map_or_else(|| self.begin(ticket), Ok) {
+            Ok(begun) => begun,
+            Err(error) => return Flow::Done(Err(error)),
+        };
+        let flow = jobs::go_on(&copying, ticket);
+        if !matches!(flow, Flow::Done(())) {
+            self.copying = Some((draft, copying));
+            return flow.map(|()| Ok(0));
+        }
+        let names = copying.names.load(Ordering::Relaxed);
+        draft.add(names);
+        let whole = copying.jobs.outcome().and_then(|()| copying.restrict()).and_then(|()| ticket.check());
+        Flow::Done(whole.and_then(|()| draft.arrive()).map(|()| names))
+    }
+
+    fn begin(&self, ticket: &dyn Ticket) -> Result<(Draft, Arc<Copying>)> {
+        ticket.check()?;
+        let source = self.from.open_tree()?;
+        let entry = self.to.entry(Error::EXIST)?;
+        match sys::statat(&entry.dir, entry.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => return Err(Error::EXIST),
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        lies_outside(to.dir.as_fd(), Id::of(&source)?, ticket)?;
-        let dir = to.dir.as_fd().try_clone_to_owned()?;
-        let (name, ()) = with_new_name(|name| sys::mkdirat(&dir, name, ON_THE_WAY))?;
-        let copied = open_directory_unchecked(&dir, &name)
-            .map_err(Error::from)
-            .and_then(|target| copy_into(source, target, width(maxreq), ticket))
-            .and_then(|names| {
-                arrive(&dir, &name, to.name)?;
-                Ok(names)
-            });
-        if copied.is_err()
-            && let Err(error) = remove_tree(dir, OsStr::from_bytes(name.to_bytes()), CallOff::Impossible, 1, ticket)
-        {
-            tracing::warn!(%error, ?name, "a part of a copy that failed is left");
-        }
-        copied
+        lies_outside(entry.dir.as_fd(), Id::of(&source)?, ticket)?;
+        let draft = Draft::begin(&self.to.shared, &entry)?;
+        let copying = Copying::new(source, draft.open()?, width(self.maxreq), &ticket.memory())?;
+        Ok((draft, Arc::new(copying)))
     }
 }
-
-/// For the time of copying. What has fewer permissions in the end gets them at the end, so that a copy that fails can be
-/// removed.
-const ON_THE_WAY: Mode = Mode::RWXU;
 
 /// Fails if a directory is the one with this identity, or lies somewhere in it: the copy would hold itself.
 fn lies_outside(dir: impl AsFd, source: Id, ticket: &dyn Ticket) -> Result<()> {
@@ -77,44 +104,10 @@ fn lies_outside(dir: impl AsFd, source: Id, ticket: &dyn Ticket) -> Result<()> {
     }
 }
 
-/// Gives the copy its name, if that is still free.
-fn arrive(dir: &OwnedFd, name: &CStr, to: &OsStr) -> Result<()> {
-    match sys::renameat_with(dir, name, dir, to, RenameFlags::NOREPLACE) {
-        // The file system knows no flags. Without them only an empty directory would be replaced.
-        Err(Errno::INVAL | Errno::NOSYS) => Ok(sys::renameat(dir, name, dir, to)?),
-        result => Ok(result?),
-    }
-}
-
-/// Copies what is in one directory into another, which is empty, and gives that the permissions and times of the first.
-fn copy_into(source: OwnedFd, target: OwnedFd, width: usize, ticket: &dyn Ticket) -> Result<u64> {
-    let copy_id = Id::of(&target)?;
-    let root = Node::root(source, Pending::new(Node::root(target, ())));
-    let copying = Copying {
-        crew: Crew::new(Job { node: root, offset: 0 }),
-        sources: Kept::new(),
-        targets: Kept::new(),
-        copy_id,
-        names: AtomicU64::new(1),
-        restricted: Mutex::default(),
-    };
-    let copying = Arc::new(copying);
-    let shared = Arc::clone(&copying);
-    let work: SharedWork = Arc::new(move |ticket| {
-        shared.crew.work(|job| {
-            if let Err(error) = ticket.check().and_then(|()| shared.step(job, ticket)) {
-                shared.crew.stop(error);
-            }
-        });
-    });
-    ticket.wide(width, &work)?;
-    copying.crew.outcome()?;
-    copying.restrict()?;
-    Ok(copying.names.load(Ordering::Relaxed))
-}
-
+/// What is in one directory on its way into another, which is empty, and gets the permissions and times of the first.
+#[derive(Debug)]
 struct Copying {
-    crew: Crew<Job>,
+    jobs: Jobs<Job>,
     sources: Kept<Pending>,
     targets: Kept<()>,
     /// The copy itself, should it turn up in what is copied.
@@ -122,12 +115,18 @@ struct Copying {
     names: AtomicU64,
     /// Directories that their owner may not do everything with, each after what is in it.
     restricted: Mutex<Vec<Arc<Node<Pending>>>>,
+    memory: Budget,
 }
 
-/// A directory to be read on from here.
-struct Job {
-    node: Arc<Node<Pending>>,
-    offset: u64,
+/// A part of the work that is done in one go.
+#[derive(Debug)]
+enum Job {
+    /// A directory to be read on from here.
+    Directory { node: Arc<Node<Pending>>, offset: u64 },
+    /// A large file in a directory. Only those that are just copied are open, however many there are.
+    Large { node: Arc<Node<Pending>>, name: CString },
+    /// The same, once it was begun.
+    Part(Box<Part>),
 }
 
 /// What is known of a directory that is copied.
@@ -135,8 +134,8 @@ struct Job {
 struct Pending {
     target: Arc<Node<()>>,
     /// Its status before it was read.
-    status: OnceLock<Statx>,
-    /// Directories in it that are not copied yet, and one while it is read itself.
+    status: OnceLock<Stat>,
+    /// Directories and large files in it that are not copied yet, and one while it is read itself.
     left: AtomicUsize,
 }
 
@@ -146,36 +145,96 @@ impl Pending {
     }
 }
 
+impl SharedWork for Copying {
+    type Job = Job;
+
+    fn jobs(&self) -> &Jobs<Job> {
+        &self.jobs
+    }
+
+    fn step(&self, job: Job, ticket: &dyn Ticket) {
+        if let Err(error) = ticket.check().and_then(|()| self.copy_some(job, ticket)) {
+            self.jobs.stop(error);
+        }
+    }
+}
+
 impl Copying {
+    fn new(source: OwnedFd, target: OwnedFd, width: usize, memory: &Budget) -> Result<Self> {
+        let copy_id = Id::of(&target)?;
+        let root = Node::root(source, Pending::new(Node::root(target, ())));
+        Ok(Self {
+            jobs: Jobs::new(Job::Directory { node: root, offset: 0 }, width),
+            sources: Kept::new(),
+            targets: Kept::new(),
+            copy_id,
+            names: AtomicU64::new(1),
+            restricted: Mutex::default(),
+            memory: memory.clone(),
+        })
+    }
+
+    fn copy_some(&self, job: Job, ticket: &dyn Ticket) -> Result<()> {
+        match job {
+            Job::Directory { node, offset } => self.read(node, offset, ticket),
+            Job::Large { node, name } => {
+                let (source, target) = (node.open()?, node.data.target.open()?);
+                let input = open_regular_unchecked(&source, &name)?;
+                let status = sys::fstat(&input)?;
+                let file = CopiedFile::begin(input, status, &target, &name)?;
+                self.go_on(Box::new(Part { node, target, file }), ticket)
+            }
+            Job::Part(part) => self.go_on(part, ticket),
+        }
+    }
+
+    /// Copies some of a large file.
+    fn go_on(&self, mut part: Box<Part>, ticket: &dyn Ticket) -> Result<()> {
+        if !part.file.step(ticket)? {
+            self.jobs.push([Job::Part(part)]);
+            return Ok(());
+        }
+        self.count(1, ticket);
+        let Part { node, target, .. } = *part;
+        self.leave(node, target)
+    }
+
     /// Copies some of what a directory holds.
-    fn step(&self, Job { node, offset }: Job, ticket: &dyn Ticket) -> Result<()> {
+    fn read(&self, node: Arc<Node<Pending>>, offset: u64, ticket: &dyn Ticket) -> Result<()> {
         let source = node.open()?;
         let target = match node.data.status.get() {
             Some(_) => node.data.target.open()?,
             None => self.begin(&node, &source)?,
         };
         sys::seek(&*source, SeekFrom::Start(offset))?;
-        let mut below = Vec::new();
-        let mut names = 0;
+        let (mut below, mut names) = (Vec::new(), 0);
         let next = read_piece(&source, |entry| {
             let name = entry.file_name();
             match kind_of(&source, name, entry.file_type())? {
                 FileType::Directory => {
-                    let target = node.data.target.child(name, ());
-                    below.push(Job { node: node.child(name, Pending::new(target)), offset: 0 });
-                    return Ok(());
+                    let Some(child) = self.child(&node, name) else {
+                        return if below.is_empty() { Self::wait_for_memory(name, ticket) } else { Ok(Seen::Later) };
+                    };
+                    below.push(Job::Directory { node: child, offset: 0 });
+                    return Ok(Seen::Taken);
                 }
                 FileType::RegularFile => {
                     let input = open_regular_unchecked(&source, name)?;
-                    copy_new(&input, &target, OsStr::from_bytes(name.to_bytes()), ticket)?;
+                    let status = sys::fstat(&input)?;
+                    if status.st_size.cast_unsigned() > STEP_BYTES {
+                        below.push(Job::Large { node: Arc::clone(&node), name: name.to_owned() });
+                        return Ok(Seen::Taken);
+                    }
+                    CopiedFile::begin(input, status, &target, name)?.copy_all(ticket)?;
                 }
                 FileType::Symlink => copy_link(&source, &target, name)?,
                 _ => return Err(Error::UNSUPPORTED),
             }
             names += 1;
-            Ok(())
-        })?;
+            Ok(if ticket.is_wanted() { Seen::Last } else { Seen::Taken })
+        });
         self.count(names, ticket);
+        let next = next?;
         if !(below.is_empty() && next.is_none()) {
             node.keep(&source, &self.sources);
             node.data.target.keep(&target, &self.targets);
@@ -183,13 +242,25 @@ impl Copying {
         node.data.left.fetch_add(below.len(), Ordering::Relaxed);
         match next {
             // Under what is in it, so that this does not grow with the directory.
-            Some(offset) => self.crew.push([Job { node, offset }].into_iter().chain(below)),
+            Some(offset) => self.jobs.push([Job::Directory { node, offset }].into_iter().chain(below)),
             None => {
-                self.crew.push(below);
+                self.jobs.push(below);
                 self.leave(node, target)?;
             }
         }
         Ok(())
+    }
+
+    /// A directory that was found, and where it goes; none if the guest has no memory for it.
+    fn child(&self, node: &Arc<Node<Pending>>, name: &CStr) -> Option<Arc<Node<Pending>>> {
+        let target = node.data.target.child(name, (), &self.memory)?;
+        node.child(name, Pending::new(target), &self.memory)
+    }
+
+    /// There is no memory for a single directory more: the request is begun again when there is.
+    fn wait_for_memory(name: &CStr, ticket: &dyn Ticket) -> Result<Seen> {
+        ticket.reserve(Node::<Pending>::footprint(name) + Node::<()>::footprint(name))?;
+        Ok(Seen::Later)
     }
 
     /// Makes the copy of a directory, empty, and returns it.
@@ -199,10 +270,10 @@ impl Copying {
         }
         let target = &node.data.target;
         if let Some(parent) = target.parent() {
-            sys::mkdirat(&*parent.open()?, target.name(), ON_THE_WAY)?;
+            sys::mkdirat(&*parent.open()?, target.name(), draft::ON_THE_WAY)?;
             self.names.fetch_add(1, Ordering::Relaxed);
         }
-        node.data.status.set(status(source)?).expect("a directory is begun once");
+        node.data.status.set(sys::fstat(source)?).expect("a directory is begun once");
         target.open()
     }
 
@@ -216,9 +287,9 @@ impl Copying {
         while node.data.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let status = node.data.status.get().expect("it was begun");
             let mode = permissions(status);
-            sys::fchmod(&*target, mode | ON_THE_WAY)?;
+            sys::fchmod(&*target, mode | draft::ON_THE_WAY)?;
             sys::futimens(&*target, &times(status))?;
-            if !mode.contains(ON_THE_WAY) {
+            if !mode.contains(draft::ON_THE_WAY) {
                 self.restricted.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&node));
             }
             let Some(parent) = node.parent().map(Arc::clone) else { return Ok(()) };
@@ -239,6 +310,48 @@ impl Copying {
     }
 }
 
+/// A large file that is being copied, with where it is and where the copy is.
+#[derive(Debug)]
+struct Part {
+    node: Arc<Node<Pending>>,
+    target: Arc<OwnedFd>,
+    file: CopiedFile,
+}
+
+/// A file on its way into a new one.
+#[derive(Debug)]
+struct CopiedFile {
+    input: File,
+    output: File,
+    status: Stat,
+    whole: Whole,
+}
+
+impl CopiedFile {
+    fn begin(input: File, status: Stat, dir: &OwnedFd, name: &CStr) -> Result<Self> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let output = File::from(sys::openat(dir, name, flags, ON_THE_WAY)?);
+        let whole = Whole::new(Files { input: &input, output: &output }, &status)?;
+        Ok(Self { input, output, status, whole })
+    }
+
+    /// Copies some more. Returns whether that was all.
+    fn step(&mut self, ticket: &dyn Ticket) -> Result<bool> {
+        let done = self.whole.step(Files { input: &self.input, output: &self.output }, ticket)?.is_some();
+        if done {
+            modes::finish(&self.output, &self.status)?;
+        }
+        Ok(done)
+    }
+
+    fn copy_all(mut self, ticket: &dyn Ticket) -> Result<()> {
+        while !self.step(ticket)? {
+            ticket.check()?;
+        }
+        Ok(())
+    }
+}
+
 /// What kind of object a name stands for, where the file system does not tell.
 fn kind_of(dir: &OwnedFd, name: &CStr, kind: FileType) -> Result<FileType> {
     match kind {
@@ -249,9 +362,107 @@ fn kind_of(dir: &OwnedFd, name: &CStr, kind: FileType) -> Result<FileType> {
 
 /// Makes the same symbolic link, as it is written, with the same times.
 fn copy_link(source: &OwnedFd, target: &OwnedFd, name: &CStr) -> Result<()> {
-    let status = sys::statx(source, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?;
+    let status = sys::statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let leads_to = sys::readlinkat(source, name, Vec::new())?;
     sys::symlinkat(&leads_to, target, name)?;
     sys::utimensat(target, name, &times(&status), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::sandbox::scene::{Scene, as_plain_user};
+    use crate::sandbox::sys::fault::meanwhile;
+    use crate::sandbox::ticket::fake::{FakeTicket, finish};
+
+    fn copy_tree(scene: &Scene, ticket: &FakeTicket) -> Result<u64> {
+        let mut copy = CopyTree::new(scene.read("/near/source"), scene.write("/near/target"), 1);
+        finish(|| copy.go_on(ticket))
+    }
+
+    /// Directories that nobody may write to, one of them in another one.
+    fn put_closed_tree(scene: &Scene) {
+        let source = scene.path("/near/source");
+        fs::create_dir_all(source.join("closed/deeper/open")).expect("it can be made");
+        for path in ["file", "closed/file", "closed/deeper/file"] {
+            fs::write(source.join(path), "x").expect("it can be written");
+        }
+        for path in ["closed/deeper", "closed", "."] {
+            fs::set_permissions(source.join(path), fs::Permissions::from_mode(0o555)).expect("it is ours");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_failed_late_left_its_read_only_directories() {
+        let mut skip = 0;
+        loop {
+            let scene = Scene::new();
+            let (near, target) = (scene.path("/near"), scene.path("/near/target"));
+            let mut hit = None;
+            as_plain_user(&[&near], || {
+                put_closed_tree(&scene);
+                let take_name = move || {
+                    // By then it may be there.
+                    let _taken = fs::create_dir(&target);
+                    true
+                };
+                let copy = || copy_tree(&scene, &FakeTicket::default());
+                let (copied, call) = meanwhile(skip, take_name, copy);
+                hit = call;
+                assert!(copied == Err(Error::EXIST) || copied.is_ok(), "{copied:?}");
+                assert_eq!(copied.is_ok(), scene.path("/near/target/file").exists());
+                assert_eq!(scene.leftovers(), Vec::<PathBuf>::new(), "the name was taken before {call:?}");
+                // For whoever removes the directory of this test.
+                std::process::Command::new("chmod").args(["-R", "u+rwx"]).arg(&near).status().expect("there is a chmod");
+            });
+            if hit.is_none() {
+                println!("the name was taken before each of {skip} calls");
+                return assert!(skip > 50);
+            }
+            skip += 1;
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_copied_in_parts_with_its_times() {
+        let scene = Scene::new();
+        let content = vec![b'x'; 2 * usize::try_from(STEP_BYTES).expect("it fits") + 7];
+        fs::create_dir_all(scene.path("/near/source/sub")).expect("it can be made");
+        for path in ["/near/source/large", "/near/source/sub/large", "/near/source/small"] {
+            scene.put(path, if path.ends_with("small") { b"x" } else { &content });
+        }
+        let copied = copy_tree(&scene, &FakeTicket::default());
+        assert_eq!(copied, Ok(5));
+        for path in ["", "/large", "/sub", "/sub/large"] {
+            let modified = |root: &str| {
+                let metadata = fs::metadata(scene.path(&format!("{root}{path}"))).expect("it is there");
+                (metadata.len(), metadata.modified().expect("it has one"))
+            };
+            assert_eq!(modified("/near/source"), modified("/near/target"), "{path}");
+        }
+        assert!(scene.content("/near/target/sub/large") == Some(content));
+    }
+
+    #[test]
+    fn a_copy_that_was_canceled_left_a_part() {
+        let scene = Scene::new();
+        put_closed_tree(&scene);
+        let mut checks = 0;
+        loop {
+            let ticket = FakeTicket { checks: AtomicUsize::new(checks), ..FakeTicket::default() };
+            let copied = copy_tree(&scene, &ticket);
+            assert_eq!(scene.leftovers(), Vec::<PathBuf>::new());
+            match copied {
+                Ok(_) => return assert!(checks > 5),
+                Err(error) => assert_eq!(error, Error::CANCELED),
+            }
+            checks += 1;
+        }
+    }
 }

@@ -3,19 +3,19 @@
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::num::NonZeroU64;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use super::dir::Token;
-use super::locks::Held;
+use super::descriptor::Descriptor;
+use super::lock_table::{Held, LockQuota};
+use super::position::Position;
 use super::status::{self, IdentityKey};
-use super::ticket::Ticket;
-use super::{Rights, Wait, sys, transfer};
+use super::storage::{Storage, is_swapped};
+use super::{Rights, Wait, sys};
 use crate::error::{Error, Result};
 use crate::types::Status;
 
@@ -25,17 +25,15 @@ pub(crate) struct OpenFile(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    file: File,
+    file: Descriptor,
     access: OFlags,
+    storage: Storage,
     /// What the directory was granted for that the file was opened in.
     rights: Rights,
-    /// The file's position. Ours and not the kernel's: the kernel's lock on it would make an inline read wait for one on a
-    /// worker.
-    position: Mutex<u64>,
+    position: Position,
     locks: Mutex<Held>,
     nowait: AtomicU8,
     key: IdentityKey,
-    _token: Token,
 }
 
 /// What is known of reads that do not wait: see [`OpenFile::without_waiting`].
@@ -49,18 +47,34 @@ mod nowait {
 }
 
 impl OpenFile {
-    pub(super) fn new(file: OwnedFd, access: OFlags, rights: Rights, key: IdentityKey, token: Token) -> Self {
-        let nowait = AtomicU8::new(nowait::YES);
+    pub(super) fn new(
+        file: Descriptor,
+        storage: Storage,
+        access: OFlags,
+        rights: Rights,
+        locks: &LockQuota,
+        key: IdentityKey,
+    ) -> Self {
         Self(Arc::new(Inner {
-            file: file.into(),
+            file,
             access,
+            storage,
             rights,
-            position: Mutex::new(0),
-            locks: Mutex::default(),
-            nowait,
+            position: Position::default(),
+            locks: Mutex::new(Held::new(locks)),
+            nowait: AtomicU8::new(nowait::YES),
             key,
-            _token: token,
         }))
+    }
+
+    /// Whether what is in the kernel's memory is told without waiting. Where it is not, nothing at all is done on the guest's
+    /// own thread.
+    pub(crate) fn is_local(&self) -> bool {
+        self.0.storage.is_local()
+    }
+
+    fn check_wait(&self, wait: Wait) -> Result<()> {
+        if wait == Wait::Never && !self.is_local() { Err(Error::WOULD_BLOCK) } else { Ok(()) }
     }
 
     pub(super) fn as_file(&self) -> &File {
@@ -75,32 +89,36 @@ impl OpenFile {
         self.0.rights
     }
 
-    pub(crate) fn stat(&self) -> Result<Status> {
-        status::of_fd(&self.0.file, &self.0.key)
+    pub(crate) fn stat(&self, wait: Wait) -> Result<Status> {
+        self.check_wait(wait)?;
+        status::of_fd(&*self.0.file, &self.0.key, wait)
     }
 
-    /// Reads at `offset`, or at the position, which moves on. Allocates no more than `length` bytes.
-    pub(crate) fn read(&self, offset: Option<u64>, length: usize, wait: Wait) -> Result<Vec<u8>> {
+    pub(super) fn position(&self) -> &Position {
+        &self.0.position
+    }
+
+    /// Reads at an offset. Allocates no more than `length` bytes.
+    pub(crate) fn read(&self, at: u64, length: usize, wait: Wait) -> Result<Vec<u8>> {
         // A read of nothing makes no system call that would say so.
         if !self.is_readable() {
             return Err(Error::BAD_DESCRIPTOR);
         }
-        self.at(offset, wait, |at| {
-            let mut data = Vec::new();
-            data.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
-            match wait {
-                Wait::Never => self.read_now(&mut data, length, at)?,
-                Wait::May => self.read_waiting(&mut data, length, at)?,
-            }
-            let end = at.saturating_add(u64::try_from(data.len()).expect("a length fits"));
-            Ok((data, end))
-        })
+        self.check_wait(wait)?;
+        let at = checked(at)?;
+        let mut data = Vec::new();
+        data.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
+        match wait {
+            Wait::Never => self.read_now(&mut data, length, at)?,
+            Wait::May => self.read_waiting(&mut data, length, at)?,
+        }
+        Ok(data)
     }
 
     /// Reads up to `length` bytes, and waits for the device where it must.
     fn read_waiting(&self, data: &mut Vec<u8>, length: usize, at: u64) -> Result<()> {
         loop {
-            match sys::pread(&self.0.file, rustix::buffer::spare_capacity(data), at) {
+            match sys::pread(&*self.0.file, rustix::buffer::spare_capacity(data), at) {
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -128,82 +146,56 @@ impl OpenFile {
     /// Reads what is in the page cache from `at` on: a part of it perhaps, nothing at the end of the file, and `WOULD_BLOCK` if
     /// nothing is there.
     pub(crate) fn read_cached(&self, buffer: &mut [u8], at: u64) -> Result<usize> {
+        self.check_wait(Wait::Never)?;
         // The kernel takes the largest number for "at the position".
         let at = checked(at)?;
-        self.without_waiting(|flags| sys::preadv2(&self.0.file, &mut [IoSliceMut::new(buffer)], at, flags))
+        self.without_waiting(|flags| sys::preadv2(&*self.0.file, &mut [IoSliceMut::new(buffer)], at, flags))
     }
 
     /// Makes a call that gives `EAGAIN` where it would have to wait. See `RWF_NOWAIT` in `preadv2(2)`.
-    fn without_waiting(&self, call: impl FnOnce(ReadWriteFlags) -> rustix::io::Result<usize>) -> Result<usize> {
-        let flags = match self.0.nowait.load(Ordering::Relaxed) {
-            nowait::YES => ReadWriteFlags::NOWAIT,
-            nowait::NEEDLESS => ReadWriteFlags::empty(),
-            _ => return Err(Error::WOULD_BLOCK),
-        };
-        match call(flags) {
-            Ok(count) => Ok(count),
-            Err(Errno::OPNOTSUPP) => {
-                self.learn_nowait();
-                Err(Error::WOULD_BLOCK)
+    fn without_waiting(&self, mut call: impl FnMut(ReadWriteFlags) -> rustix::io::Result<usize>) -> Result<usize> {
+        loop {
+            let flags = match self.0.nowait.load(Ordering::Relaxed) {
+                nowait::YES => ReadWriteFlags::NOWAIT,
+                nowait::NEEDLESS => ReadWriteFlags::empty(),
+                _ => return Err(Error::WOULD_BLOCK),
+            };
+            match call(flags) {
+                Ok(count) => return Ok(count),
+                Err(Errno::OPNOTSUPP) if flags == ReadWriteFlags::NOWAIT => self.learn_nowait(),
+                Err(Errno::AGAIN | Errno::INTR) => return Err(Error::WOULD_BLOCK),
+                Err(errno) => return Err(errno.into()),
             }
-            Err(Errno::AGAIN | Errno::INTR) => Err(Error::WOULD_BLOCK),
-            Err(errno) => Err(errno.into()),
         }
     }
 
-    /// The file system does not know `RWF_NOWAIT`. One that lives in memory has no need of it.
+    /// The file system does not know `RWF_NOWAIT`. One that lives in memory has no need of it, unless that may be swapped out.
     fn learn_nowait(&self) {
-        const TMPFS: i64 = 0x0102_1994;
-        let in_memory = sys::fstatfs(&self.0.file).is_ok_and(|fs| fs.f_type == TMPFS);
-        self.0.nowait.store(if in_memory { nowait::NEEDLESS } else { nowait::NO }, Ordering::Relaxed);
+        let needless = self.0.storage == Storage::Memory && !is_swapped();
+        self.0.nowait.store(if needless { nowait::NEEDLESS } else { nowait::NO }, Ordering::Relaxed);
     }
 
-    /// Writes at `offset`, or at the position, which moves on. In append mode the kernel writes at the end.
-    pub(crate) fn write(&self, offset: Option<u64>, data: &[u8]) -> Result<u64> {
-        self.at(offset, Wait::May, |at| {
-            let count = loop {
-                match sys::pwrite(&self.0.file, data, at) {
-                    Err(Errno::INTR) => {}
-                    result => break result?,
-                }
-            };
-            let count = u64::try_from(count).expect("a count fits");
-            Ok((count, self.after_writing(at, count)?))
-        })
+    /// Writes at an offset. In append mode the kernel writes at the end.
+    pub(crate) fn write(&self, at: u64, data: &[u8]) -> Result<u64> {
+        let at = checked(at)?;
+        let count = sys::retry_on_intr(|| sys::pwrite(&*self.0.file, data, at))?;
+        Ok(u64::try_from(count).expect("a count fits"))
     }
 
     /// Where the position is after so many bytes were written. In append mode it is at the end of the file then; a write of
     /// nothing leaves it.
-    fn after_writing(&self, at: u64, count: u64) -> Result<u64> {
-        let appended = count > 0 && self.0.access.contains(OFlags::APPEND);
-        if appended { self.size() } else { Ok(at.saturating_add(count)) }
+    pub(super) fn after_writing(&self, at: u64, count: u64) -> Result<u64> {
+        if count == 0 { Ok(at) } else { self.written_at(at.saturating_add(count)) }
     }
 
-    /// Runs `io` with the offset, or with the position. It returns what the position is then.
-    fn at<T>(&self, offset: Option<u64>, wait: Wait, io: impl FnOnce(u64) -> Result<(T, u64)>) -> Result<T> {
-        if let Some(offset) = offset {
-            return io(checked(offset)?).map(|(value, _)| value);
-        }
-        let mut position = self.position(wait)?;
-        let (value, next) = io(*position)?;
-        *position = next;
-        Ok(value)
+    /// Where a write at an offset goes: in append mode to the end.
+    pub(super) fn written_at(&self, offset: u64) -> Result<u64> {
+        if self.0.access.contains(OFlags::APPEND) { self.size() } else { Ok(offset) }
     }
 
-    fn position(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
-        match wait {
-            Wait::May => Ok(self.0.position.lock().unwrap_or_else(PoisonError::into_inner)),
-            Wait::Never => match self.0.position.try_lock() {
-                Ok(guard) => Ok(guard),
-                Err(TryLockError::Poisoned(error)) => Ok(error.into_inner()),
-                Err(TryLockError::WouldBlock) => Err(Error::WOULD_BLOCK),
-            },
-        }
-    }
-
-    /// Moves the position, and returns where it is then.
-    pub(crate) fn seek(&self, offset: i64, from: Whence, wait: Wait) -> Result<u64> {
-        let mut position = self.position(wait)?;
+    /// Where the position comes to from where it is.
+    pub(super) fn seek(&self, position: u64, offset: i64, from: Whence, wait: Wait) -> Result<u64> {
+        self.check_wait(wait)?;
         let from_start = || u64::try_from(offset).map_err(|_| Error::INVALID);
         let next = match from {
             Whence::Start => from_start()?,
@@ -211,23 +203,22 @@ impl OpenFile {
             Whence::End => self.size()?.checked_add_signed(offset).ok_or(Error::INVALID)?,
             // The file system may have to read where its blocks are.
             Whence::Data | Whence::Hole if wait == Wait::Never => return Err(Error::WOULD_BLOCK),
-            Whence::Data => sys::seek(&self.0.file, SeekFrom::Data(checked(from_start()?)?))?,
-            Whence::Hole => sys::seek(&self.0.file, SeekFrom::Hole(checked(from_start()?)?))?,
+            Whence::Data => sys::seek(&*self.0.file, SeekFrom::Data(checked(from_start()?)?))?,
+            Whence::Hole => sys::seek(&*self.0.file, SeekFrom::Hole(checked(from_start()?)?))?,
         };
-        *position = checked(next)?;
-        Ok(*position)
+        checked(next)
     }
 
     pub(crate) fn truncate(&self, length: u64) -> Result<()> {
         if !self.is_writable() {
             return Err(Error::BAD_DESCRIPTOR);
         }
-        sys::retry_on_intr(|| sys::ftruncate(&self.0.file, length))?;
+        sys::retry_on_intr(|| sys::ftruncate(&*self.0.file, length))?;
         Ok(())
     }
 
     fn size(&self) -> Result<u64> {
-        Ok(sys::fstat(&self.0.file)?.st_size.cast_unsigned())
+        Ok(sys::fstat(&*self.0.file)?.st_size.cast_unsigned())
     }
 
     pub(crate) fn readahead(&self, offset: u64, length: u64) -> Result<()> {
@@ -238,40 +229,24 @@ impl OpenFile {
         // Beyond the largest offset there is nothing to read.
         let length = length.min(i64::MAX.unsigned_abs() - offset);
         let Some(length) = NonZeroU64::new(length) else { return Ok(()) };
-        sys::fadvise(&self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
+        sys::fadvise(&*self.0.file, offset, Some(length), rustix::fs::Advice::WillNeed)?;
         Ok(())
-    }
-
-    /// Copies up to `length` bytes of `input` into this file, and returns how many. Looks between steps whether to go on.
-    pub(crate) fn sendfile(
-        &self,
-        offset: Option<u64>,
-        input: &Self,
-        input_offset: u64,
-        length: u64,
-        ticket: &dyn Ticket,
-    ) -> Result<u64> {
-        if !input.is_readable() || !self.is_writable() {
-            return Err(Error::BAD_DESCRIPTOR);
-        }
-        let files = (&input.0.file, &self.0.file);
-        self.at(offset, Wait::May, |at| {
-            let copied = transfer::copy_range(files, (input_offset, at), length, ticket)?;
-            Ok((copied, self.after_writing(at, copied)?))
-        })
     }
 
     /// Closes the file if nothing else uses it any more, and says what the file system says.
     pub(crate) fn close(self) -> Result<()> {
         match Arc::into_inner(self.0) {
-            Some(inner) => Ok(sys::close(inner.file.into())?),
+            Some(inner) => {
+                let (fd, _token) = inner.file.into_parts();
+                Ok(sys::close(fd)?)
+            }
             None => Ok(()),
         }
     }
 
-    /// Whether closing the file may have to wait for what was written to it.
+    /// Whether closing the file may have to wait for what was written to it, or for somebody else.
     pub(crate) fn close_may_wait(&self) -> bool {
-        self.is_writable()
+        self.is_writable() || !self.is_local()
     }
 
     pub(super) fn is_readable(&self) -> bool {
@@ -283,16 +258,16 @@ impl OpenFile {
     }
 
     pub(crate) fn fsync(&self) -> Result<()> {
-        Ok(sys::fsync(&self.0.file)?)
+        Ok(sys::fsync(&*self.0.file)?)
     }
 
     pub(crate) fn fdatasync(&self) -> Result<()> {
-        Ok(sys::fdatasync(&self.0.file)?)
+        Ok(sys::fdatasync(&*self.0.file)?)
     }
 
     /// Brings all of the file system that the file is on to the device.
     pub(crate) fn syncfs(&self) -> Result<()> {
-        Ok(sys::syncfs(&self.0.file)?)
+        Ok(sys::syncfs(&*self.0.file)?)
     }
 }
 

@@ -1,27 +1,50 @@
 //! The directories that a guest was given, and which of them a path starts from.
 
+use std::fs::File;
 use std::sync::Arc;
 
-use super::dir::{Base, OpenDir, Quota, Root};
+use super::descriptor::{Descriptor, Quota};
+use super::dir::{Base, OpenDir, Root};
+use super::leftovers::Temporaries;
+use super::lock_table::LockQuota;
+use super::mount::{KernelFiles, Mounts};
 use super::path::{GuestPath, RelativePath, components};
-use super::resolve::Strategy;
+use super::resolve::Paths;
 use super::status::IdentityKey;
-use super::{Resolver, Rights};
+use super::storage::Storage;
+use super::{Resolver, Rights, procfs};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
-/// A directory and the name it has for the guest.
+/// A directory that is to be granted, under a name for the guest.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    components: Vec<Vec<u8>>,
-    base: Base,
+    name: String,
+    dir: File,
+    rights: Rights,
 }
 
 impl Grant {
     pub(crate) fn new(name: &str, dir: cap_std::fs::Dir, rights: Rights) -> Self {
-        let file = Arc::new(dir.into_std_file());
-        let root = Arc::new(Root { file: Arc::clone(&file), name: name.to_owned() });
-        Self { components: components(name), base: Base { file, rights, root } }
+        Self { name: name.to_owned(), dir: dir.into_std_file(), rights }
+    }
+}
+
+/// A directory and the name it has for the guest.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    components: Vec<Vec<u8>>,
+    base: Base,
+}
+
+impl Granted {
+    fn new(grant: Grant, quota: &Quota) -> Self {
+        let Grant { name, dir, rights } = grant;
+        let components = components(&name);
+        let storage = Storage::of(&dir);
+        let file = Arc::new(Descriptor::granted(dir, quota));
+        let root = Arc::new(Root { file: Arc::clone(&file), storage, name });
+        Self { components, base: Base { file, storage, rights, root } }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -36,7 +59,7 @@ impl Grant {
 /// Everything that the guest was given.
 #[derive(Debug)]
 pub(crate) struct Grants {
-    list: Vec<Grant>,
+    list: Vec<Granted>,
     path_bytes_max: usize,
     pub(super) shared: Arc<Shared>,
 }
@@ -44,26 +67,32 @@ pub(crate) struct Grants {
 /// What every operation of one guest needs.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) strategy: Strategy,
+    pub(super) paths: Paths,
     pub(super) quota: Quota,
+    pub(super) locks: LockQuota,
     pub(super) key: IdentityKey,
     pub(super) entries_max: usize,
     pub(super) read_bytes_max: usize,
+    pub(super) temporaries: Temporaries,
 }
 
 impl Grants {
-    pub(crate) fn new(list: Vec<Grant>, resolver: Resolver, limits: &Limits) -> Self {
+    pub(crate) fn new(list: Vec<Grant>, resolver: Resolver, kernel_files: KernelFiles, limits: &Limits, quota: Quota) -> Self {
+        procfs::prepare();
+        let list = list.into_iter().map(|grant| Granted::new(grant, &quota)).collect();
         let shared = Shared {
-            strategy: resolver.strategy(),
-            quota: Quota::new(limits.open_files_max),
+            paths: Paths { strategy: resolver.strategy(), mounts: Mounts::new(kernel_files) },
+            quota,
+            locks: LockQuota::default(),
             key: IdentityKey::default(),
             entries_max: limits.entries_max,
             read_bytes_max: limits.read_bytes_max,
+            temporaries: Temporaries::default(),
         };
         Self { list, path_bytes_max: limits.path_bytes_max, shared: Arc::new(shared) }
     }
 
-    pub(crate) fn list(&self) -> &[Grant] {
+    pub(crate) fn list(&self) -> &[Granted] {
         &self.list
     }
 
@@ -71,7 +100,11 @@ impl Grants {
     pub(super) fn find(&self, at: Option<&OpenDir>, path: String) -> Result<(Base, RelativePath)> {
         let path = GuestPath::parse(path, self.path_bytes_max)?;
         if path.is_absolute() {
-            let below = |grant: &Grant| Some((grant.components.len(), grant.base.clone(), path.below(&grant.components)?));
+            // A directory that a path starts from is all that it may reach.
+            if at.is_some() {
+                return Err(Error::NOT_PERMITTED);
+            }
+            let below = |grant: &Granted| Some((grant.components.len(), grant.base.clone(), path.below(&grant.components)?));
             let longest = self.list.iter().filter_map(below).max_by_key(|(length, ..)| *length);
             return longest.map(|(_, base, rest)| (base, rest)).ok_or(Error::NOT_PERMITTED);
         }

@@ -14,11 +14,16 @@ use crate::error::{Error, Result};
 pub(crate) struct Target(Vec<u8>);
 
 impl Target {
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.capacity()
+    }
+
     pub(crate) fn parse(target: String, bytes_max: usize) -> Result<Self> {
         if target.len() >= bytes_max {
             return Err(Error::NAME_TOO_LONG);
         }
-        let bytes = names::encode(target);
+        let bytes = names::encode(target)?;
         match bytes.first() {
             None => Err(Error::NO_ENTRY),
             _ if bytes.contains(&0) => Err(Error::INVALID),
@@ -85,6 +90,7 @@ mod tests {
         assert_eq!(parse(""), Some(Error::NO_ENTRY));
         assert_eq!(parse("a\0b"), Some(Error::INVALID));
         assert_eq!(parse("/a"), Some(Error::NOT_PERMITTED));
+        assert_eq!(parse("\u{f7c3}\u{f7a9}"), Some(Error::ILLEGAL_BYTE_SEQUENCE));
         assert_eq!(parse(&"a".repeat(4096)), Some(Error::NAME_TOO_LONG));
         assert_eq!(parse(&"a".repeat(4095)), None);
         assert_eq!(parse("../../a//"), None);

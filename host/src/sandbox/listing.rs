@@ -4,14 +4,17 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::FileType;
 
-use super::entries::{Meter, for_each};
+use super::entries::{Pass, footprint};
+use super::place::Place;
 use super::status::{IdentityKey, file_type};
 use super::ticket::Ticket;
-use super::{names, sys};
+use super::{Read, names, sys};
 use crate::error::Result;
+use crate::sched::Flow;
 use crate::types::{self, Dirent, Listing, ReaddirxFlags};
 
 /// An entry as the directory has it, and how likely it is a directory.
+#[derive(Debug)]
 struct Raw {
     name: String,
     kind: FileType,
@@ -22,23 +25,52 @@ struct Raw {
 /// The class of what is certainly no directory, or as likely as anything else.
 const OTHERS: u8 = 7;
 
-pub(super) fn listing(
-    dir: &OwnedFd,
-    max: usize,
+/// A directory whose entries are listed with what it knows of them.
+#[derive(Debug)]
+pub(crate) struct ListEntries {
+    place: Place<Read>,
     wanted: ReaddirxFlags,
-    key: &IdentityKey,
-    ticket: &dyn Ticket,
-) -> Result<Listing> {
-    let mut raw = Vec::new();
-    let mut meter = Meter::new(ticket);
-    for_each(dir, max, ticket, |entry| {
-        let bytes = entry.file_name().to_bytes();
-        let (kind, class) = (entry.file_type(), class(entry.file_type(), bytes));
-        let name = names::decode(bytes);
-        meter.add(name.len() + size_of::<Raw>() + size_of::<Dirent>())?;
-        raw.push(Raw { name, kind, inode: entry.ino(), class });
-        Ok(())
-    })?;
+    reading: Option<(Pass, Vec<Raw>)>,
+}
+
+impl ListEntries {
+    pub(crate) fn new(place: Place<Read>, wanted: ReaddirxFlags) -> Self {
+        Self { place, wanted, reading: None }
+    }
+
+    /// Bytes of memory that its path holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.place.bytes()
+    }
+
+    pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Listing>> {
+        let begun = self.reading.take().map_or_else(|| Ok((Pass::new(self.place.open_to_list()?), Vec::new())), Ok);
+        let (mut pass, mut raw) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Flow::Done(Err(error)),
+        };
+        let flow = pass.go_on(self.place.shared.entries_max, ticket, |entry, meter| {
+            let bytes = entry.file_name().to_bytes();
+            let (kind, class) = (entry.file_type(), class(entry.file_type(), bytes));
+            let name = names::decode(bytes);
+            meter.add(footprint(&name) + 2 * size_of::<Raw>() + size_of::<Dirent>(), ticket)?;
+            raw.push(Raw { name, kind, inode: entry.ino(), class });
+            Ok(())
+        });
+        match flow {
+            Flow::Done(result) => {
+                Flow::Done(result.and_then(|()| listing(&pass.dir, raw, self.wanted, &self.place.shared.key)))
+            }
+            Flow::Again(time) => {
+                self.reading = Some((pass, raw));
+                Flow::Again(time)
+            }
+            Flow::Parked => Flow::Parked,
+        }
+    }
+}
+
+fn listing(dir: &OwnedFd, mut raw: Vec<Raw>, wanted: ReaddirxFlags, key: &IdentityKey) -> Result<Listing> {
     let has = |flag| wanted & flag == flag;
     sort(&mut raw, has(ReaddirxFlags::DIRS_FIRST), has(ReaddirxFlags::STAT_ORDER));
     let device = sys::fstat(dir)?.st_dev;

@@ -8,9 +8,11 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
+use super::mount::open_child_unchecked;
 use super::sys;
+use crate::budget::{Budget, Reservation};
 use crate::error::{Error, Result};
 use crate::limits::TREE_HANDLES_MAX;
 
@@ -35,6 +37,8 @@ pub(super) struct Node<T> {
     name: CString,
     handle: Mutex<Handle>,
     pub(super) data: T,
+    /// The memory that it takes: of the guest's, but for the directory that everything is below.
+    _memory: Option<Reservation>,
 }
 
 #[derive(Debug, Default)]
@@ -50,20 +54,27 @@ pub(super) struct Kept<T>(Mutex<VecDeque<Weak<Node<T>>>>);
 
 /// Opens a directory by a single name in another one. A symbolic link is not followed.
 pub(super) fn open_directory_unchecked(dir: impl AsFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    sys::openat(dir, name, flags, Mode::empty())
+    open_child_unchecked(dir, name, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
 impl<T> Node<T> {
     /// The directory that everything is below. It stays open.
     pub(super) fn root(fd: OwnedFd, data: T) -> Arc<Self> {
         let handle = Mutex::new(Handle { fd: Some(Arc::new(fd)), id: None });
-        Arc::new(Self { parent: None, name: CString::default(), handle, data })
+        Arc::new(Self { parent: None, name: CString::default(), handle, data, _memory: None })
     }
 
-    /// A directory in this one, not opened yet. The name is one that was read from it.
-    pub(super) fn child(self: &Arc<Self>, name: &CStr, data: T) -> Arc<Self> {
-        Arc::new(Self { parent: Some(Arc::clone(self)), name: name.to_owned(), handle: Mutex::default(), data })
+    /// A directory in this one, not opened yet. The name is one that was read from it. None if the guest has no memory for it.
+    pub(super) fn child(self: &Arc<Self>, name: &CStr, data: T, memory: &Budget) -> Option<Arc<Self>> {
+        let memory = memory.try_take(Self::footprint(name))?;
+        let (parent, name) = (Some(Arc::clone(self)), name.to_owned());
+        Some(Arc::new(Self { parent, name, handle: Mutex::default(), data, _memory: Some(memory) }))
+    }
+
+    /// Bytes that a directory of this name takes, with what the allocator and the lists of jobs need for it.
+    pub(super) fn footprint(name: &CStr) -> usize {
+        const BESIDE: usize = 128;
+        size_of::<Self>() + name.count_bytes() + BESIDE
     }
 
     pub(super) fn parent(&self) -> Option<&Arc<Self>> {
@@ -185,6 +196,8 @@ impl<T> Kept<T> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::Mode;
+
     use super::*;
 
     fn dir(path: &std::path::Path) -> OwnedFd {
@@ -195,10 +208,13 @@ mod tests {
     fn a_long_chain_is_dropped_without_a_deep_stack() {
         let root = tempfile::tempdir().expect("a directory");
         let mut node = Node::root(dir(root.path()), ());
+        let memory = Budget::new(usize::MAX);
         for _ in 0..1_000_000 {
-            node = node.child(c"d", ());
+            node = node.child(c"d", (), &memory).expect("there is room");
         }
+        assert!(memory.taken() > 100 << 20);
         drop(node);
+        assert_eq!(memory.taken(), 0);
     }
 
     #[test]
@@ -209,7 +225,8 @@ mod tests {
         let kept = Kept::new();
         let mut chain = vec![Node::root(dir(root.path()), ())];
         for _ in 0..100 {
-            let node = chain.last().expect("the root is first").child(c"d", ());
+            let node =
+                chain.last().expect("the root is first").child(c"d", (), &Budget::new(usize::MAX)).expect("there is room");
             node.keep(&node.open().expect("it is there"), &kept);
             chain.push(node);
         }
@@ -232,7 +249,7 @@ mod tests {
         let name = root.path().join("d");
         std::fs::create_dir(&name).expect("it can be made");
         let (kept, top) = (Kept::new(), Node::root(dir(root.path()), ()));
-        let node = top.child(c"d", ());
+        let node = top.child(c"d", (), &Budget::new(usize::MAX)).expect("there is room");
         node.keep(&node.open().expect("it is there"), &kept);
         kept.close();
         std::fs::rename(&name, root.path().join("before")).expect("it can be moved");

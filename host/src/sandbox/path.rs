@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::names;
 use crate::error::{Error, Result};
 
-/// The bytes of a path from a guest: no NUL, not empty, not too long.
+/// The bytes of a path from a guest: no NUL, not empty, not too long, and no other way to write another path.
 #[derive(Debug)]
 pub(super) struct GuestPath(Vec<u8>);
 
@@ -16,7 +16,7 @@ impl GuestPath {
         if path.len() >= bytes_max {
             return Err(Error::NAME_TOO_LONG);
         }
-        let bytes = names::encode(path);
+        let bytes = names::encode(path)?;
         if bytes.is_empty() {
             return Err(Error::NO_ENTRY);
         }
@@ -106,6 +106,17 @@ impl RelativePath {
     }
 }
 
+/// What is left of a path below a directory; nothing for the directory itself.
+pub(super) fn below(dir: &[u8], path: &[u8]) -> Option<Vec<u8>> {
+    // Only `/` ends in a slash.
+    let rest = path.strip_prefix(dir.strip_suffix(b"/").unwrap_or(dir))?;
+    match rest.strip_prefix(b"/") {
+        Some(rest) => Some(rest.to_vec()),
+        None if rest.is_empty() => Some(Vec::new()),
+        None => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +131,7 @@ mod tests {
         let parse = |path: &str| GuestPath::parse(path.to_owned(), 4096).map(|_| ()).expect_err("a bad path");
         assert_eq!(parse(""), Error::NO_ENTRY);
         assert_eq!(parse("a\0b"), Error::INVALID);
+        assert_eq!(parse("a/\u{f7c3}\u{f7a9}"), Error::ILLEGAL_BYTE_SEQUENCE);
         assert_eq!(parse(&"a/".repeat(2048)), Error::NAME_TOO_LONG);
     }
 

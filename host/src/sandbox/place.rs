@@ -10,15 +10,17 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags as SystemFlags};
 use rustix::io::Errno;
 use wasmtime::component::flags;
 
+use super::descriptor::Descriptor;
 use super::dir::{Base, OpenDir};
 use super::file::OpenFile;
 use super::grant::{Grants, Shared};
 use super::path::{Last, RelativePath};
-use super::resolve::open_beneath;
-use super::ticket::Ticket;
-use super::{Read, Rights, Wait, Write, entries, listing, procfs, status, sys};
+use super::regular::check_regular;
+use super::resolve::{How, open_beneath};
+use super::storage::Opened;
+use super::{Read, Right, Rights, Wait, Write, procfs, status, sys};
 use crate::error::{Error, Result};
-use crate::types::{FileType, Listing, ReaddirxFlags, Scan, Status};
+use crate::types::Status;
 
 // `aiohost:aio/types.open-flags`.
 flags! {
@@ -126,28 +128,42 @@ impl Place<Read> {
 }
 
 impl<R> Place<R> {
+    /// Bytes of memory that its path holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.path.as_os_str().len()
+    }
+}
+
+impl<R: Right> Place<R> {
     pub(super) fn open(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<OwnedFd> {
-        open_beneath(self.shared.strategy, &self.base.file, self.path.as_os_str(), flags, mode, wait)
+        Ok(self.locate(flags, mode, wait)?.fd)
+    }
+
+    fn locate(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<Opened> {
+        let how = How { flags, mode, rights: R::RIGHTS, wait };
+        open_beneath(&self.shared.paths, self.base.start(), self.path.as_os_str(), how)
     }
 
     /// The directory of the last name, and that name; `dots` is the answer where there is none.
     pub(super) fn entry(&self, dots: Error) -> Result<Entry<'_>> {
         let split = self.path.split();
         let Last::Name(name) = split.last else { return Err(dots) };
-        let dir = match split.parent {
-            None => Parent::Base(&self.base.file),
+        let (dir, storage) = match split.parent {
+            None => (Parent::Base(&self.base.file), self.base.storage),
             Some(parent) => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY;
-                let strategy = self.shared.strategy;
-                Parent::Opened(open_beneath(strategy, &self.base.file, parent, flags, Mode::empty(), Wait::May)?)
+                let how = How { flags, mode: Mode::empty(), rights: R::RIGHTS, wait: Wait::May };
+                let opened = open_beneath(&self.shared.paths, self.base.start(), parent, how)?;
+                (Parent::Opened(opened.fd), opened.storage)
             }
         };
+        self.shared.paths.mounts.admit_name_unchecked(&dir, storage, name, R::RIGHTS)?;
         Ok(Entry { dir, name, slash: split.slash })
     }
 
     /// The status of what the path leads to.
     pub(crate) fn stat(&self, wait: Wait) -> Result<Status> {
-        status::of_fd(self.open(OFlags::PATH, Mode::empty(), wait)?, &self.shared.key)
+        status::of_fd(self.open(OFlags::PATH, Mode::empty(), wait)?, &self.shared.key, wait)
     }
 
     /// The status of what the path names.
@@ -156,79 +172,88 @@ impl<R> Place<R> {
         if split.slash || split.last == Last::Dots {
             return self.stat(wait);
         }
-        if wait == Wait::Never {
-            return status::of_fd(self.open(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), wait)?, &self.shared.key);
+        if wait == Wait::May {
+            let entry = self.entry(Error::INVALID)?;
+            if let Some(status) = status::of_name_unchecked(&entry.dir, entry.name, &self.shared.key)? {
+                return Ok(status);
+            }
         }
-        let entry = self.entry(Error::INVALID)?;
-        status::of_name_unchecked(&entry.dir, entry.name, &self.shared.key)
+        status::of_fd(self.open(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), wait)?, &self.shared.key, wait)
     }
 
     pub(crate) fn open_dir(&self, wait: Wait) -> Result<OpenDir> {
         let token = self.shared.quota.take()?;
-        let fd = self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), wait)?;
+        let Opened { fd, storage } = self.locate(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), wait)?;
         let root = Arc::clone(&self.base.root);
-        Ok(OpenDir { base: Base { file: Arc::new(fd.into()), rights: self.base.rights, root }, _token: token })
-    }
-
-    /// The names in a directory.
-    pub(crate) fn readdir(&self, ticket: &dyn Ticket) -> Result<Vec<String>> {
-        entries::names(&self.open_to_list()?, self.shared.entries_max, ticket)
-    }
-
-    /// The names in a directory, told apart.
-    pub(crate) fn scandir(&self, maxreq: u32, ticket: &dyn Ticket) -> Result<Scan> {
-        entries::scan(self.open_to_list()?, self.shared.entries_max, entries::width(maxreq), ticket)
-    }
-
-    /// The entries of a directory, as it has them.
-    pub(crate) fn readdirx(&self, flags: ReaddirxFlags, ticket: &dyn Ticket) -> Result<Listing> {
-        listing::listing(&self.open_to_list()?, self.shared.entries_max, flags, &self.shared.key, ticket)
+        let file = Arc::new(Descriptor::new(fd, token, &self.shared.quota));
+        Ok(OpenDir { base: Base { file, storage, rights: self.base.rights, root } })
     }
 
     pub(super) fn open_to_list(&self) -> Result<OwnedFd> {
         self.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)
     }
 
+    /// The directory above a tree. From here on it is gone through by names, so there are no trees of the kernel's own files.
+    pub(super) fn open_tree(&self) -> Result<OwnedFd> {
+        let Opened { fd, storage } = self.locate(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)?;
+        if storage.holds_files() { Ok(fd) } else { Err(Error::NOT_PERMITTED) }
+    }
+
     /// Opens a regular file. Nothing else is ever opened: a FIFO may keep a worker waiting for ever, and to open it wakes those
     /// who wait at its other end; a device may do anything.
     fn open_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<OpenFile> {
         let token = self.shared.quota.take()?;
-        let fd = if access.contains(OFlags::CREATE | OFlags::EXCL) {
-            self.open(access | HARMLESS, mode, wait)?
+        let opened = if !access.contains(OFlags::CREATE) {
+            self.reopen(access, wait)?
+        } else if access.contains(OFlags::EXCL) {
+            self.make_file(access, mode, wait)?
         } else {
-            match self.reopen_file(access, wait) {
-                // It was not there. If it comes to be a FIFO just now, it is opened, and refused below.
-                Err(Error::NO_ENTRY) if access.contains(OFlags::CREATE) => {
-                    let fd = self.open(access | HARMLESS, mode, wait)?;
-                    check_regular(&fd)?;
-                    fd
-                }
+            match self.reopen(access, wait) {
+                Err(Error::NO_ENTRY) => self.make_file(access, mode, wait)?,
                 result => result?,
             }
         };
-        Ok(OpenFile::new(fd, access, self.base.rights, self.shared.key.clone(), token))
+        let file = Descriptor::new(opened.fd, token, &self.shared.quota);
+        let (locks, key) = (&self.shared.locks, self.shared.key.clone());
+        Ok(OpenFile::new(file, opened.storage, access, self.base.rights, locks, key))
+    }
+
+    /// Makes a file where none was. If a FIFO comes to be there just now, it is opened, and refused.
+    fn make_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<Opened> {
+        let split = self.path.split();
+        if split.last == Last::Dots {
+            // It is there already, if the way there is.
+            self.open(OFlags::PATH, Mode::empty(), wait)?;
+            return Err(Error::EXIST);
+        }
+        // Where something is made it is too late to look afterwards at where that lies.
+        self.entry(Error::EXIST)?;
+        if split.slash {
+            // What the path says is a directory.
+            return Err(Error::IS_DIRECTORY);
+        }
+        let opened = self.locate(access | HARMLESS, mode, wait)?;
+        check_regular(&opened.fd)?;
+        Ok(opened)
     }
 
     /// Opens what is there, once it is known to be a regular file.
-    pub(super) fn reopen_file(&self, access: OFlags, wait: Wait) -> Result<OwnedFd> {
-        let object = self.open(OFlags::PATH | access.intersection(OFlags::NOFOLLOW), Mode::empty(), wait)?;
-        check_regular(&object)?;
+    fn reopen(&self, access: OFlags, wait: Wait) -> Result<Opened> {
+        let object = self.locate(OFlags::PATH | access.intersection(OFlags::NOFOLLOW), Mode::empty(), wait)?;
+        check_regular(&object.fd)?;
         let made = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        procfs::reopen(&object, access.difference(made) | HARMLESS)
+        let fd = procfs::reopen(&object.fd, access.difference(made) | HARMLESS, wait)?;
+        Ok(Opened { fd, storage: object.storage })
+    }
+
+    /// The same, for an operation of its own.
+    pub(super) fn reopen_file(&self, access: OFlags, wait: Wait) -> Result<OwnedFd> {
+        Ok(self.reopen(access, wait)?.fd)
     }
 }
 
 /// What an open may be given in any case: it makes no terminal the host's own, and waits for nobody.
 const HARMLESS: OFlags = OFlags::NOCTTY.union(OFlags::NONBLOCK);
-
-fn check_regular(object: &OwnedFd) -> Result<()> {
-    match status::file_type(rustix::fs::FileType::from_raw_mode(sys::fstat(object)?.st_mode)) {
-        FileType::RegularFile => Ok(()),
-        FileType::Directory => Err(Error::IS_DIRECTORY),
-        FileType::SymbolicLink => Err(Errno::LOOP.into()),
-        _ => Err(Error::UNSUPPORTED),
-    }
-}
 
 /// Flags for `open`, parsed. A `ReadOptions` cannot create or truncate anything.
 #[derive(Debug)]
@@ -277,6 +302,14 @@ pub(crate) enum Opening {
 }
 
 impl Opening {
+    /// Bytes of memory that its path holds.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Read(place, _) => place.bytes(),
+            Self::Write(place, ..) => place.bytes(),
+        }
+    }
+
     pub(crate) fn new(place: Place<Read>, flags: OpenFlags, mode: u16) -> Result<Self> {
         Ok(match OpenAs::parse(flags)? {
             OpenAs::Read(flags) => Self::Read(place, flags),

@@ -1,15 +1,18 @@
 //! Operations on a range of an open file that move no data: space, holes, advice, and writing back.
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 use wasmtime::component::{ComponentType, Lift, Lower, flags};
 
+use super::entries::Meter;
 use super::file::{OpenFile, checked};
 use super::sys;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
+use crate::sched::Flow;
 use crate::types::Extent;
 
 // `aiohost:aio/types.allocate-flags`.
@@ -124,33 +127,6 @@ impl OpenFile {
         Ok(())
     }
 
-    /// The ranges that hold data, `max` at most.
-    pub(crate) fn extents(&self, offset: u64, length: Option<u64>, max: usize, ticket: &dyn Ticket) -> Result<Vec<Extent>> {
-        let mut at = checked(offset)?;
-        let end = at.saturating_add(length.unwrap_or(u64::MAX)).min(i64::MAX.unsigned_abs());
-        // The descriptor's own position is nobody's: see `file`.
-        let seek = |from| match sys::seek(self.as_file(), from) {
-            // There is no more data. Also if it was cut off just now.
-            Err(Errno::NXIO) => Ok(None),
-            result => result.map(Some),
-        };
-        let mut extents = Vec::new();
-        while at < end {
-            ticket.check()?;
-            let Some(start) = seek(SeekFrom::Data(at))?.filter(|start| *start < end) else { break };
-            let Some(hole) = seek(SeekFrom::Hole(start))? else { break };
-            // The data may have become a hole meanwhile.
-            if hole > start {
-                if extents.len() == max {
-                    return Err(Error::OVERFLOW);
-                }
-                extents.push(Extent { offset: start, length: hole.min(end) - start });
-            }
-            at = hole;
-        }
-        Ok(extents)
-    }
-
     /// Lets a range of this file share the space of one of `input`.
     pub(crate) fn clone_range(&self, offset: u64, input: &Self, input_offset: u64, length: u64) -> Result<()> {
         if !input.is_readable() || !self.is_writable() {
@@ -176,6 +152,76 @@ impl OpenFile {
         Ok(())
     }
 }
+
+/// A search for data, with how many ranges one answer may carry.
+#[derive(Debug)]
+pub(crate) struct ExtentSearch {
+    file: OpenFile,
+    at: u64,
+    end: u64,
+    max: usize,
+    found: Vec<Extent>,
+    meter: Meter,
+    start: u64,
+}
+
+impl ExtentSearch {
+    pub(crate) fn new(file: OpenFile, offset: u64, length: Option<u64>, max: usize) -> Result<Self> {
+        let at = checked(offset)?;
+        let end = at.saturating_add(length.unwrap_or(u64::MAX)).min(i64::MAX.unsigned_abs());
+        Ok(Self { file, at, end, max, found: Vec::new(), meter: Meter::default(), start: at })
+    }
+
+    /// Gives the ranges that hold data.
+    pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Vec<Extent>>> {
+        loop {
+            for _ in 0..SEARCH_STEPS {
+                match self.step(ticket) {
+                    Ok(true) => {}
+                    Ok(false) => return Flow::Done(Ok(std::mem::take(&mut self.found))),
+                    Err(error) => {
+                        // It may be begun again.
+                        (self.at, self.found, self.meter) = (self.start, Vec::new(), Meter::default());
+                        return Flow::Done(Err(error));
+                    }
+                }
+            }
+            if ticket.is_wanted() {
+                return Flow::Again(Duration::ZERO);
+            }
+        }
+    }
+
+    /// Looks for one range. False at the end.
+    fn step(&mut self, ticket: &dyn Ticket) -> Result<bool> {
+        ticket.check()?;
+        if self.at >= self.end {
+            return Ok(false);
+        }
+        // The descriptor's own position is nobody's: see `file`.
+        let seek = |from| match sys::seek(self.file.as_file(), from) {
+            // There is no more data. Also if it was cut off just now.
+            Err(Errno::NXIO) => Ok(None),
+            result => result.map(Some),
+        };
+        let Some(start) = seek(SeekFrom::Data(self.at))?.filter(|start| *start < self.end) else { return Ok(false) };
+        let Some(hole) = seek(SeekFrom::Hole(start))? else { return Ok(false) };
+        // The data may have become a hole meanwhile.
+        if hole > start {
+            if self.found.len() == self.max {
+                return Err(Error::OVERFLOW);
+            }
+            // The list grows to twice its length at most.
+            self.meter.add(2 * size_of::<Extent>(), ticket)?;
+            self.found.push(Extent { offset: start, length: hole.min(self.end) - start });
+        }
+        self.at = hole;
+        Ok(true)
+    }
+}
+
+/// Ranges that are looked for between two looks at whether the worker is wanted elsewhere. 1,024: about a millisecond.
+const SEARCH_STEPS: usize = 1024;
 
 #[cfg(test)]
 mod tests {

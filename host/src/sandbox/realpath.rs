@@ -6,14 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::path::components;
+use super::path::{below, components};
 use super::place::Place;
-use super::resolve::open_beneath;
-use super::{Read, Wait, names, procfs, sys};
+use super::resolve::{How, Start, open_beneath};
+use super::{Read, Rights, Wait, names, procfs, sys};
 use crate::error::{Error, Result};
 
 /// How often it is looked again when something was renamed meanwhile. Each time is independent, so 16 are enough for any load
-/// but an attack, which then sees `would-block`.
+/// but an attack, under which the request is tried again later.
 const RETRIES: usize = 16;
 
 impl Place<Read> {
@@ -24,32 +24,22 @@ impl Place<Read> {
         for _ in 0..RETRIES {
             let object = self.open(OFlags::PATH, Mode::empty(), Wait::May)?;
             let path = procfs::path(&object)?;
-            let Some(below) = below(&procfs::path(&root.file)?, &path) else {
+            let Some(below) = below(&procfs::path(&**root.file)?, &path) else {
                 // A directory that the guest holds was moved out of the grant.
                 return Err(Error::NOT_PERMITTED);
             };
             let name = if below.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(&below) };
             let flags = OFlags::PATH | OFlags::NOFOLLOW;
-            match open_beneath(self.shared.strategy, &root.file, name, flags, Mode::empty(), Wait::May) {
-                Ok(found) if same(&found, &object)? => return Ok(absolute(&root.name, &below)),
+            let how = How { flags, mode: Mode::empty(), rights: Rights::Read, wait: Wait::May };
+            match open_beneath(&self.shared.paths, Start { dir: &root.file, storage: root.storage }, name, how) {
+                Ok(found) if same(&found.fd, &object)? => return Ok(absolute(&root.name, &below)),
                 // It is another's path by now, or it was removed and has none.
                 Ok(_) | Err(Error::NO_ENTRY | Error::NOT_DIRECTORY) if is_gone(&object)? => return Err(Error::NO_ENTRY),
                 Ok(_) | Err(Error::NO_ENTRY | Error::NOT_DIRECTORY) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::WOULD_BLOCK)
-    }
-}
-
-/// What is left of a path below a directory; nothing for the directory itself.
-fn below(dir: &[u8], path: &[u8]) -> Option<Vec<u8>> {
-    // Only `/` ends in a slash.
-    let rest = path.strip_prefix(dir.strip_suffix(b"/").unwrap_or(dir))?;
-    match rest.strip_prefix(b"/") {
-        Some(rest) => Some(rest.to_vec()),
-        None if rest.is_empty() => Some(Vec::new()),
-        None => None,
+        Err(Error::NOT_YET)
     }
 }
 

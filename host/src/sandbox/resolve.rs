@@ -3,99 +3,93 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
 
 use cap_fs_ext::OpenOptionsFollowExt;
 use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::{Wait, sys};
+use super::mount::Mounts;
+use super::resolver::Strategy;
+use super::storage::{Opened, Storage};
+use super::{Rights, Wait, sys};
 use crate::error::{Error, Result};
 
-/// How paths are resolved below a granted directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Resolver {
-    /// `openat2` where it is to be had, else portable.
-    #[default]
-    Auto,
-    /// The kernel does it: `openat2(2)` with `RESOLVE_BENEATH`, Linux 5.6 and later.
-    Openat2,
-    /// cap-std does it. Slower, and nothing is done inline.
-    Portable,
-}
-
-/// The resolver that is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Strategy {
-    Openat2,
-    Portable,
-}
-
-impl Resolver {
-    pub(super) fn strategy(self) -> Strategy {
-        match self {
-            Self::Openat2 => Strategy::Openat2,
-            Self::Portable => Strategy::Portable,
-            Self::Auto => {
-                static PROBE: OnceLock<Strategy> = OnceLock::new();
-                *PROBE.get_or_init(probe)
-            }
-        }
-    }
-}
-
-/// Old kernels answer `ENOSYS`; some system call filters answer `EPERM`.
-fn probe() -> Strategy {
-    match sys::openat2(rustix::fs::CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::BENEATH) {
-        Err(Errno::NOSYS | Errno::PERM) => Strategy::Portable,
-        _ => Strategy::Openat2,
-    }
-}
-
 /// How often `openat2` is asked again when something was renamed on the host while it walked. Each time is independent, so
-/// 16 are enough for any load but an attack, which then sees `would-block`.
+/// 16 are enough for any load but an attack, under which the request is tried again later.
 const RETRIES: usize = 16;
 
-/// Opens what `path` leads to. `O_CLOEXEC` comes with it; the rest of `flags` is the caller's.
-pub(super) fn open_beneath(
-    strategy: Strategy,
-    base: &File,
-    path: &OsStr,
-    flags: OFlags,
-    mode: Mode,
-    wait: Wait,
-) -> Result<OwnedFd> {
-    match (strategy, wait) {
-        (Strategy::Openat2, Wait::May) => open_kernel_unchecked(base, path, flags, mode),
-        (Strategy::Openat2, Wait::Never) => open_cached_unchecked(base, path, flags),
-        (Strategy::Portable, Wait::May) => open_portable(base, path, flags, mode),
-        (Strategy::Portable, Wait::Never) => Err(Error::WOULD_BLOCK),
+/// What resolving the paths of one guest needs.
+#[derive(Debug)]
+pub(super) struct Paths {
+    pub(super) strategy: Strategy,
+    pub(super) mounts: Mounts,
+}
+
+/// A directory that a path starts from, and what it is on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start<'a> {
+    pub(super) dir: &'a File,
+    pub(super) storage: Storage,
+}
+
+/// How something is to be opened. `O_CLOEXEC` comes with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    pub(super) flags: OFlags,
+    pub(super) mode: Mode,
+    /// What it is opened for: to be looked at, or to be changed.
+    pub(super) rights: Rights,
+    pub(super) wait: Wait,
+}
+
+/// Opens what `path` leads to, if it may be had at all.
+pub(super) fn open_beneath(paths: &Paths, start: Start<'_>, path: &OsStr, how: How) -> Result<Opened> {
+    if how.wait == Wait::Never && !(start.storage.is_local() && paths.strategy == Strategy::Openat2) {
+        return Err(Error::WOULD_BLOCK);
     }
+    let opened = match (paths.strategy, how.wait) {
+        (Strategy::Openat2, Wait::Never) => open_cached_unchecked(start, path, how)?,
+        (Strategy::Openat2, Wait::May) => open_kernel_unchecked(&paths.mounts, start, path, how)?,
+        (Strategy::Portable, _) => {
+            let fd = open_portable(start.dir, path, how.flags, how.mode)?;
+            Opened { storage: paths.mounts.storage(&fd), fd }
+        }
+    };
+    paths.mounts.admit(&opened, how.rights)?;
+    Ok(opened)
 }
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
-fn open_kernel_unchecked(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+/// The same, and the path stays on the mount that it starts from: nobody need be asked what it has come to.
+const ON_ONE_MOUNT: ResolveFlags = BENEATH.union(ResolveFlags::NO_XDEV);
+
+fn open_kernel_unchecked(mounts: &Mounts, start: Start<'_>, path: &OsStr, how: How) -> Result<Opened> {
+    let mut resolve = ON_ONE_MOUNT;
     for _ in 0..RETRIES {
-        match sys::openat2(base, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
+        match sys::openat2(start.dir, path, how.flags | OFlags::CLOEXEC, how.mode, resolve) {
+            Ok(fd) if resolve == ON_ONE_MOUNT => return Ok(Opened { fd, storage: start.storage }),
+            Ok(fd) => return Ok(Opened { storage: mounts.storage(&fd), fd }),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => return Err(refusal(errno, base, path, flags)),
-            Ok(fd) => return Ok(fd),
+            // It leads out of the mount, or out of the directory as well.
+            Err(Errno::XDEV) if resolve == ON_ONE_MOUNT => resolve = BENEATH,
+            Err(errno) => return Err(refusal(errno, start.dir, path, how.flags)),
         }
     }
-    Err(Error::WOULD_BLOCK)
+    Err(Error::NOT_YET)
 }
 
 /// `RESOLVE_CACHED` gives `EAGAIN` for whatever is not in the kernel's name cache.
-fn open_cached_unchecked(base: &File, path: &OsStr, flags: OFlags) -> Result<OwnedFd> {
-    let resolve = BENEATH | ResolveFlags::CACHED;
-    match sys::openat2(base, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-        // EINVAL: Linux before 5.12 does not know the flag.
-        Err(Errno::AGAIN | Errno::INVAL) => Err(Error::WOULD_BLOCK),
-        result => result.map_err(|errno| refusal(errno, base, path, flags)),
+fn open_cached_unchecked(start: Start<'_>, path: &OsStr, how: How) -> Result<Opened> {
+    let resolve = ON_ONE_MOUNT | ResolveFlags::CACHED;
+    match sys::openat2(start.dir, path, how.flags | OFlags::CLOEXEC, how.mode, resolve) {
+        Ok(fd) => Ok(Opened { fd, storage: start.storage }),
+        // EXDEV and ELOOP: a worker finds out where it leads. EINVAL: Linux before 5.12 does not know the flag.
+        Err(Errno::AGAIN | Errno::XDEV | Errno::LOOP | Errno::INVAL) => Err(Error::WOULD_BLOCK),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -135,5 +129,9 @@ fn open_portable(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result
         .follow(if flags.contains(OFlags::NOFOLLOW) { FollowSymlinks::No } else { FollowSymlinks::Yes });
     let handled = OFlags::ACCMODE | OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC | OFlags::APPEND | OFlags::NOFOLLOW;
     options.custom_flags(flags.difference(handled).bits().cast_signed());
-    Ok(cap_primitives::fs::open(base, path.as_ref(), &options)?.into())
+    match cap_primitives::fs::open(base, path.as_ref(), &options) {
+        // A lease is being broken.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::NOT_YET),
+        result => Ok(result?.into()),
+    }
 }

@@ -10,65 +10,94 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use rustix::fs::{AtFlags, FileType, SeekFrom};
 use rustix::io::Errno;
 
-use super::crew::Crew;
-use super::entries::{is_directory_unchecked, read_piece, width};
+use super::entries::{Seen, is_directory_unchecked, read_piece, width};
+use super::jobs::{Jobs, SharedWork, go_on};
 use super::node::{Kept, Node, open_directory_unchecked};
 use super::place::Place;
-use super::ticket::{SharedWork, Ticket};
+use super::ticket::Ticket;
 use super::{Write, sys};
+use crate::budget::Budget;
 use crate::error::{Error, Result};
+use crate::sched::Flow;
 
 /// How often a directory is read again because it was not empty after all that it told of was removed. Some file systems lose
 /// their place in a directory that changes; 16 are more than any needs.
 const PASSES_MAX: u32 = 16;
 
-/// Whether somebody may call it off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallOff {
-    /// The guest may, by canceling the request.
-    Possible,
-    /// Nobody may: it clears away what a request leaves that was itself canceled.
-    Impossible,
+/// A directory that is removed with everything below it.
+#[derive(Debug)]
+pub(crate) struct RemoveTree {
+    place: Place<Write>,
+    maxreq: u32,
+    removal: Option<Arc<Removal>>,
+    /// Names that were removed before it was begun again.
+    removed: u64,
 }
 
-impl Place<Write> {
-    /// Removes a directory and everything below it. Returns how many names were removed.
-    pub(crate) fn rmtree(&self, maxreq: u32, ticket: &dyn Ticket) -> Result<u64> {
-        let entry = self.entry(Error::INVALID)?;
-        remove_tree(entry.dir.as_fd().try_clone_to_owned()?, entry.name, CallOff::Possible, width(maxreq), ticket)
+impl RemoveTree {
+    /// Bytes of memory that its path holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.place.bytes()
+    }
+
+    pub(crate) fn new(place: Place<Write>, maxreq: u32) -> Self {
+        Self { place, maxreq, removal: None, removed: 0 }
+    }
+
+    /// Gives how many names were removed.
+    pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<u64>> {
+        let removal = match self.removal.take().map_or_else(|| self.begin(ticket), Ok) {
+            Ok(removal) => removal,
+            Err(error) => return Flow::Done(Err(error)),
+        };
+        let flow = go_on(&removal, ticket);
+        if !matches!(flow, Flow::Done(_)) {
+            self.removal = Some(Arc::clone(&removal));
+        }
+        flow.map(|()| {
+            self.removed += removal.removed.load(Ordering::Relaxed);
+            removal.jobs.outcome().map(|()| self.removed)
+        })
+    }
+
+    fn begin(&self, ticket: &dyn Ticket) -> Result<Arc<Removal>> {
+        ticket.check()?;
+        let entry = self.place.entry(Error::INVALID)?;
+        let dir = entry.dir.as_fd().try_clone_to_owned()?;
+        Removal::new(dir, entry.name, width(self.maxreq), &ticket.memory())
     }
 }
 
-/// Removes the directory of a single name in another one, and everything below it.
-pub(super) fn remove_tree(dir: OwnedFd, name: &OsStr, call_off: CallOff, width: usize, ticket: &dyn Ticket) -> Result<u64> {
-    let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| Error::INVALID)?;
-    let root = match open_directory_unchecked(&dir, &name) {
-        // What the kernel says of a symbolic link.
-        Err(Errno::LOOP) => Err(Error::NOT_DIRECTORY),
-        result => result.map_err(Error::from),
-    }?;
-    // Two levels: the directory that everything is in is no part of the tree.
-    let top = Node::root(dir, Pending::default());
-    let tree = top.child(&name, Pending::default());
-    let kept = Kept::new();
-    tree.keep(&Arc::new(root), &kept);
-    let removal = Removal { crew: Crew::new(Job { node: tree, offset: 0 }), kept, removed: AtomicU64::new(0), call_off };
-    let removal = Arc::new(removal);
-    let shared = Arc::clone(&removal);
-    let work: SharedWork = Arc::new(move |ticket| shared.crew.work(|job| shared.step(job, ticket)));
-    ticket.wide(width, &work)?;
-    removal.crew.outcome()?;
-    Ok(removal.removed.load(Ordering::Relaxed))
-}
-
+/// A directory on its way out, and what is below it.
+#[derive(Debug)]
 struct Removal {
-    crew: Crew<Job>,
+    jobs: Jobs<Job>,
     kept: Kept<Pending>,
     removed: AtomicU64,
-    call_off: CallOff,
+    memory: Budget,
+}
+
+impl Removal {
+    /// The directory of a single name in another one, and everything below it. [`go_on`] removes it.
+    fn new(dir: OwnedFd, name: &OsStr, width: usize, memory: &Budget) -> Result<Arc<Self>> {
+        let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| Error::INVALID)?;
+        let root = match open_directory_unchecked(&dir, &name) {
+            // What the kernel says of a symbolic link.
+            Err(Errno::LOOP) => Err(Error::NOT_DIRECTORY),
+            result => result.map_err(Error::from),
+        }?;
+        // Two levels: the directory that everything is in is no part of the tree.
+        let top = Node::root(dir, Pending::default());
+        let tree = top.child(&name, Pending::default(), memory).ok_or(Error::WOULD_BLOCK)?;
+        let kept = Kept::new();
+        tree.keep(&Arc::new(root), &kept);
+        let jobs = Jobs::new(Job { node: tree, offset: 0 }, width);
+        Ok(Arc::new(Self { jobs, kept, removed: AtomicU64::new(0), memory: memory.clone() }))
+    }
 }
 
 /// A directory to be read on from here.
+#[derive(Debug)]
 struct Job {
     node: Arc<Node<Pending>>,
     offset: u64,
@@ -93,23 +122,31 @@ impl Default for Pending {
     }
 }
 
-impl Removal {
+impl SharedWork for Removal {
+    type Job = Job;
+
+    fn jobs(&self) -> &Jobs<Job> {
+        &self.jobs
+    }
+
     /// Removes some of what a directory holds, and the directory itself if that was all.
     fn step(&self, Job { node, offset }: Job, ticket: &dyn Ticket) {
-        if self.call_off == CallOff::Possible
-            && let Err(error) = ticket.check()
-        {
-            return self.crew.stop(error);
+        if let Err(error) = ticket.check() {
+            return self.jobs.stop(error);
         }
         let mut below = Vec::new();
         let mut count = 0;
         let result = node.open().and_then(|fd| {
             sys::seek(&*fd, SeekFrom::Start(offset))?;
             let next = read_piece(&fd, |entry| {
-                if self.is_directory(&node, &fd, entry.file_name(), entry.file_type(), &mut count) {
-                    below.push(node.child(entry.file_name(), Pending::default()));
+                let name = entry.file_name();
+                if self.is_directory(&node, &fd, name, entry.file_type(), &mut count) {
+                    let Some(child) = node.child(name, Pending::default(), &self.memory) else {
+                        return if below.is_empty() { self.wait_for_memory(name, ticket) } else { Ok(Seen::Later) };
+                    };
+                    below.push(child);
                 }
-                Ok(())
+                Ok(Seen::Taken)
             })?;
             Ok((fd, next))
         });
@@ -130,12 +167,20 @@ impl Removal {
         let below = below.into_iter().map(|node| Job { node, offset: 0 });
         match next {
             // Under what is in it, so that this does not grow with the directory.
-            Some(offset) => self.crew.push([Job { node, offset }].into_iter().chain(below)),
+            Some(offset) => self.jobs.push([Job { node, offset }].into_iter().chain(below)),
             None => {
-                self.crew.push(below);
+                self.jobs.push(below);
                 self.leave(node, fd, ticket);
             }
         }
+    }
+}
+
+impl Removal {
+    /// There is no memory for a single directory more: the request is begun again when there is.
+    fn wait_for_memory(&self, name: &CStr, ticket: &dyn Ticket) -> Result<Seen> {
+        ticket.reserve(Node::<Pending>::footprint(name)).inspect_err(|error| self.jobs.stop(*error))?;
+        Ok(Seen::Later)
     }
 
     /// Removes an entry, unless it is a directory.
@@ -169,7 +214,7 @@ impl Removal {
         node.data.failed.store(true, Ordering::Relaxed);
         // What is gone is what was asked for.
         if error != Error::NO_ENTRY {
-            self.crew.fail(error);
+            self.jobs.fail(error);
         }
     }
 
@@ -192,7 +237,7 @@ impl Removal {
                     fd = Some(above);
                 }
                 Err(error) if is_not_empty(error) && !pending.failed.load(Ordering::Relaxed) && pending.begin_again() => {
-                    return self.crew.push([Job { node, offset: 0 }]);
+                    return self.jobs.push([Job { node, offset: 0 }]);
                 }
                 Err(error) => {
                     self.fail(&parent, error);

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, Statx, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, Statx, StatxAttributes, StatxFlags, StatxTimestamp};
 
-use super::sys;
+use super::{Wait, sys};
 use crate::error::Result;
 use crate::types::{FileType, Identity, Status, Timestamp};
 
@@ -24,16 +24,21 @@ impl IdentityKey {
 /// What a guest may know of an object: everything of `statx(2)` but who owns it and where it lies.
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
-/// The status of an open object.
-pub(super) fn of_fd(fd: impl AsFd, key: &IdentityKey) -> Result<Status> {
-    let statx = sys::statx(fd, c"", AtFlags::EMPTY_PATH, WANTED)?;
+/// The status of an open object. One that may not wait is what is known without asking anybody.
+pub(super) fn of_fd(fd: impl AsFd, key: &IdentityKey, wait: Wait) -> Result<Status> {
+    let sync = match wait {
+        Wait::May => AtFlags::empty(),
+        Wait::Never => AtFlags::STATX_DONT_SYNC,
+    };
+    let statx = sys::statx(fd, c"", AtFlags::EMPTY_PATH | sync, WANTED)?;
     Ok(status(&statx, key))
 }
 
-/// The status of a single name in an open directory. A symbolic link is not followed.
-pub(super) fn of_name_unchecked(dir: impl AsFd, name: &OsStr, key: &IdentityKey) -> Result<Status> {
+/// The status of a single name in an open directory. A symbolic link is not followed. There is none of a name that something is
+/// mounted on, which has to be opened and looked at.
+pub(super) fn of_name_unchecked(dir: impl AsFd, name: &OsStr, key: &IdentityKey) -> Result<Option<Status>> {
     let statx = sys::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
-    Ok(status(&statx, key))
+    Ok((!statx.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)).then(|| status(&statx, key)))
 }
 
 /// The kind of object a mode tells of.

@@ -1,26 +1,31 @@
 //! A walk through a directory and everything below it, some entries at a time.
+//!
+//! What a walk still has to visit and what it has found are the guest's memory. Where there is none left, a directory is left half
+//! read and taken up again later, at the entry where it was.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::SeekFrom;
+use rustix::fs::{RawDirEntry, SeekFrom};
 
-use super::dir::Token;
-use super::entries::{Meter, is_directory_unchecked, read_piece, width};
+use super::descriptor::Token;
+use super::entries::{Meter, Seen, is_directory_unchecked, read_piece, width};
+use super::jobs::{self, Jobs, SharedWork};
 use super::node::{Kept, Node};
 use super::place::Place;
 use super::status::file_type;
-use super::ticket::{SharedWork, Ticket};
+use super::ticket::Ticket;
+use super::turn::Turn;
 use super::{Read, names, sys};
+use crate::budget::{Budget, Reservation};
 use crate::error::{Error, Result};
 use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_MAX, WALK_PENDING_MAX};
+use crate::reaper::Reaper;
 use crate::sched::Flow;
 use crate::types::{FileType, WalkEntry};
-
-/// How long a request waits while another goes on with its walk. 1 ms: about what a piece of a walk takes.
-const TURN_PAUSE: Duration = Duration::from_millis(1);
 
 /// The guest's handle of a walk: `aiohost:aio/types.walker`. Requests on the walk share it.
 #[derive(Clone, Debug)]
@@ -28,32 +33,34 @@ pub(crate) struct Walker(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Held by the one request that goes on with the walk.
-    turn: Mutex<()>,
-    shared: Arc<Shared>,
-    width: usize,
+    /// Taken by the one request that goes on with the walk.
+    turn: Budget,
+    walk: Arc<Walk>,
+    reaper: Reaper,
     _token: Token,
 }
 
 /// What the workers of one request share.
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+struct Walk {
+    jobs: Jobs<Job>,
+    found: Mutex<Found>,
+    /// How many entries the request wants that goes on with it; 0 between requests.
+    wanted: AtomicUsize,
     kept: Kept<u32>,
     depth_max: u32,
+    memory: Budget,
 }
 
-#[derive(Debug)]
-struct State {
-    todo: Vec<Job>,
-    /// What was found and not given yet, in the order in which it was found.
-    found: VecDeque<Piece>,
+/// What was found and not given yet, in the order in which it was found.
+#[derive(Debug, Default)]
+struct Found {
+    /// Entries that were given to a request whose result nobody took.
+    returned: VecDeque<WalkEntry>,
+    returned_memory: Vec<Reservation>,
+    pieces: VecDeque<Piece>,
     entries: usize,
     bytes: usize,
-    wanted: usize,
-    busy: usize,
-    stopped: bool,
 }
 
 /// A directory to be read on from here. What its node notes is how deep it lies.
@@ -64,7 +71,7 @@ struct Job {
 }
 
 /// Entries of one directory. Their names lie one behind the other, so that an entry costs no memory of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Piece {
     /// The path of the directory, with a slash behind it if it is not the one that is walked.
     prefix: String,
@@ -74,135 +81,209 @@ struct Piece {
     next: usize,
     /// The directory itself cannot be read; there are no entries then.
     error: Option<Error>,
+    memory: Reservation,
 }
 
 impl Place<Read> {
     /// Begins a walk.
-    pub(crate) fn walk(&self, max_depth: u32, maxreq: u32) -> Result<Walker> {
+    pub(crate) fn walk(&self, max_depth: u32, maxreq: u32, ticket: &dyn Ticket) -> Result<Walker> {
         let token = self.shared.quota.take()?;
-        let root = Node::root(self.open_to_list()?, 1);
-        let state = State {
-            todo: vec![Job { node: root, offset: 0 }],
-            found: VecDeque::new(),
-            entries: 0,
-            bytes: 0,
-            wanted: 0,
-            busy: 0,
-            stopped: false,
+        let root = Node::root(self.open_tree()?, 1);
+        let walk = Walk {
+            jobs: Jobs::new(Job { node: root, offset: 0 }, width(maxreq)),
+            found: Mutex::default(),
+            wanted: AtomicUsize::new(0),
+            kept: Kept::new(),
+            depth_max: if max_depth == 0 { u32::MAX } else { max_depth },
+            memory: ticket.memory(),
         };
-        let depth_max = if max_depth == 0 { u32::MAX } else { max_depth };
-        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), kept: Kept::new(), depth_max };
-        let inner = Inner { turn: Mutex::new(()), shared: Arc::new(shared), width: width(maxreq), _token: token };
-        Ok(Walker(Arc::new(inner)))
+        let reaper = self.shared.quota.reaper().clone();
+        Ok(Walker(Arc::new(Inner { turn: Budget::new(1), walk: Arc::new(walk), reaper, _token: token })))
     }
 }
 
-impl Walker {
-    /// The next entries; none at the end. While another request is at it, this one is to try again.
-    pub(crate) fn next(&self, max: u32, ticket: &dyn Ticket) -> Flow<Vec<WalkEntry>> {
-        match self.0.turn.try_lock() {
-            Ok(_turn) => self.go_on(max, ticket).into(),
-            Err(TryLockError::Poisoned(error)) => {
-                let _turn = error.into_inner();
-                self.go_on(max, ticket).into()
-            }
-            Err(TryLockError::WouldBlock) => Flow::Again(TURN_PAUSE),
+impl Drop for Inner {
+    /// It holds directories open, and may hold much else.
+    fn drop(&mut self) {
+        self.reaper.take(Arc::clone(&self.walk));
+    }
+}
+
+/// A request that goes on with a walk.
+#[derive(Debug)]
+pub(crate) struct WalkNext {
+    walker: Walker,
+    wanted: usize,
+    turn: Turn,
+}
+
+/// The entries that a request was given. Those that nobody takes go back to the walk.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    pub(crate) entries: Vec<WalkEntry>,
+    walker: Walker,
+}
+
+impl Walked {
+    pub(crate) fn give_back(self) {
+        let walk = &self.walker.0.walk;
+        let bytes: usize = self.entries.iter().map(footprint).sum();
+        let mut memory = walk.memory.nothing();
+        // They are there already.
+        memory.count(bytes);
+        let mut found = walk.found();
+        for entry in self.entries.into_iter().rev() {
+            found.returned.push_front(entry);
         }
+        found.returned_memory.push(memory);
     }
 
-    fn go_on(&self, max: u32, ticket: &dyn Ticket) -> Result<Vec<WalkEntry>> {
+    pub(crate) fn bytes_held(&self) -> usize {
+        self.entries.iter().map(footprint).sum()
+    }
+}
+
+impl WalkNext {
+    pub(crate) fn new(walker: Walker, max: u32) -> Self {
         let wanted = match usize::try_from(max).unwrap_or(usize::MAX) {
             0 => WALK_ENTRIES_MAX,
             max => max.min(WALK_ENTRIES_MAX),
         };
-        let shared = Arc::clone(&self.0.shared);
-        shared.begin(wanted);
-        if !shared.has_enough() {
-            let work: SharedWork = Arc::new(move |ticket| shared.work(ticket));
-            ticket.wide(self.0.width, &work)?;
+        Self { walker, wanted, turn: Turn::default() }
+    }
+
+    /// Gives the next entries; none at the end. Waits while another request goes on with the walk.
+    pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Walked>> {
+        if let Err(error) = ticket.check() {
+            return self.end(Err(error));
         }
-        ticket.check()?;
+        if !self.turn.take_or_wait(&self.walker.0.turn, ticket) {
+            return Flow::Parked;
+        }
+        let walk = Arc::clone(&self.walker.0.walk);
+        walk.wanted.store(self.wanted, Ordering::Relaxed);
+        match jobs::go_on(&walk, ticket) {
+            Flow::Done(()) => {}
+            Flow::Again(time) => return Flow::Again(time),
+            Flow::Parked => return Flow::Parked,
+        }
+        if let Err(error) = walk.jobs.outcome() {
+            return self.end(Err(error));
+        }
         // Between requests a walk holds no more than the directory that it began with.
-        self.0.shared.kept.close();
-        let entries = self.0.shared.state().take(wanted, ticket)?;
-        ticket.advance(0, u64::try_from(entries.len()).expect("a length fits"));
-        Ok(entries)
+        walk.kept.close();
+        let taken = walk.found().take(self.wanted, ticket);
+        match taken {
+            Ok(entries) if entries.is_empty() && walk.jobs.waiting() > 0 => self.go_hungry(&walk, ticket),
+            Ok(entries) => {
+                ticket.advance(0, u64::try_from(entries.len()).expect("a length fits"));
+                let walker = self.walker.clone();
+                self.end(Ok(Walked { entries, walker }))
+            }
+            Err(error) => self.end(Err(error)),
+        }
+    }
+
+    /// There was no memory for a single entry. Begun again once there is some.
+    fn go_hungry(&mut self, walk: &Walk, ticket: &dyn Ticket) -> Flow<Result<Walked>> {
+        match ticket.reserve(walk.hunger()) {
+            Ok(()) => Flow::Again(Duration::ZERO),
+            Err(error) => self.end(Err(error)),
+        }
+    }
+
+    /// The next request may go on.
+    fn end(&mut self, result: Result<Walked>) -> Flow<Result<Walked>> {
+        if self.turn.is_taken() {
+            self.walker.0.walk.wanted.store(0, Ordering::Relaxed);
+        }
+        self.turn = Turn::default();
+        Flow::Done(result)
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+impl SharedWork for Walk {
+    type Job = Job;
 
-    fn begin(&self, wanted: usize) {
-        let mut state = self.state();
-        state.wanted = wanted;
-        state.stopped = false;
+    fn jobs(&self) -> &Jobs<Job> {
+        &self.jobs
     }
 
     fn has_enough(&self) -> bool {
-        self.state().has_enough()
-    }
-
-    /// Reads directories until there is enough, or nothing more.
-    fn work(&self, ticket: &dyn Ticket) {
-        let mut state = self.state();
-        while !state.stopped && !state.has_enough() {
-            if let Some(job) = state.todo.pop() {
-                state.busy += 1;
-                drop(state);
-                let busy = Busy(self);
-                if ticket.check().is_err() {
-                    // What was not read is left for another request.
-                    let mut state = self.state();
-                    state.todo.push(job);
-                    state.stopped = true;
-                } else {
-                    self.step(job);
-                }
-                drop(busy);
-                state = self.state();
-            } else if state.busy > 0 {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            } else {
-                return;
-            }
-        }
+        let found = self.found();
+        let entries = found.entries + found.returned.len();
+        entries >= self.wanted.load(Ordering::Relaxed) || found.bytes >= WALK_BYTES_MAX
     }
 
     /// Reads some of a directory.
-    fn step(&self, Job { node, offset }: Job) {
-        let mut piece = Piece { prefix: path(&node), ..Piece::default() };
-        let mut below = Vec::new();
-        let next = self.read(&node, offset, &mut piece, &mut below);
-        let mut state = self.state();
-        let room = WALK_PENDING_MAX.saturating_sub(state.todo.len());
-        let refused: Vec<Job> = if below.len() > room { below.split_off(room) } else { Vec::new() };
-        state.add(piece);
-        match next {
-            Ok(None) => {}
-            Ok(Some(offset)) => state.todo.push(Job { node, offset }),
-            Err(error) => state.add(unreadable(&node, error)),
+    fn step(&self, Job { node, offset }: Job, ticket: &dyn Ticket) {
+        let Some(mut piece) = Piece::new(&node, &self.memory) else { return self.leave(Job { node, offset }) };
+        if ticket.check().is_err() {
+            return self.leave(Job { node, offset });
         }
-        state.todo.append(&mut below);
-        refused.iter().for_each(|job| state.add(unreadable(&job.node, Error::OVERFLOW)));
+        let mut below = Vec::new();
+        let room = WALK_PENDING_MAX.saturating_sub(self.jobs.waiting()).max(1);
+        let read = self.read(&node, offset, room, &mut piece, &mut below);
+        let failed = read.err().map(|error| piece.failed(error));
+        piece.fit();
+        // Not one entry more: for want of memory.
+        let is_stuck = read == Ok(Some(offset)) && below.is_empty();
+        {
+            let mut found = self.found();
+            found.add(piece);
+            if let Some(failed) = failed {
+                found.add(failed);
+            }
+        }
+        if is_stuck {
+            return self.leave(Job { node, offset });
+        }
+        // Under what is in it, so that this does not grow with the directory.
+        self.jobs.push(read.ok().flatten().map(|offset| Job { node, offset }));
+        self.jobs.push(below);
+    }
+}
+
+impl Walk {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, node: &Arc<Node<u32>>, offset: u64, piece: &mut Piece, below: &mut Vec<Job>) -> Result<Option<u64>> {
+    /// What was not read is left for another request, or for when there is memory.
+    fn leave(&self, job: Job) {
+        self.wanted.store(0, Ordering::Relaxed);
+        self.jobs.push([job]);
+    }
+
+    /// Bytes that it needs to go on.
+    fn hunger(&self) -> usize {
+        2 * PIECE_BYTES
+    }
+
+    /// Reads entries into a piece, and finds up to `room` directories to be read.
+    fn read(
+        &self,
+        node: &Arc<Node<u32>>,
+        offset: u64,
+        room: usize,
+        piece: &mut Piece,
+        below: &mut Vec<Job>,
+    ) -> Result<Option<u64>> {
         let fd = node.open()?;
         // The directory that is walked may have been read before.
         if offset != 0 || node.parent().is_none() {
             sys::seek(&*fd, SeekFrom::Start(offset))?;
         }
         let next = read_piece(&fd, |entry| {
-            names::decode_into(&mut piece.names, entry.file_name().to_bytes());
             let kind = kind_of(&fd, entry)?;
-            piece.entries.push((piece.names.len(), kind));
-            if kind == FileType::Directory && node.data < self.depth_max {
-                below.push(Job { node: node.child(entry.file_name(), node.data.saturating_add(1)), offset: 0 });
+            let is_to_be_read = kind == FileType::Directory && node.data < self.depth_max;
+            let child = || node.child(entry.file_name(), node.data.saturating_add(1), &self.memory);
+            let child = if is_to_be_read { Some(child()) } else { None };
+            if matches!(child, Some(None)) || !piece.push(entry, kind) {
+                return Ok(Seen::Later);
             }
-            Ok(())
+            below.extend(child.flatten().map(|node| Job { node, offset: 0 }));
+            Ok(if below.len() >= room { Seen::Last } else { Seen::Taken })
         })?;
         if !below.is_empty() || next.is_some() {
             node.keep(&fd, &self.kept);
@@ -211,7 +292,7 @@ impl Shared {
     }
 }
 
-fn kind_of(dir: &OwnedFd, entry: &rustix::fs::RawDirEntry<'_>) -> Result<FileType> {
+fn kind_of(dir: &OwnedFd, entry: &RawDirEntry<'_>) -> Result<FileType> {
     let kind = file_type(entry.file_type());
     if kind == FileType::Unknown && is_directory_unchecked(dir, entry.file_name())? {
         return Ok(FileType::Directory);
@@ -235,62 +316,101 @@ fn path(node: &Arc<Node<u32>>) -> String {
     path
 }
 
-fn unreadable(node: &Arc<Node<u32>>, error: Error) -> Piece {
-    Piece { prefix: path(node), error: Some(error), ..Piece::default() }
+/// Memory that an entry takes in an answer.
+fn footprint(entry: &WalkEntry) -> usize {
+    size_of::<WalkEntry>() + entry.path.len().next_multiple_of(16) + 16
 }
 
-/// Somebody reads a directory; others may wait for what is in it.
-struct Busy<'a>(&'a Shared);
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.state().busy -= 1;
-        self.0.changed.notify_all();
-    }
-}
-
-impl State {
-    fn has_enough(&self) -> bool {
-        self.entries >= self.wanted || self.bytes >= WALK_BYTES_MAX
-    }
-
+impl Found {
     fn add(&mut self, piece: Piece) {
         if piece.is_empty() {
             return;
         }
         self.entries += piece.length();
         self.bytes += piece.bytes();
-        self.found.push_back(piece);
+        self.pieces.push_back(piece);
     }
 
     /// Takes entries, as many as are wanted and as fit on the guest's books.
     fn take(&mut self, wanted: usize, ticket: &dyn Ticket) -> Result<Vec<WalkEntry>> {
-        let mut entries = Vec::with_capacity(wanted.min(self.entries));
-        let mut meter = Meter::new(ticket);
+        let mut meter = Meter::default();
+        let mut entries: Vec<WalkEntry> = Vec::new();
         let mut bytes = 0;
-        while entries.len() < wanted
-            && bytes < WALK_BYTES_MAX
-            && let Some(piece) = self.found.front_mut()
-        {
-            let size = piece.next_bytes();
-            match meter.add(size + size_of::<WalkEntry>()) {
+        while entries.len() < wanted && bytes < WALK_BYTES_MAX {
+            let size = match (self.returned.front(), self.pieces.front()) {
+                (Some(entry), _) => entry.path.len(),
+                (None, Some(piece)) => piece.next_bytes(),
+                (None, None) => break,
+            };
+            // The list grows to twice its length at most.
+            match meter.add(2 * size_of::<WalkEntry>() + size.next_multiple_of(16) + 16, ticket) {
                 Ok(()) => {}
                 Err(error) if entries.is_empty() => return Err(error),
                 Err(_) => break,
             }
-            entries.push(piece.take());
+            entries.extend(self.take_one());
             bytes += size;
-            self.entries -= 1;
-            self.bytes -= size;
-            if piece.is_empty() {
-                self.found.pop_front();
-            }
         }
         Ok(entries)
     }
+
+    fn take_one(&mut self) -> Option<WalkEntry> {
+        if let Some(entry) = self.returned.pop_front() {
+            if self.returned.is_empty() {
+                self.returned_memory.clear();
+            }
+            return Some(entry);
+        }
+        let piece = self.pieces.front_mut()?;
+        self.entries -= 1;
+        self.bytes -= piece.next_bytes();
+        let entry = piece.take();
+        if piece.is_empty() {
+            self.pieces.pop_front();
+        }
+        Some(entry)
+    }
 }
 
+/// Bytes by which the memory of a piece grows. 4 KiB: some hundred entries.
+const PIECE_BYTES: usize = 4 << 10;
+
 impl Piece {
+    /// An empty one for this directory; none if there is no memory for it.
+    fn new(node: &Arc<Node<u32>>, memory: &Budget) -> Option<Self> {
+        let prefix = path(node);
+        let memory = memory.try_take(PIECE_BYTES + prefix.len())?;
+        Some(Self { prefix, names: String::new(), entries: Vec::new(), next: 0, error: None, memory })
+    }
+
+    /// Adds an entry; false if there is no memory for it.
+    fn push(&mut self, entry: &RawDirEntry<'_>, kind: FileType) -> bool {
+        // A name grows to three times its length at most, where all of it is escaped, and the lists to twice theirs.
+        let next = 3 * entry.file_name().count_bytes() + size_of::<(usize, FileType)>();
+        let needed = 2 * (self.names.len() + self.entries.len() * size_of::<(usize, FileType)>() + next) + self.prefix.len();
+        if needed > self.memory.amount() && !self.memory.grow((needed - self.memory.amount()).max(PIECE_BYTES)) {
+            return false;
+        }
+        names::decode_into(&mut self.names, entry.file_name().to_bytes());
+        self.entries.push((self.names.len(), kind));
+        true
+    }
+
+    /// Gives back what it does not need: it gets no more entries.
+    fn fit(&mut self) {
+        self.names.shrink_to_fit();
+        self.entries.shrink_to_fit();
+        let lists = self.names.len() + self.entries.len() * size_of::<(usize, FileType)>();
+        self.memory.shrink_to(size_of::<Self>() + self.prefix.len() + lists);
+    }
+
+    /// Tells that the directory cannot be read, or not to its end.
+    fn failed(&self, error: Error) -> Self {
+        let mut memory = self.memory.same();
+        memory.count(self.prefix.len());
+        Self { prefix: self.prefix.clone(), names: String::new(), entries: Vec::new(), next: 0, error: Some(error), memory }
+    }
+
     fn length(&self) -> usize {
         self.entries.len() - self.next + usize::from(self.error.is_some())
     }

@@ -2,13 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wasmtime::component::{ComponentType, Lift, Lower};
-
 use super::work::Stop;
 
 /// How many requests are where: `aiohost:aio/types.counters`. Exact at any time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(record)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests that wait for a worker.
     pub queued: u64,
@@ -33,6 +30,10 @@ pub(super) enum Station {
 }
 
 impl Station {
+    pub(super) fn is_end(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+
     /// Where a request ends.
     pub(super) fn end(stopped: Option<Stop>, failed: bool) -> Self {
         match (stopped, failed) {
@@ -113,24 +114,5 @@ impl Tally {
             failed: at(Station::Failed),
             canceled: at(Station::Canceled),
         }
-    }
-}
-
-/// How many requests of a guest were done on its own thread. Only that thread adds, so that it takes no locked instruction.
-#[derive(Debug, Default)]
-pub(crate) struct InlineTotals {
-    done: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl InlineTotals {
-    pub(crate) fn add(&self, failed: bool) {
-        let total = if failed { &self.failed } else { &self.done };
-        total.store(total.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
-    pub(super) fn counters(&self) -> Counters {
-        let (done, failed) = (self.done.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
-        Counters { done, failed, ..Counters::default() }
     }
 }

@@ -1,30 +1,43 @@
 //! Scheduling: which request runs when, and who is told.
 //!
 //! `requests` and `groups` are the state machine of one guest's requests, `lanes` and `turns` decide who is next; none of them
-//! knows a thread, and they are told the time. `guest` puts a lock around the first two, `pool` has the workers, `clock` the time,
-//! and a `ticket` is what a request knows of all this while it runs.
+//! knows a thread, and they are told the time. `account` puts a lock around the first two, `membership` and `admission` are the
+//! way in, `pool` has the workers, `clock` the time, and `running` is what a request knows of all this while it runs.
+//!
+//! What a request does and what it comes to is a parameter, [`Outcome`]: nothing here knows of files or of WebAssembly.
 
+mod account;
+mod admission;
+mod afterwards;
 mod clock;
 mod counters;
-mod crew;
 mod groups;
-mod guest;
+mod ids;
 mod lanes;
+mod membership;
+mod outcome;
 mod pool;
 mod requests;
+mod statistics;
 mod sync;
-mod ticket;
 mod turns;
 mod work;
 
+pub(crate) use admission::Entrance;
 pub use counters::Counters;
-pub(crate) use groups::GroupId;
-pub(crate) use guest::Membership;
+pub(crate) use groups::{Failed, GroupOutcome};
+pub(crate) use ids::{GroupId, RequestId};
 pub(crate) use lanes::Priority;
+pub(crate) use membership::Membership;
+pub(crate) use outcome::{Flow, Outcome, Refusal, Running, Work};
 pub(crate) use pool::Pool;
-pub(crate) use requests::End;
-pub(crate) use work::{Flow, Manner, Origin, Report, RequestId, Submission, WhenFull, Work, moved_bytes};
+pub(crate) use requests::{Budgets, End};
+pub(crate) use statistics::Report;
+pub use statistics::{RequestStats, Stats};
+pub(crate) use work::{Kind, Manner, Origin, Progress, Submission, WhenFull};
 
+#[cfg(test)]
+mod fixture;
 #[cfg(all(test, feature = "model"))]
 mod model;
 #[cfg(all(test, not(feature = "model")))]

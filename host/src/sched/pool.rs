@@ -4,34 +4,66 @@
 //! and takes part once that is too long, with a new standby in its place. So short requests are served by few threads, and
 //! slow devices get many.
 
+mod running;
+
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::running::{AtWork, InHand};
+use super::account::Account;
+use super::afterwards::{Afterwards, Rest, Waste};
 use super::clock::Clock;
 use super::counters::{Counters, Tally};
-use super::crew::Crew;
-use super::guest::Guest;
+use super::ids::RequestId;
 use super::lanes::Priority;
-use super::requests::Started;
+use super::outcome::{Flow, Help, Outcome, Refusal, Running as _, Work};
+use super::requests::{Pause, Started};
 use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, thread};
-use super::ticket::Ticket;
 use super::turns::{Seat, Turns};
-use super::work::{Flow, RequestId};
-use crate::error::Error;
-use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, WORKERS_START};
+use super::work::ToQueue;
+use crate::budget::Reservation;
+use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, THREADS_MAX, WORKERS_START};
+
+#[cfg(test)]
+pub(super) use self::running::TIME_SLICE;
+
+/// When the clock comes again to a guest whose lock somebody had. 1 ms: no lock is held for a tenth of it.
+const CLOCK_RETRY: Duration = Duration::from_millis(1);
 
 /// Something for a worker to do, and since when it waits.
-type Item = (Task, Instant);
+type Item<R> = (Task<R>, Instant);
 
-enum Task {
-    Request(RequestId),
-    /// To help with a request that is on another worker.
-    Help(Arc<Crew>),
+/// What a worker does next, and for whom.
+type Next<R> = (Seat, Arc<Account<R>>, Item<R>);
+
+enum Task<R: Outcome> {
+    Request {
+        id: RequestId,
+        place: Option<Reservation>,
+        begun: bool,
+    },
+    /// To help with a request that is on another worker. It counts as being on its way.
+    Help(Arc<InHand<R>>, Help, Option<Reservation>),
+    /// To drop what may take time; the reservation stands for that.
+    Clear(Rest, Reservation),
 }
 
-struct State {
-    turns: Turns<Arc<Guest>, Item>,
+impl<R: Outcome> Task<R> {
+    /// Whether it is run also when its guest is gone: what has begun clears up.
+    fn has_begun(&self) -> bool {
+        match self {
+            Self::Request { begun, .. } => *begun,
+            Self::Help(..) | Self::Clear(..) => true,
+        }
+    }
+}
+
+/// The threads and what they have to do.
+struct Staff<R: Outcome> {
+    turns: Turns<Arc<Account<R>>, Item<R>>,
     /// Threads, the standby among them.
     workers: usize,
     /// Threads that wait for work and have not been woken.
@@ -39,6 +71,8 @@ struct State {
     /// Threads that were woken and have not looked yet.
     woken: usize,
     standby: Standby,
+    /// Whether somebody does what is queued because no thread can be had.
+    has_substitute: bool,
     closing: bool,
     /// What guests that are gone did on their own threads.
     departed: Counters,
@@ -54,36 +88,48 @@ enum Standby {
 }
 
 /// The workers of one engine.
-pub(crate) struct Pool {
-    state: Mutex<State>,
+pub(crate) struct Pool<R: Outcome> {
+    staff: Mutex<Staff<R>>,
+    /// What is queued, to be looked at without the lock.
+    queued: AtomicUsize,
     work: Condvar,
     watch: Condvar,
     ended: Condvar,
-    clock: Clock,
+    clock: Clock<R>,
     tally: Arc<Tally>,
     workers_max: usize,
     idle_timeout: Duration,
+    spawn: Spawn,
 }
 
-impl Pool {
+/// How a thread is started.
+pub(super) type Spawn = fn(thread::Builder, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>;
+
+pub(super) fn spawn(thread: thread::Builder, run: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    thread.spawn(run)
+}
+
+impl<R: Outcome> Pool<R> {
     pub(crate) fn new(workers_max: usize) -> Arc<Self> {
-        Self::with_idle_timeout(workers_max, IDLE_TIMEOUT)
+        Self::with(workers_max, IDLE_TIMEOUT, spawn)
     }
 
-    pub(crate) fn with_idle_timeout(workers_max: usize, idle_timeout: Duration) -> Arc<Self> {
+    pub(super) fn with(workers_max: usize, idle_timeout: Duration, spawn: Spawn) -> Arc<Self> {
         let workers_max = workers_max.max(1);
-        let state = State {
+        let staff = Staff {
             turns: Turns::new(workers_max),
             workers: 0,
             idle: 0,
             woken: 0,
             standby: Standby::None,
+            has_substitute: false,
             closing: false,
             departed: Counters::default(),
             threads: Vec::new(),
         };
         Arc::new(Self {
-            state: Mutex::new(state),
+            staff: Mutex::new(staff),
+            queued: AtomicUsize::new(0),
             work: Condvar::new(),
             watch: Condvar::new(),
             ended: Condvar::new(),
@@ -91,61 +137,116 @@ impl Pool {
             tally: Arc::default(),
             workers_max,
             idle_timeout,
+            spawn,
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn staff(&self) -> MutexGuard<'_, Staff<R>> {
         // Requests run outside of the lock, so no panic of theirs poisons it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.staff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }
 
-    pub(super) fn join(&self, guest: Arc<Guest>, weight: u32) -> Seat {
-        self.state().turns.join(guest, weight)
+    /// Whether anything waits for a worker.
+    pub(super) fn has_queue(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
     }
 
-    pub(super) fn leave(&self, seat: Seat, guest: &Guest) {
-        let lanes = {
-            let mut state = self.state();
-            state.departed.add(guest.inline().counters());
-            state.turns.leave(seat)
+    pub(super) fn join(&self, account: Arc<Account<R>>, weight: u32) -> Seat {
+        self.staff().turns.join(account, weight)
+    }
+
+    pub(super) fn leave(&self, seat: Seat, account: &Account<R>) {
+        let dropped = {
+            let mut staff = self.staff();
+            staff.departed.add(account.inline_counters());
+            let dropped = staff.turns.leave(seat, |(task, _)| task.has_begun(), Self::is_over);
+            self.queued.store(staff.turns.queued(), Ordering::Relaxed);
+            dropped
         };
-        drop(lanes);
+        drop(dropped);
         self.clock.remove(seat);
     }
 
-    pub(super) fn push(self: &Arc<Self>, seat: Seat, priority: Priority, id: RequestId, now: Instant) {
-        self.push_all(seat, [(priority, Task::Request(id))], now);
+    /// Whether no request of a guest will come again.
+    fn is_over(account: &Arc<Account<R>>) -> bool {
+        !account.has_begun()
     }
 
-    /// Calls workers to help with a request.
-    pub(super) fn call_crew(self: &Arc<Self>, seat: Seat, priority: Priority, crew: &Arc<Crew>, helpers: usize) {
-        self.push_all(seat, (0..helpers).map(|_| (priority, Task::Help(Arc::clone(crew)))), Instant::now());
+    /// Does what a lock was not to be held for. What may take time to drop is left to a worker of the guest.
+    pub(super) fn carry_out(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
+        let mut rest = after.begin(|resumed| self.push(seat, resumed));
+        rest.drop_light();
+        if !rest.waste.is_empty()
+            && let Some(left) = account.waste.try_take(1)
+        {
+            return self.push_all(seat, [(Priority::default(), Task::Clear(rest, left))]);
+        }
+        self.clear(seat, account, rest);
     }
 
-    fn push_all(self: &Arc<Self>, seat: Seat, tasks: impl IntoIterator<Item = (Priority, Task)>, now: Instant) {
-        let mut state = self.state();
-        let refused: Vec<Item> =
-            tasks.into_iter().filter_map(|(priority, task)| state.turns.push(seat, priority, (task, now))).collect();
-        self.call_workers(&mut state);
-        drop(state);
+    /// The same on a worker, which may take its time.
+    fn carry_out_here(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
+        let rest = after.begin(|resumed| self.push(seat, resumed));
+        self.clear(seat, account, rest);
+    }
+
+    fn clear(self: &Arc<Self>, seat: Seat, account: &Account<R>, rest: Rest) {
+        let Rest { waste, active } = rest;
+        drop(waste);
+        self.give_up(seat, account, active);
+    }
+
+    /// Something is on its way no more. If nothing is, those who wait for memory are looked after.
+    fn give_up(self: &Arc<Self>, seat: Seat, account: &Account<R>, active: impl IntoIterator<Item = Reservation>) {
+        if active.into_iter().map(drop).count() > 0 {
+            let after = account.look_after_the_hungry();
+            drop(after.begin(|resumed| self.push(seat, resumed)));
+        }
+    }
+
+    pub(super) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>) {
+        let task = |ToQueue { id, priority, place, begun }| (priority, Task::Request { id, place, begun });
+        self.push_all(seat, requests.into_iter().map(task));
+    }
+
+    /// Calls a worker to help with a request.
+    fn call_help(self: &Arc<Self>, request: Arc<InHand<R>>, help: Help) {
+        let (seat, priority, active) = (request.seat, request.priority, request.account.active.try_take(1));
+        self.push_all(seat, [(priority, Task::Help(request, help, active))]);
+    }
+
+    fn push_all(self: &Arc<Self>, seat: Seat, tasks: impl IntoIterator<Item = (Priority, Task<R>)>) {
+        let now = Instant::now();
+        let mut staff = self.staff();
+        let refused: Vec<Item<R>> =
+            tasks.into_iter().filter_map(|(priority, task)| staff.turns.push(seat, priority, (task, now))).collect();
+        self.queued.store(staff.turns.queued(), Ordering::Relaxed);
+        if staff.turns.has_work() {
+            self.call_workers(&mut staff);
+        }
+        let is_substitute = staff.workers == 0 && !std::mem::replace(&mut staff.has_substitute, true);
+        drop(staff);
         // What is dropped here is of a guest that is gone; its requests have been answered.
         drop(refused);
+        if is_substitute {
+            self.substitute();
+        }
     }
 
     /// Sets when the clock looks at the timers of a guest.
-    pub(super) fn set_alarm(self: &Arc<Self>, seat: Seat, guest: &Arc<Guest>, at: Instant) {
-        let needs_thread = self.clock.set(seat, guest, at);
+    pub(super) fn set_alarm(self: &Arc<Self>, seat: Seat, account: &Arc<Account<R>>, at: Instant) {
+        let needs_thread = self.clock.set(seat, account, at);
         // It may have gone, and its alarm with it, after the time was read off its timers.
-        if guest.is_gone() {
+        if account.is_gone() {
             self.clock.remove(seat);
         }
         if needs_thread {
-            let started = self.start_thread(&mut self.state(), "aiohost-clock", |pool| {
-                pool.clock.run(pool.idle_timeout, |seat, guest| pool.ring(seat, guest));
+            let started = self.start_thread(&mut self.staff(), "aiohost-clock", |pool| {
+                pool.clock.run(pool.idle_timeout, |seat, account| pool.ring(seat, account));
             });
             if !started {
                 self.clock.has_no_thread();
@@ -153,108 +254,130 @@ impl Pool {
         }
     }
 
-    /// A guest's alarm has come.
-    fn ring(self: &Arc<Self>, seat: Seat, guest: &Arc<Guest>) {
-        let (resumed, alarm) = guest.tick();
-        let tasks = resumed.into_iter().map(|(priority, id)| (priority, Task::Request(id)));
-        self.push_all(seat, tasks, Instant::now());
+    /// A guest's alarm has come. If more is due, or somebody has its lock, the clock comes again after the others.
+    fn ring(self: &Arc<Self>, seat: Seat, account: &Arc<Account<R>>) {
+        let now = Instant::now();
+        let Some((after, alarm)) = account.try_tick() else {
+            return self.set_alarm(seat, account, now + CLOCK_RETRY);
+        };
+        self.carry_out(seat, account, after);
         if let Some(at) = alarm {
-            self.set_alarm(seat, guest, at);
+            self.set_alarm(seat, account, at.max(now));
         }
     }
 
     /// How many requests of all guests are where, those of guests that are gone too.
     pub(crate) fn counters(&self) -> Counters {
-        let state = self.state();
-        let mut counters = state.departed;
+        let staff = self.staff();
+        let mut counters = staff.departed;
         counters.add(self.tally.counters());
-        for guest in state.turns.guests() {
-            counters.add(guest.inline().counters());
+        for account in staff.turns.guests() {
+            counters.add(account.inline_counters());
         }
         counters
     }
 
+    /// Threads that there may be now: one for each guest that has something to do, beyond the workers.
+    fn threads_max(&self, staff: &Staff<R>) -> usize {
+        self.workers_max.saturating_add(staff.turns.guests_at_work()).min(THREADS_MAX.max(self.workers_max))
+    }
+
     /// Sees to it that somebody will serve what is queued.
-    fn call_workers(self: &Arc<Self>, state: &mut State) {
-        if state.woken > 0 {
+    fn call_workers(self: &Arc<Self>, staff: &mut Staff<R>) {
+        if staff.woken > 0 {
             // One is on its way; it calls the next one if there is more to do. So a burst costs one wake-up, not one each.
-        } else if state.idle > 0 {
-            state.idle -= 1;
-            state.woken += 1;
+        } else if staff.idle > 0 {
+            staff.idle -= 1;
+            staff.woken += 1;
             self.work.notify_one();
-        } else if state.workers < WORKERS_START.min(self.workers_max) {
-            self.start_worker(state, Self::serve);
-        } else if state.standby == Standby::Asleep {
-            state.standby = Standby::Watching;
+        } else if staff.workers < WORKERS_START.min(self.workers_max) {
+            self.start_worker(staff, Self::serve);
+        } else if staff.standby == Standby::Asleep {
+            staff.standby = Standby::Watching;
             self.watch.notify_one();
-        } else if state.standby == Standby::None && state.workers < self.workers_max {
-            state.standby = Standby::Watching;
-            if !self.start_worker(state, Self::stand_by) {
-                state.standby = Standby::None;
+        } else if staff.standby == Standby::None && staff.workers < self.threads_max(staff) {
+            staff.standby = Standby::Watching;
+            if !self.start_worker(staff, Self::stand_by) {
+                staff.standby = Standby::None;
             }
         }
     }
 
-    fn start_worker(self: &Arc<Self>, state: &mut State, run: fn(&Arc<Self>)) -> bool {
-        let started = self.start_thread(state, "aiohost-worker", run);
-        state.workers += usize::from(started);
+    fn start_worker(self: &Arc<Self>, staff: &mut Staff<R>, run: fn(&Arc<Self>)) -> bool {
+        let started = self.start_thread(staff, "aiohost-worker", run);
+        staff.workers += usize::from(started);
         started
     }
 
     /// A thread that cannot be started is no error while there is another: the queue is served more slowly.
-    fn start_thread(self: &Arc<Self>, state: &mut State, name: &str, run: fn(&Arc<Self>)) -> bool {
+    fn start_thread(self: &Arc<Self>, staff: &mut Staff<R>, name: &str, run: fn(&Arc<Self>)) -> bool {
         let pool = Arc::clone(self);
-        match thread::Builder::new().name(name.to_owned()).spawn(move || run(&pool)) {
+        match (self.spawn)(thread::Builder::new().name(name.to_owned()), Box::new(move || run(&pool))) {
             Ok(thread) => {
-                state.threads.retain(|thread| !has_ended(thread));
-                state.threads.push(thread);
+                staff.threads.retain(|thread| !has_ended(thread));
+                staff.threads.push(thread);
             }
             Err(error) => {
-                tracing::error!(%error, workers = state.workers, "cannot start a thread");
+                tracing::error!(%error, workers = staff.workers, "cannot start a thread");
                 return false;
             }
         }
         true
     }
 
+    /// No thread can be had: what is queued is done here, so that it is answered.
+    fn substitute(self: &Arc<Self>) {
+        let mut staff = self.staff();
+        while staff.workers == 0
+            && let Some(next) = staff.turns.pop()
+        {
+            staff = self.serve_one(staff, next);
+        }
+        staff.has_substitute = false;
+    }
+
+    fn serve_one<'a>(self: &'a Arc<Self>, staff: MutexGuard<'a, Staff<R>>, next: Next<R>) -> MutexGuard<'a, Staff<R>> {
+        self.queued.store(staff.turns.queued(), Ordering::Relaxed);
+        drop(staff);
+        let (seat, account, (task, _)) = next;
+        self.perform(seat, account, task);
+        let mut staff = self.staff();
+        staff.turns.done(seat, Self::is_over);
+        staff
+    }
+
     /// A worker's life: serve until there has been nothing to do for long enough.
     fn serve(self: &Arc<Self>) {
-        let mut state = self.state();
+        let mut staff = self.staff();
         loop {
-            if let Some((seat, guest, (task, _))) = state.turns.pop() {
-                if state.turns.has_work() {
-                    self.call_workers(&mut state);
+            if let Some(next) = staff.turns.pop() {
+                if staff.turns.has_work() {
+                    self.call_workers(&mut staff);
                 }
-                drop(state);
-                match task {
-                    Task::Request(id) => self.run(seat, guest, id),
-                    Task::Help(crew) => crew.help(),
-                }
-                state = self.state();
-                state.turns.done(seat);
+                staff = self.serve_one(staff, next);
                 continue;
             }
-            if state.closing {
-                return self.end(state);
+            if staff.closing {
+                return self.end(staff);
             }
-            state.idle += 1;
+            staff.idle += 1;
             let deadline = Instant::now() + self.idle_timeout;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
-                state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-                if state.woken > 0 {
+                staff = self.work.wait_timeout(staff, left).unwrap_or_else(PoisonError::into_inner).0;
+                if staff.woken > 0 {
                     // Whoever woke this thread has taken it off the idle ones. Work may have come with the timeout, so this
                     // is looked at first.
-                    state.woken -= 1;
+                    staff.woken -= 1;
                     break;
                 }
-                if state.closing {
-                    state.idle -= 1;
+                if staff.closing {
+                    staff.idle -= 1;
                     break;
                 }
                 if Instant::now() >= deadline {
-                    state.idle -= 1;
-                    return self.end(state);
+                    staff.idle -= 1;
+                    return self.end(staff);
                 }
             }
         }
@@ -262,48 +385,48 @@ impl Pool {
 
     /// The standby's life: watch the queue, and become a worker when a request has waited too long.
     fn stand_by(self: &Arc<Self>) {
-        let mut state = self.state();
+        let mut staff = self.staff();
         loop {
-            if state.closing {
-                state.standby = Standby::None;
+            if staff.closing {
+                staff.standby = Standby::None;
                 break;
             }
-            let oldest = state.turns.heads().map(|(_, submitted)| *submitted).min();
+            let oldest = staff.turns.heads().map(|(_, submitted)| *submitted).min();
             let wait = match oldest {
                 Some(submitted) => {
                     let age = submitted.elapsed();
                     if age >= QUEUE_DELAY {
-                        state.standby = Standby::None;
+                        staff.standby = Standby::None;
                         break;
                     }
-                    state.standby = Standby::Watching;
+                    staff.standby = Standby::Watching;
                     QUEUE_DELAY - age
                 }
                 None => {
-                    state.standby = Standby::Asleep;
+                    staff.standby = Standby::Asleep;
                     self.idle_timeout
                 }
             };
-            let (guard, timeout) = self.watch.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
-            state = guard;
-            if timeout.timed_out() && state.standby == Standby::Asleep && !state.turns.has_work() {
-                state.standby = Standby::None;
-                return self.end(state);
+            let (guard, timeout) = self.watch.wait_timeout(staff, wait).unwrap_or_else(PoisonError::into_inner);
+            staff = guard;
+            if timeout.timed_out() && staff.standby == Standby::Asleep && !staff.turns.has_work() {
+                staff.standby = Standby::None;
+                return self.end(staff);
             }
         }
-        drop(state);
+        drop(staff);
         self.serve();
     }
 
     /// A thread ends. It is taken off the books under the lock under which it decided to, so that no request counts on it.
-    fn end(&self, mut state: MutexGuard<'_, State>) {
-        state.workers -= 1;
+    fn end(&self, mut staff: MutexGuard<'_, Staff<R>>) {
+        staff.workers -= 1;
         self.ended.notify_all();
     }
 
     /// Tells the workers to end when what is queued is done.
     pub(crate) fn close(&self) {
-        self.state().closing = true;
+        self.staff().closing = true;
         self.work.notify_all();
         self.watch.notify_all();
         self.clock.close();
@@ -312,17 +435,21 @@ impl Pool {
     /// Waits until every worker has ended, or the time is up; tells whether they have.
     pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        let state = self.state();
-        let waited = self.ended.wait_timeout_while(state, timeout, |state| state.workers > 0);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let workers = state.workers;
-        drop(state);
-        if workers > 0 || !self.clock.wait_closed(deadline.saturating_duration_since(Instant::now())) {
-            return false;
-        }
-        let mut state = self.state();
-        let threads = std::mem::take(&mut state.threads);
-        drop(state);
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let threads = loop {
+            let waited = self.ended.wait_timeout_while(self.staff(), left(), |staff| staff.workers > 0);
+            let (staff, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let is_done = staff.workers == 0;
+            drop(staff);
+            if !is_done || !self.clock.wait_closed(left()) {
+                return false;
+            }
+            // The clock may have called a worker before it ended.
+            let mut staff = self.staff();
+            if staff.workers == 0 {
+                break std::mem::take(&mut staff.threads);
+            }
+        };
         for thread in threads {
             // It has nothing left to do but to end. A panic of the pool's own code was reported when it happened.
             let _ = thread.join();
@@ -332,28 +459,92 @@ impl Pool {
 
     /// How many threads there are.
     pub(crate) fn workers(&self) -> usize {
-        self.state().workers
+        self.staff().workers
+    }
+
+    fn perform(self: &Arc<Self>, seat: Seat, account: Arc<Account<R>>, task: Task<R>) {
+        match task {
+            Task::Request { id, place, .. } => self.run(seat, account, id, place),
+            Task::Help(request, help, active) => {
+                self.help(request, help);
+                self.give_up(seat, &account, active);
+            }
+            Task::Clear(rest, left) => {
+                self.clear(seat, &account, rest);
+                drop(left);
+            }
+        }
     }
 
     /// Runs one request. A panic is that request's error, and the worker lives on.
-    fn run(self: &Arc<Self>, seat: Seat, guest: Arc<Guest>, id: RequestId) {
-        let Some(Started { mut work, priority, steps }) = guest.start(id) else { return };
-        let ticket = Ticket { guest, pool: Arc::clone(self), seat, id, priority, steps };
-        let flow = catch_unwind(AssertUnwindSafe(|| work(&ticket))).unwrap_or_else(|_| {
+    fn run(self: &Arc<Self>, seat: Seat, account: Arc<Account<R>>, id: RequestId, place: Option<Reservation>) {
+        let (started, after) = account.requests().start(id, place, Instant::now());
+        if let Some(Started { steps, need: Some(need), .. }) = &started {
+            // Before its place among those who wait for memory goes to the next.
+            steps.prepare(*need);
+        }
+        self.carry_out_here(seat, &account, after);
+        let Some(Started { mut work, priority, steps, .. }) = started else { return };
+        let request = InHand { account, pool: Arc::clone(self), seat, id, priority, steps };
+        let running = AtWork::new(Arc::new(request));
+        let flow = catch_unwind(AssertUnwindSafe(|| work(&running))).unwrap_or_else(|_| {
             tracing::error!(id = id.value(), "a request panicked; please report this");
-            Flow::Done(Err(Error::IO))
+            Flow::Done(R::failed(Refusal::Panicked.into()))
         });
-        match flow {
+        let pause = match flow {
+            Flow::Done(result) if self.starved(&running, &result) => Pause::Woken,
             Flow::Done(result) => {
                 // What it holds is given back before anybody is told that it is done.
-                drop(work);
-                ticket.guest.finish(id, result);
+                drop(Waste::other(work));
+                return self.finish(&running, result);
             }
-            Flow::Again(delay) => {
-                if let Some(at) = ticket.guest.park(id, work, delay) {
-                    self.set_alarm(seat, &ticket.guest, at);
-                }
-            }
+            Flow::Again(delay) => Pause::Until(Instant::now() + delay),
+            Flow::Parked => Pause::Woken,
+        };
+        self.park(&running, work, pause);
+    }
+
+    fn park(self: &Arc<Self>, running: &AtWork<R>, work: Work<R>, pause: Pause) {
+        let InHand { account, seat, id, .. } = &*running.request;
+        let (after, alarm) = {
+            let mut requests = account.requests();
+            (requests.park(*id, work, pause, Instant::now()), requests.alarm())
+        };
+        self.carry_out_here(*seat, account, after);
+        if let Some(at) = alarm {
+            self.set_alarm(*seat, account, at);
         }
+    }
+
+    /// Whether a request failed for want of memory that it may yet get: then it is begun again.
+    fn starved(&self, running: &AtWork<R>, result: &R) -> bool {
+        let request = &running.request;
+        let Some(short) = request.steps.take_short() else { return false };
+        if result.failure() != Some(Refusal::Full.into()) {
+            return false;
+        }
+        request.steps.give_up();
+        request.account.requests().starve(request.id, short, &running.waker())
+    }
+
+    fn finish(self: &Arc<Self>, running: &AtWork<R>, result: R) {
+        let InHand { account, seat, id, .. } = &*running.request;
+        let (after, report) = account.requests().finish(*id, result, Instant::now());
+        if let Some(report) = report {
+            account.report(&report);
+        }
+        self.carry_out_here(*seat, account, after);
+    }
+
+    /// Helps with a request. Whoever called sees to it that a panic is noticed.
+    fn help(self: &Arc<Self>, request: Arc<InHand<R>>, mut help: Help) {
+        let running = AtWork::new(request);
+        let flow = catch_unwind(AssertUnwindSafe(|| help(&running)));
+        match flow {
+            Ok(Flow::Again(_)) => return self.call_help(running.request, help),
+            Ok(Flow::Done(()) | Flow::Parked) => {}
+            Err(_) => tracing::error!(id = running.request.id.value(), "a request panicked; please report this"),
+        }
+        drop(Waste::other(help));
     }
 }

@@ -8,45 +8,71 @@
 //! ```
 //!
 //! A request is answered exactly once: its entry leaves the table with its result, and an id is never used twice. It is stopped
-//! when it is canceled or when its time is up.
+//! when it is canceled or when its time is up. What has begun is always run to its end, so that it can clear up; what has not is
+//! dropped.
+//!
+//! Whatever a request takes - a place, memory, a timer, its id in the list of those to be announced - belongs to its entry and
+//! goes with it. A method that may wake or free something returns [`Afterwards`], which is carried out once the lock is free; and
+//! after any that may set a timer, [`Requests::alarm`] tells whether the clock has to come earlier.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::afterwards::{Afterwards, Waste};
 use super::counters::{Counters, Station, Tally};
-use super::groups::{Event, Failure, GroupId, Groups};
+use super::groups::{Event, Failed, Groups, LostTimer};
+use super::ids::CallId;
+use super::ids::GroupId;
+use super::ids::RequestId;
 use super::lanes::Priority;
-use super::work::{
-    Afterwards, Manner, Origin, Progress, Report, RequestId, Steps, Stop, Submission, WhenFull, Work, moved_bytes,
-};
-use crate::error::{Error, Result};
-use crate::limits::Limits;
-use crate::output::Output;
+use super::outcome::{Outcome, Refusal, Work};
+use super::work::{Admission, Caller, Manner, Origin, Progress, Steps, Stop, Submission, ToQueue};
+use crate::budget::{Budget, Reservation, Waiter};
 
-enum Phase {
-    Queued(Work),
+enum Phase<R: Outcome> {
+    Queued(Work<R>),
     Running,
     /// A worker was at it and will be again.
-    Parked(Work),
-    Done(Result<Output>),
+    Parked(Work<R>),
+    Done(R),
 }
 
-struct Entry {
+struct Entry<R: Outcome> {
     generation: u32,
     submission: Submission,
     priority: Priority,
-    phase: Phase,
+    phase: Phase<R>,
     /// Where it stands in the counters.
     station: Station,
     stopped: Option<Stop>,
+    /// A worker has been at it, and it is not at its end.
+    ///
+    /// Nobody waits for this budget nor for those below but the place, so they are dropped under the lock.
+    begun: Option<Reservation>,
+    /// It was woken while it could not go on at once.
+    woken: bool,
     /// Nobody will take the result: its handle was dropped, or it was given its error already.
     unwanted: bool,
-    /// `wait-any` or `poll` has given the id.
-    announced: bool,
+    /// The id can still be given by `wait-any` or `poll`.
+    unannounced: Option<Reservation>,
+    /// It has a handle and is not done.
+    unfinished: Option<Reservation>,
+    /// Where it stands among those that are done and were not announced.
+    finished: Option<u64>,
+    /// What it takes of the queue and the workers. One that is parked takes none.
+    place: Option<Reservation>,
+    /// It is queued or on a worker, and not parked. Given up after what it gives back.
+    active: Option<Reservation>,
+    caller: Caller,
+    /// It is done, and its result will be taken.
+    coming: Option<Reservation>,
+    /// It ran short of memory, and waits until there may be as much as it needs.
+    hunger: Option<Hunger>,
+    resume_at: Option<Instant>,
     waker: Option<Waker>,
     steps: Arc<Steps>,
     /// When it came to where it is.
@@ -55,7 +81,7 @@ struct Entry {
     ran: Duration,
 }
 
-impl Entry {
+impl<R: Outcome> Entry<R> {
     fn has_handle(&self) -> bool {
         self.submission.origin == Origin::Handle
     }
@@ -65,83 +91,129 @@ impl Entry {
     }
 }
 
-/// Something that is to happen at a certain time.
+/// A request that waits for memory.
+struct Hunger {
+    /// Its place among those of the guest that wait for it.
+    order: u64,
+    /// Bytes that it needs in all.
+    need: usize,
+    waiter: Waiter,
+}
+
+/// A call that waits to be admitted.
+struct Call {
+    waker: Waker,
+    manner: Manner,
+    caller: Caller,
+}
+
+/// Something that is to happen at a certain time. It is removed with what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     /// A parked request goes on.
     Resume(RequestId),
     /// The time of a request is up.
     Request(RequestId),
+    /// The time of a call that waits to be admitted is up.
+    Call(CallId),
     /// The time of a group is up.
     Group(GroupId),
     /// The time of all requests is up.
     Guest,
-    /// The time of a request is up that waits for a place.
-    Place,
 }
 
 /// A request that a worker has taken.
-pub(crate) struct Started {
-    pub(crate) work: Work,
+pub(crate) struct Started<R: Outcome> {
+    pub(crate) work: Work<R>,
     pub(crate) priority: Priority,
     pub(super) steps: Arc<Steps>,
+    /// Bytes that it needs in all, if it ran short of memory before.
+    pub(super) need: Option<usize>,
 }
 
-/// What has come of the time that went by.
-#[derive(Default)]
-pub(crate) struct Tick {
-    /// Requests to be queued again.
-    pub(crate) resumed: Vec<(Priority, RequestId)>,
-    pub(crate) after: Afterwards,
+/// How a request is parked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pause {
+    /// It goes on at this time.
+    Until(Instant),
+    /// It goes on when it is woken.
+    Woken,
+}
+
+/// What the requests of one guest may take.
+#[derive(Clone, Debug)]
+pub(crate) struct Budgets {
+    /// Places in the queue and on workers.
+    pub(crate) places: Budget,
+    /// Bytes that requests and their results hold.
+    pub(crate) memory: Budget,
+    /// Calls that wait to be admitted.
+    pub(crate) calls: Budget,
+    /// Requests that are parked, and so take no place.
+    pub(crate) parked: Budget,
 }
 
 /// All requests of one guest.
-pub(crate) struct Requests {
-    entries: Slab<Entry>,
-    pub(super) groups: Groups,
+pub(crate) struct Requests<R: Outcome> {
+    entries: Slab<Entry<R>>,
+    pub(super) groups: Groups<R::Failure>,
     generation: u32,
     counters: Counters,
     tally: Arc<Tally>,
-    /// Ids that `wait-any` has to give, in the order in which they were done. May hold ids that are gone.
-    finished: VecDeque<RequestId>,
+    budgets: Budgets,
+    /// Requests that `wait-any` has to give, in the order in which they were done.
+    finished: BTreeMap<u64, RequestId>,
+    next_finished: u64,
     /// Requests with a handle whose id `wait-any` can still give.
-    unannounced: usize,
+    unannounced: Budget,
     /// Requests with a handle that are not done.
-    unfinished: usize,
-    /// Places in the queue and on workers that are taken.
-    in_flight: usize,
-    in_flight_max: usize,
-    bytes: usize,
-    bytes_max: usize,
-    /// Those who wait for any request to be done, or for a place.
+    unfinished: Budget,
+    calls: BTreeMap<CallId, Call>,
+    next_call: u64,
+    /// Calls that wait for memory.
+    hungry_calls: BTreeSet<CallId>,
+    /// Requests that wait for memory, in their order.
+    hungry: BTreeMap<u64, RequestId>,
+    next_hungry: u64,
+    /// What is on its way and may give memory back: requests that are queued or on a worker, helpers, and what is being dropped.
+    pub(super) active: Budget,
+    /// Results that are there and will be taken, unless the guest is held up by what waits for memory.
+    coming: Budget,
+    /// Requests that have begun and are not at their end.
+    pub(super) begun: Budget,
+    /// Those who wait for any request to be done.
     waiters: Vec<Waker>,
     timers: BTreeSet<(Instant, Timer)>,
-    /// When the time of the first of those is up who wait for a place.
-    place_deadline: Option<Instant>,
     /// When the clock will look at the timers.
     alarm: Option<Instant>,
     deadline: Option<Instant>,
     priority: Priority,
 }
 
-impl Requests {
-    pub(super) fn new(limits: &Limits, tally: Arc<Tally>) -> Self {
+impl<R: Outcome> Requests<R> {
+    pub(super) fn new(budgets: Budgets, tally: Arc<Tally>) -> Self {
+        let (unannounced, unfinished) = (Budget::new(usize::MAX), Budget::new(usize::MAX));
         Self {
             entries: Slab::new(),
             groups: Groups::default(),
             generation: 0,
             counters: Counters::default(),
             tally,
-            finished: VecDeque::new(),
-            unannounced: 0,
-            unfinished: 0,
-            in_flight: 0,
-            in_flight_max: limits.in_flight_max,
-            bytes: 0,
-            bytes_max: limits.bytes_in_flight_max,
+            budgets,
+            finished: BTreeMap::new(),
+            next_finished: 0,
+            unannounced,
+            unfinished,
+            calls: BTreeMap::new(),
+            next_call: 0,
+            hungry_calls: BTreeSet::new(),
+            hungry: BTreeMap::new(),
+            next_hungry: 0,
+            active: Budget::new(usize::MAX),
+            coming: Budget::new(usize::MAX),
+            begun: Budget::new(usize::MAX),
             waiters: Vec::new(),
             timers: BTreeSet::new(),
-            place_deadline: None,
             alarm: None,
             deadline: None,
             priority: Priority::default(),
@@ -152,104 +224,90 @@ impl Requests {
         self.counters
     }
 
-    /// Whether another request may be queued; if not, `waker` is told when one may. Fails if it is not to wait for that, or if
-    /// its time is up.
-    pub(crate) fn poll_place(&mut self, manner: &Manner, waker: &Waker, now: Instant) -> Poll<Result<()>> {
-        if let Some(error) = self.refusal(manner, now) {
-            return Poll::Ready(Err(error));
-        }
-        if self.in_flight < self.in_flight_max && self.groups.poll_place(manner.group, waker).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if manner.when_full == WhenFull::Fail {
-            return Poll::Ready(Err(Error::WOULD_BLOCK));
-        }
-        // One timer for all who wait: they look again when it comes, and then it is the next one's.
-        let deadline = self.deadline_of(manner);
-        if let Some(deadline) = deadline.filter(|deadline| self.place_deadline.is_none_or(|first| *deadline < first)) {
-            if let Some(first) = self.place_deadline.replace(deadline) {
-                self.timers.remove(&(first, Timer::Place));
-            }
-            self.timers.insert((deadline, Timer::Place));
-        }
-        self.wait(waker)
-    }
-
     fn deadline_of(&self, manner: &Manner) -> Option<Instant> {
         [manner.deadline, self.groups.deadline(manner.group), self.deadline].into_iter().flatten().min()
     }
 
-    /// Queues a request. Its bytes count until its result is taken; over the limit it fails, unless it is the only one.
-    pub(crate) fn submit(&mut self, submission: Submission, work: Work, now: Instant) -> Result<(RequestId, Priority)> {
+    /// Queues a request that was admitted. Gives everything back if it cannot be carried out in its manner, or if its group is
+    /// full: then it is to wait again.
+    pub(crate) fn submit(
+        &mut self,
+        submission: Submission,
+        admission: Admission,
+        work: Work<R>,
+        now: Instant,
+    ) -> Result<ToQueue, (Refusal, Admission, Work<R>)> {
         let manner = submission.manner;
-        let bytes = self.bytes.saturating_add(submission.bytes);
-        let is_over = bytes > self.bytes_max && self.bytes > 0;
-        let refusal = if submission.is_counted() { self.refusal(&manner, now) } else { None };
-        if let Some(error) = refusal.or_else(|| is_over.then_some(Error::WOULD_BLOCK)) {
-            self.refuse(&submission, error);
-            return Err(error);
-        }
-        self.bytes = bytes;
-        self.in_flight += 1;
-        if submission.origin == Origin::Handle {
-            self.unannounced += 1;
-            self.unfinished += 1;
+        if submission.is_counted() {
+            let is_full = || self.groups.full(manner.group).map(|_| Refusal::Full);
+            if let Some(refusal) = self.refusal(&manner, now).or_else(is_full) {
+                return Err((refusal, admission, work));
+            }
         }
         let priority = manner.priority.or_else(|| self.groups.priority(manner.group)).unwrap_or(self.priority);
-        let id = self.insert(submission, Phase::Queued(work), Station::Queued, now);
-        self.count(id, None, Station::Queued, &mut Vec::new());
+        let Admission { place, memory, caller } = admission;
+        let id = self.insert(submission, Phase::Queued(work), Station::Queued, memory, now);
+        self.count(id, None, Station::Queued);
+        let unfinished = (submission.origin == Origin::Handle).then(|| self.unfinished.try_take(1)).flatten();
+        let active = self.active.try_take(1);
         if let Some(entry) = self.entry(id) {
-            entry.priority = priority;
+            (entry.priority, entry.active, entry.unfinished, entry.caller) = (priority, active, unfinished, caller);
         }
         if let Some(deadline) = manner.deadline {
             self.timers.insert((deadline, Timer::Request(id)));
         }
-        Ok((id, priority))
+        // The place goes with its id: what stands in the queue takes one, even if it is canceled there.
+        Ok(ToQueue { id, priority, place: Some(place), begun: false })
     }
 
     /// Why a request cannot be carried out in this manner: its group was canceled, or its time is up.
-    pub(crate) fn refusal(&self, manner: &Manner, now: Instant) -> Option<Error> {
+    pub(crate) fn refusal(&self, manner: &Manner, now: Instant) -> Option<Refusal> {
         let is_late = || self.deadline_of(manner).is_some_and(|deadline| deadline <= now);
-        self.groups.end(manner.group).or_else(|| is_late().then_some(Stop::TimedOut)).map(Stop::error)
+        self.groups.end(manner.group).or_else(|| is_late().then_some(Stop::TimedOut)).map(Stop::refusal)
     }
 
     /// Enters a request that fails before it is queued, in all counters but those of its group.
-    pub(crate) fn refuse(&mut self, submission: &Submission, error: Error) {
+    pub(crate) fn refuse(&mut self, submission: &Submission, refusal: Refusal) {
         if submission.is_counted() {
-            let station = if error == Error::CANCELED { Station::Canceled } else { Station::Failed };
+            let station = if refusal == Refusal::Canceled { Station::Canceled } else { Station::Failed };
             self.counters.shift(None, station);
             self.tally.shift(None, station);
         }
     }
 
     /// A request of a group is done that was never queued. Nobody can wait for the group meanwhile.
-    pub(crate) fn settle(&mut self, group: Option<GroupId>, id: u64, error: Option<Error>) {
-        let to = match error {
+    pub(crate) fn settle(&mut self, group: Option<GroupId>, id: u64, failure: Option<R::Failure>) {
+        let to = match failure {
             None => Station::Done,
-            Some(Error::CANCELED) => Station::Canceled,
+            Some(failure) if failure == Refusal::Canceled.into() => Station::Canceled,
             Some(_) => Station::Failed,
         };
-        let failure = error.filter(|_| to == Station::Failed).map(|error| Failure { id, error });
-        self.groups.enter(group, Event { from: None, to, failure, progress: Progress::default() }, &mut Vec::new());
+        let failure = failure.filter(|_| to == Station::Failed).map(|failure| Failed { id, failure });
+        self.groups.enter(group, Event { from: None, to, failure, progress: Progress::default() });
     }
 
-    /// Enters a request with a handle that is done, and counted, already. Its bytes are those of its result.
-    pub(crate) fn submit_done(&mut self, submission: Submission, result: Result<Output>, now: Instant) -> RequestId {
-        self.bytes = self.bytes.saturating_add(submission.bytes);
-        self.unannounced += 1;
-        let error = result.as_ref().err().copied();
-        let station = Station::end(None, error.is_some());
-        let id = self.insert(submission, Phase::Done(result), station, now);
-        self.settle(submission.manner.group, id.value(), error);
-        self.finished.push_back(id);
+    /// Enters a request with a handle that is done, and counted, already. `memory` is what its result holds.
+    pub(crate) fn submit_done(&mut self, submission: Submission, memory: Reservation, result: R, now: Instant) -> RequestId {
+        let failure = result.failure();
+        let station = Station::end(None, failure.is_some());
+        let id = self.insert(submission, Phase::Done(result), station, memory, now);
+        self.settle(submission.manner.group, id.value(), failure);
+        self.finish_announced_later(id);
         id
     }
 
-    fn insert(&mut self, submission: Submission, phase: Phase, station: Station, now: Instant) -> RequestId {
+    fn insert(
+        &mut self,
+        submission: Submission,
+        phase: Phase<R>,
+        station: Station,
+        memory: Reservation,
+        now: Instant,
+    ) -> RequestId {
         // Generations start at 1, so that no id is 0.
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         let generation = self.generation;
-        self.groups.refer(submission.manner.group);
+        let unannounced = (submission.origin == Origin::Handle).then(|| self.unannounced.try_take(1)).flatten();
         let index = self.entries.insert(Entry {
             generation,
             submission,
@@ -257,118 +315,74 @@ impl Requests {
             phase,
             station,
             stopped: None,
+            begun: None,
+            woken: false,
             unwanted: false,
-            announced: false,
+            unannounced,
+            unfinished: None,
+            finished: None,
+            place: None,
+            active: None,
+            caller: Caller::Guest,
+            coming: None,
+            hunger: None,
+            resume_at: None,
             waker: None,
-            steps: Arc::default(),
+            steps: Steps::new(memory),
             since: now,
             queued: Duration::ZERO,
             ran: Duration::ZERO,
         });
-        RequestId::new(generation, index)
+        let id = RequestId::new(generation, index);
+        self.groups.refer(submission.manner.group, id);
+        id
     }
 
-    fn entry(&mut self, id: RequestId) -> Option<&mut Entry> {
+    fn entry(&mut self, id: RequestId) -> Option<&mut Entry<R>> {
         self.entries.get_mut(id.index()).filter(|entry| RequestId::new(entry.generation, id.index()) == id)
     }
 
     /// Enters in all counters where a request is now.
-    fn count(&mut self, id: RequestId, failure: Option<Error>, to: Station, wakers: &mut Vec<Waker>) {
+    fn count(&mut self, id: RequestId, failure: Option<R::Failure>, to: Station) {
         let Some(entry) = self.entry(id) else { return };
         let from = if entry.station == to { None } else { Some(entry.station) };
         entry.station = to;
         if !entry.submission.is_counted() {
             return;
         }
-        let at_end = !matches!(to, Station::Queued | Station::Running);
-        let progress = if at_end { entry.steps.progress() } else { Progress::default() };
+        let progress = if to.is_end() { entry.steps.progress() } else { Progress::default() };
         let number = if entry.has_handle() { id.value() } else { 0 };
-        let failure = failure.filter(|_| to == Station::Failed).map(|error| Failure { id: number, error });
+        let failure = failure.filter(|_| to == Station::Failed).map(|failure| Failed { id: number, failure });
         let group = entry.group();
         self.counters.shift(from, to);
         self.tally.shift(from, to);
-        self.groups.enter(group, Event { from, to, failure, progress }, wakers);
+        self.groups.enter(group, Event { from, to, failure, progress });
     }
 
-    /// A worker has the request. None if it was stopped: then its place is free.
-    pub(crate) fn start(&mut self, id: RequestId, now: Instant) -> (Option<Started>, Afterwards) {
-        let mut after = Afterwards::default();
-        if let Some(entry) = self.entry(id)
-            && matches!(entry.phase, Phase::Queued(_))
-            && let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Running)
-        {
-            entry.queued += now.saturating_duration_since(entry.since);
-            entry.since = now;
-            let started = Started { work, priority: entry.priority, steps: Arc::clone(&entry.steps) };
-            if entry.station == Station::Queued {
-                self.count(id, None, Station::Running, &mut after.wakers);
-            }
-            return (Some(started), after);
-        }
-        self.free_place(&mut after);
-        (None, after)
+    /// The same for one that is at its end, with those who wait for that in its group.
+    fn count_end(&mut self, id: RequestId, stopped: Option<Stop>, failure: Option<R::Failure>, after: &mut Afterwards) {
+        self.count(id, failure, Station::end(stopped, failure.is_some()));
+        let group = self.entry(id).and_then(|entry| entry.group());
+        self.groups.tell(group, &mut after.wakers);
     }
 
-    /// A worker has tried, and is to try again at `at`. The work is dropped if the request was stopped meanwhile.
-    pub(crate) fn park(&mut self, id: RequestId, work: Work, now: Instant, at: Instant) -> Afterwards {
-        let stopped = self.entry(id).is_none_or(|entry| entry.stopped.is_some());
-        if stopped {
-            let (mut after, _) = self.finish(id, Err(Error::CANCELED), now);
-            after.work.push(work);
-            return after;
-        }
-        if let Some(entry) = self.entry(id) {
-            entry.ran += now.saturating_duration_since(entry.since);
-            entry.since = now;
-            entry.phase = Phase::Parked(work);
-            self.timers.insert((at, Timer::Resume(id)));
-        }
-        Afterwards::default()
-    }
-
-    /// A worker is done with the request. The result is dropped if nobody wants it.
-    pub(crate) fn finish(&mut self, id: RequestId, result: Result<Output>, now: Instant) -> (Afterwards, Option<Report>) {
-        let mut after = Afterwards::default();
-        self.free_place(&mut after);
-        let Some(entry) = self.entry(id) else { return (after, None) };
-        let report = Report {
-            name: entry.submission.name,
-            failed: result.is_err(),
-            queued: entry.queued,
-            ran: entry.ran + now.saturating_duration_since(entry.since),
-            bytes: moved_bytes(&result),
-        };
-        let (stopped, unwanted) = (entry.stopped, entry.unwanted);
-        after.wakers.extend(entry.waker.take());
-        let error = stopped.map(Stop::error).or_else(|| result.as_ref().err().copied());
-        self.count(id, error, Station::end(stopped, result.is_err()), &mut after.wakers);
-        match stopped {
-            None if !unwanted => {
-                if let Some(entry) = self.entry(id) {
-                    entry.phase = Phase::Done(result);
-                }
-                self.tell(id, &mut after);
-            }
-            _ => {
-                after.results.push(result);
-                if unwanted {
-                    after.results.extend(self.remove(id));
-                } else if let (Some(stop), Some(entry)) = (stopped, self.entry(id)) {
-                    // Those who wait for it were told when it was stopped.
-                    entry.phase = Phase::Done(Err(stop.error()));
-                }
-            }
-        }
-        (after, Some(report))
-    }
-
-    /// The request has an answer: those who wait for any are told. A request whose handle is gone is off these books already.
+    /// The request has an answer: those who wait for any are told. One whose handle is gone is in no list any more.
     fn tell(&mut self, id: RequestId, after: &mut Afterwards) {
         if self.entry(id).is_some_and(|entry| entry.has_handle() && !entry.unwanted) {
-            self.unfinished -= 1;
-            self.finished.push_back(id);
+            if let Some(entry) = self.entry(id) {
+                entry.unfinished = None;
+            }
+            self.finish_announced_later(id);
             after.wakers.append(&mut self.waiters);
         }
+    }
+
+    fn finish_announced_later(&mut self, id: RequestId) {
+        let number = self.next_finished;
+        let Some(entry) = self.entry(id).filter(|entry| entry.unannounced.is_some()) else { return };
+        entry.finished = Some(number);
+        self.finished.insert(number, id);
+        self.next_finished += 1;
     }
 
     /// Takes the request back. Nothing happens if it is done.
@@ -378,71 +392,57 @@ impl Requests {
         after
     }
 
-    /// Whether it was stopped now.
+    /// Stops a request; tells whether it was stopped now. One that has begun goes on until it has cleared up.
     fn stop(&mut self, id: RequestId, why: Stop, after: &mut Afterwards) -> bool {
         let Some(entry) = self.entry(id).filter(|entry| entry.stopped.is_none()) else { return false };
-        match std::mem::replace(&mut entry.phase, Phase::Running) {
-            Phase::Running => {
-                entry.stopped = Some(why);
-                entry.steps.stop(why);
-                after.wakers.extend(entry.waker.take());
-            }
-            done @ Phase::Done(_) => {
-                entry.phase = done;
-                return false;
-            }
-            waiting @ (Phase::Queued(_) | Phase::Parked(_)) => {
-                entry.phase = Phase::Done(Err(why.error()));
-                entry.stopped = Some(why);
-                after.wakers.extend(entry.waker.take());
-                let unwanted = entry.unwanted;
-                self.count(id, Some(why.error()), Station::end(Some(why), true), &mut after.wakers);
-                match waiting {
-                    // It stands in no queue; one that does keeps its place until a worker comes by it.
-                    Phase::Parked(work) => {
-                        after.work.push(work);
-                        self.free_place(after);
-                    }
-                    Phase::Queued(work) => after.work.push(work),
-                    Phase::Running | Phase::Done(_) => {}
-                }
-                if unwanted {
-                    after.results.extend(self.remove(id));
-                    return true;
-                }
-            }
+        if matches!(entry.phase, Phase::Done(_)) {
+            return false;
         }
-        self.tell(id, after);
+        entry.stopped = Some(why);
+        entry.steps.stop(why);
+        after.wakers.extend(entry.waker.take());
+        if entry.begun.is_some() {
+            // It is on a worker, or comes to one: there it finds out.
+            self.resume(id, after);
+            self.tell(id, after);
+            return true;
+        }
+        let result = R::failed(why.refusal().into());
+        if let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Done(result)) {
+            after.rest.waste.push(Waste::work(work, entry.steps.settle(0)));
+        }
+        after.rest.active.extend(entry.active.take());
+        let unwanted = entry.unwanted;
+        self.count_end(id, Some(why), Some(why.refusal().into()), after);
+        if unwanted {
+            self.remove(id, after);
+        } else {
+            self.tell(id, after);
+        }
         true
     }
 
-    /// Stops every request of the guest's own that `which` names.
-    fn stop_all(&mut self, why: Stop, which: impl Fn(&Entry, &Groups) -> bool, after: &mut Afterwards) -> usize {
-        let wanted = |(index, entry): (usize, &Entry)| {
-            let is_meant = entry.submission.is_counted() && which(entry, &self.groups);
-            is_meant.then(|| RequestId::new(entry.generation, index))
-        };
-        let ids: Vec<RequestId> = self.entries.iter().filter_map(wanted).collect();
-        ids.into_iter().filter(|id| self.stop(*id, why, after)).count()
-    }
-
-    /// The result, once it is there; `waker` is told when it is. A result is given once, and then `already`.
-    pub(crate) fn poll_take(&mut self, id: RequestId, waker: &Waker) -> Poll<Result<Output>> {
-        let Some(entry) = self.entry(id).filter(|entry| !entry.unwanted) else { return Poll::Ready(Err(Error::ALREADY)) };
+    /// The result, once it is there; `waker` is told when it is. A result is given once, and then [`Refusal::Taken`].
+    pub(crate) fn poll_take(&mut self, id: RequestId, waker: &Waker) -> (Poll<R>, Afterwards) {
+        let mut after = Afterwards::default();
+        let taken = |refusal: Refusal| Poll::Ready(R::failed(refusal.into()));
+        let Some(entry) = self.entry(id).filter(|entry| !entry.unwanted) else { return (taken(Refusal::Taken), after) };
         match (&entry.phase, entry.stopped) {
             (Phase::Done(_), _) => {}
-            (Phase::Running, Some(stop)) => {
+            (_, Some(stop)) => {
                 // It still runs; the entry goes when it ends.
                 entry.unwanted = true;
-                self.settle_announcement(id);
-                return Poll::Ready(Err(stop.error()));
+                self.forget_announcement(id);
+                return (taken(stop.refusal()), after);
             }
             _ => {
-                entry.waker = Some(waker.clone());
-                return Poll::Pending;
+                after.stale.extend(entry.waker.replace(waker.clone()));
+                return (Poll::Pending, after);
             }
         }
-        Poll::Ready(self.remove(id).unwrap_or(Err(Error::ALREADY)))
+        let Some((Phase::Done(result), memory)) = self.take_out(id, &mut after) else { return (taken(Refusal::Taken), after) };
+        after.freed.push(memory);
+        (Poll::Ready(result), after)
     }
 
     /// Nobody will ask for the result any more. A request that is not done goes on.
@@ -450,56 +450,74 @@ impl Requests {
         let mut after = Afterwards::default();
         let Some(entry) = self.entry(id) else { return after };
         if matches!(entry.phase, Phase::Done(_)) {
-            after.results.extend(self.remove(id));
+            self.remove(id, &mut after);
             return after;
         }
-        let unfinished = entry.has_handle() && entry.stopped.is_none() && !entry.unwanted;
-        entry.unwanted = true;
-        self.settle_announcement(id);
-        if unfinished {
-            self.unfinished -= 1;
-        }
+        (entry.unwanted, entry.unfinished) = (true, None);
+        self.forget_announcement(id);
         after
     }
 
-    /// Takes an entry out of the table, and what it holds off the books. Returns its result.
-    fn remove(&mut self, id: RequestId) -> Option<Result<Output>> {
+    /// Takes an entry out of the table; nobody wants its result.
+    fn remove(&mut self, id: RequestId, after: &mut Afterwards) {
+        if let Some((Phase::Done(result), memory)) = self.take_out(id, after) {
+            after.rest.waste.push(Waste::result(result, memory));
+            after.rest.active.extend(self.active.try_take(1));
+        }
+    }
+
+    /// Takes an entry out of the table, with everything that is its own. Returns what it came to, and the memory of that.
+    fn take_out(&mut self, id: RequestId, after: &mut Afterwards) -> Option<(Phase<R>, Reservation)> {
         self.entry(id)?;
-        self.settle_announcement(id);
+        self.forget_announcement(id);
         let entry = self.entries.try_remove(id.index())?;
-        self.bytes -= entry.submission.bytes;
         if let Some(deadline) = entry.submission.manner.deadline {
             self.timers.remove(&(deadline, Timer::Request(id)));
         }
-        self.groups.release(entry.group());
-        if let Phase::Done(result) = entry.phase { Some(result) } else { None }
+        if let Some(at) = entry.resume_at {
+            self.timers.remove(&(at, Timer::Resume(id)));
+        }
+        let group = entry.group();
+        let Entry { phase, place, waker, coming, steps, .. } = entry;
+        after.freed.extend(place);
+        after.rest.active.extend(coming);
+        after.stale.extend(waker);
+        let lost = self.groups.release(group, id);
+        self.remove_lost(lost);
+        Some((phase, steps.settle(0)))
+    }
+
+    /// Groups are gone, and their timers with them.
+    fn remove_lost(&mut self, lost: Vec<LostTimer>) {
+        for (deadline, group) in lost {
+            self.timers.remove(&(deadline, Timer::Group(group)));
+        }
     }
 
     /// From here on `wait-any` does not give the id.
-    fn settle_announcement(&mut self, id: RequestId) {
+    fn forget_announcement(&mut self, id: RequestId) {
         let Some(entry) = self.entry(id) else { return };
-        if entry.has_handle() && !entry.announced {
-            entry.announced = true;
-            self.unannounced -= 1;
+        entry.unannounced = None;
+        if let Some(number) = entry.finished.take() {
+            self.finished.remove(&number);
         }
     }
 
     /// The ids of all requests that are done and that were not given before.
     pub(crate) fn announce(&mut self) -> Vec<u64> {
-        let mut ids = Vec::with_capacity(self.finished.len());
-        while let Some(id) = self.finished.pop_front() {
-            if self.entry(id).is_some_and(|entry| !entry.announced) {
-                self.settle_announcement(id);
-                ids.push(id.value());
+        let ids: Vec<RequestId> = std::mem::take(&mut self.finished).into_values().collect();
+        for id in &ids {
+            if let Some(entry) = self.entry(*id) {
+                (entry.finished, entry.unannounced) = (None, None);
             }
         }
-        ids
+        ids.into_iter().map(RequestId::value).collect()
     }
 
     /// The same, once there is one, or nothing if there is none to wait for.
     pub(crate) fn poll_announce(&mut self, waker: &Waker) -> Poll<Vec<u64>> {
         let ids = self.announce();
-        if !ids.is_empty() || self.unannounced == 0 {
+        if !ids.is_empty() || self.unannounced.taken() == 0 {
             return Poll::Ready(ids);
         }
         self.wait(waker)
@@ -507,38 +525,18 @@ impl Requests {
 
     /// Whether every request with a handle is done.
     pub(crate) fn poll_flush(&mut self, waker: &Waker) -> Poll<()> {
-        if self.unfinished == 0 {
+        if self.unfinished.taken() == 0 {
             return Poll::Ready(());
         }
         self.wait(waker)
     }
 
-    fn wait<R>(&mut self, waker: &Waker) -> Poll<R> {
+    /// A guest waits here with one call at a time.
+    fn wait<T>(&mut self, waker: &Waker) -> Poll<T> {
         if !self.waiters.iter().any(|other| other.will_wake(waker)) {
             self.waiters.push(waker.clone());
         }
         Poll::Pending
-    }
-
-    fn free_place(&mut self, after: &mut Afterwards) {
-        let full = self.in_flight == self.in_flight_max;
-        self.in_flight -= 1;
-        if full {
-            after.wakers.append(&mut self.waiters);
-        }
-    }
-
-    /// Puts bytes that a running request is about to hold on the books; they go with its entry.
-    pub(crate) fn reserve(&mut self, id: RequestId, bytes: usize) -> Result<()> {
-        let total = self.bytes.saturating_add(bytes);
-        if total > self.bytes_max {
-            return Err(Error::WOULD_BLOCK);
-        }
-        if let Some(entry) = self.entry(id) {
-            entry.submission.bytes += bytes;
-            self.bytes = total;
-        }
-        Ok(())
     }
 
     /// How far a request has come.
@@ -555,21 +553,25 @@ impl Requests {
         self.priority
     }
 
-    /// The guest is gone: queued requests never run, and no result is wanted.
-    pub(crate) fn close(&mut self) -> Vec<Afterwards> {
+    /// The guest is gone: what has not begun never runs, what has is stopped and clears up, and no result is wanted.
+    pub(crate) fn close(&mut self) -> Afterwards {
+        let mut after = Afterwards::default();
         let ids: Vec<_> = self.entries.iter().map(|(index, entry)| RequestId::new(entry.generation, index)).collect();
-        let after = ids.into_iter().flat_map(|id| [self.cancel(id), self.disown(id)]).collect();
-        self.timers.clear();
+        for id in ids {
+            self.stop(id, Stop::Canceled, &mut after);
+            after.append(self.disown(id));
+        }
+        self.timers.retain(|(_, timer)| matches!(timer, Timer::Resume(_)));
         after
     }
 }
 
+mod admitting;
 mod grouping;
+mod running;
 mod timing;
 
 pub(crate) use grouping::End;
 
-#[cfg(test)]
-mod group_tests;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "model")))]
 mod tests;

@@ -1,62 +1,14 @@
-//! What a request is made of, from its submission to the report on how it went.
+//! What is known of a request from its submission to its end.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
-use wasmtime::component::{ComponentType, Lift, Lower};
-
-use super::groups::GroupId;
+use super::ids::{GroupId, RequestId};
 use super::lanes::Priority;
-use super::ticket::Ticket;
-use crate::error::{Error, Result};
-use crate::output::Output;
-
-/// What a request does once a worker has it. It owns all that it needs.
-pub(crate) type Work = Box<dyn FnMut(&Ticket) -> Flow<Output> + Send>;
-
-/// How work goes on after a worker was at it.
-#[derive(Debug)]
-pub(crate) enum Flow<T> {
-    /// It is at an end.
-    Done(Result<T>),
-    /// A worker is to try again, after this time.
-    Again(Duration),
-}
-
-impl<T> From<Result<T>> for Flow<T> {
-    fn from(result: Result<T>) -> Self {
-        Self::Done(result)
-    }
-}
-
-impl<T> Flow<T> {
-    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> U) -> Flow<U> {
-        match self {
-            Self::Done(result) => Flow::Done(result.map(map)),
-            Self::Again(time) => Flow::Again(time),
-        }
-    }
-}
-
-/// The number of a request, which its guest sees too. Never 0, and never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct RequestId(u64);
-
-impl RequestId {
-    pub(super) fn new(generation: u32, index: usize) -> Self {
-        let index = u64::try_from(index).expect("an index of a bounded table fits");
-        Self(u64::from(generation) << 32 | index)
-    }
-
-    pub(super) fn index(self) -> usize {
-        usize::try_from(self.0 & u64::from(u32::MAX)).expect("32 bits fit")
-    }
-
-    pub(crate) fn value(self) -> u64 {
-        self.0
-    }
-}
+use super::outcome::Refusal;
+use super::sync::{Mutex, MutexGuard};
+use crate::budget::Reservation;
 
 /// Who asked for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +17,15 @@ pub(crate) enum Origin {
     Call,
     /// The guest, which holds a handle of it: `wait-any` tells of it.
     Handle,
-    /// The host itself, to close a dropped file or to go on with a stream. Not in the counters, in no group, and with no deadline.
+    /// The host itself, to go on with a stream. Not in the counters, in no group, and with no deadline.
     Host,
 }
 
-/// What to do when as much is in flight as may be: `aiohost:aio/control.when-full`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(enum)]
-#[repr(u8)]
+/// What to do when as much is in flight as may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     #[default]
-    #[component(name = "wait")]
     Wait,
-    #[component(name = "fail")]
     Fail,
 }
 
@@ -91,21 +39,25 @@ pub(crate) struct Manner {
     pub(crate) when_full: WhenFull,
 }
 
+/// A kind of request: its name in the WIT package, and a number that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) number: usize,
+}
+
 /// What is known of a request when it is submitted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submission {
-    /// Its name in the WIT package.
-    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
     pub(crate) origin: Origin,
-    /// Bytes that it holds, or that its result will hold.
-    pub(crate) bytes: usize,
     pub(crate) manner: Manner,
 }
 
 impl Submission {
     /// Something that the host does for a guest on its own account.
-    pub(crate) fn host(name: &'static str, bytes: usize) -> Self {
-        Self { name, origin: Origin::Host, bytes, manner: Manner::default() }
+    pub(crate) fn host(kind: Kind) -> Self {
+        Self { kind, origin: Origin::Host, manner: Manner::default() }
     }
 
     /// Whether it counts as a request of the guest.
@@ -114,9 +66,36 @@ impl Submission {
     }
 }
 
-/// How far a request has come: `aiohost:aio/types.progress`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ComponentType, Lift, Lower)]
-#[component(record)]
+/// What a request was admitted with, taken before anything is built or waited for. It gives itself back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(super) place: Reservation,
+    /// Bytes of its arguments, and of its result as far as they are known.
+    pub(super) memory: Reservation,
+    pub(super) caller: Caller,
+}
+
+/// Who waits while a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// The guest: none of its other calls goes on.
+    Guest,
+    /// One of its tasks. The others go on, and so the results that they wait for are taken when they are there.
+    Task,
+}
+
+/// A request that is to be queued, with the place that it takes there.
+#[derive(Debug)]
+pub(crate) struct ToQueue {
+    pub(crate) id: RequestId,
+    pub(crate) priority: Priority,
+    pub(crate) place: Option<Reservation>,
+    /// A worker was at it before.
+    pub(crate) begun: bool,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) bytes: u64,
     pub(crate) names: u64,
@@ -129,12 +108,25 @@ impl Progress {
     }
 }
 
-/// What a request on a worker and those who watch it share: how far it has come, and whether it is to stop.
-#[derive(Debug, Default)]
+/// What a request on a worker and those who watch it share: how far it has come, whether it is to stop, and what it holds.
+#[derive(Debug)]
 pub(super) struct Steps {
     bytes: AtomicU64,
     names: AtomicU64,
     stopped: AtomicU8,
+    memory: Mutex<Memory>,
+    /// Bytes that it would need in all, if it could not get what it asked for last; else 0.
+    short: AtomicUsize,
+}
+
+/// The bytes of a request.
+#[derive(Debug)]
+struct Memory {
+    held: Reservation,
+    /// What it holds from its start to its end.
+    base: usize,
+    /// What it has asked for in this run, `base` included. It may hold more than that.
+    claimed: usize,
 }
 
 /// Why a request is to stop.
@@ -146,15 +138,21 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    pub(super) fn error(self) -> Error {
+    pub(super) fn refusal(self) -> Refusal {
         match self {
-            Self::Canceled => Error::CANCELED,
-            Self::TimedOut => Error::TIMED_OUT,
+            Self::Canceled => Refusal::Canceled,
+            Self::TimedOut => Refusal::TimedOut,
         }
     }
 }
 
 impl Steps {
+    pub(super) fn new(held: Reservation) -> Arc<Self> {
+        let base = held.amount();
+        let (bytes, names, stopped, short) = Default::default();
+        Arc::new(Self { bytes, names, stopped, memory: Mutex::new(Memory { held, base, claimed: base }), short })
+    }
+
     pub(super) fn advance(&self, bytes: u64, names: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.names.fetch_add(names, Ordering::Relaxed);
@@ -168,48 +166,81 @@ impl Steps {
         self.stopped.store(why as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
         match self.stopped.load(Ordering::Relaxed) {
             0 => Ok(()),
-            why if why == Stop::TimedOut as u8 => Err(Error::TIMED_OUT),
-            _ => Err(Error::CANCELED),
+            why if why == Stop::TimedOut as u8 => Err(Refusal::TimedOut),
+            _ => Err(Refusal::Canceled),
         }
     }
-}
 
-/// How a request went, for the statistics.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) name: &'static str,
-    pub(crate) failed: bool,
-    pub(crate) queued: Duration,
-    pub(crate) ran: Duration,
-    pub(crate) bytes: u64,
-}
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// Wakers to wake and values to drop once the lock is released: neither may run under it.
-#[derive(Default)]
-#[must_use]
-pub(crate) struct Afterwards {
-    pub(super) wakers: Vec<Waker>,
-    pub(super) work: Vec<Work>,
-    pub(super) results: Vec<Result<Output>>,
-}
+    /// Takes memory that the request is about to use. False over the limit.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        let (mut grown, more, claimed) = {
+            let mut memory = self.memory();
+            let spare = memory.held.amount().saturating_sub(memory.claimed);
+            let Some(claimed) = memory.claimed.checked_add(bytes) else {
+                self.short.store(usize::MAX, Ordering::Relaxed);
+                return false;
+            };
+            memory.claimed = claimed;
+            (memory.held.same(), bytes.saturating_sub(spare), claimed)
+        };
+        // Not under the lock: it may wake others.
+        let is_there = grown.grow(more);
+        let mut memory = self.memory();
+        if is_there {
+            memory.held.join(grown);
+        } else {
+            memory.claimed = memory.claimed.saturating_sub(bytes);
+            self.short.store(claimed, Ordering::Relaxed);
+        }
+        is_there
+    }
 
-impl Afterwards {
-    pub(crate) fn carry_out(self) {
-        drop((self.work, self.results));
-        for waker in self.wakers {
-            waker.wake();
+    /// What it would need in all if it ran short of memory since this was asked last.
+    pub(super) fn take_short(&self) -> Option<usize> {
+        Some(self.short.swap(0, Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+
+    /// It is to begin again, and has given up what it had meanwhile.
+    pub(super) fn give_up(&self) {
+        let over = {
+            let mut memory = self.memory();
+            memory.claimed = memory.base;
+            let base = memory.base;
+            memory.held.split_off(base)
+        };
+        drop(over);
+    }
+
+    /// Takes what it needs in all before it begins again, if that is there. Else the work finds out by itself.
+    pub(super) fn prepare(&self, bytes: usize) {
+        let (mut grown, held) = {
+            let memory = self.memory();
+            (memory.held.same(), memory.held.amount())
+        };
+        if grown.grow(bytes.saturating_sub(held)) {
+            self.memory().held.join(grown);
         }
     }
-}
 
-/// Bytes that a request moved, as far as its result tells.
-pub(crate) fn moved_bytes(result: &Result<Output>) -> u64 {
-    match result {
-        Ok(Output::Data(data)) => u64::try_from(data.len()).unwrap_or(u64::MAX),
-        Ok(Output::Count(count)) => *count,
-        _ => 0,
+    /// It is at its end: from here on it holds what its result holds. Returns what that leaves over.
+    pub(super) fn settle(&self, bytes: usize) -> Reservation {
+        let mut memory = self.memory();
+        (memory.base, memory.claimed) = (bytes, bytes);
+        let over = memory.held.split_off(bytes);
+        let missing = bytes - memory.held.amount();
+        // It is there already, so it counts whatever the limit says.
+        memory.held.count(missing);
+        over
+    }
+
+    pub(super) fn bytes_held(&self) -> usize {
+        self.memory().held.amount()
     }
 }

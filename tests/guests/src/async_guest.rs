@@ -25,6 +25,7 @@ impl wasip3::exports::cli::run::Guest for Command {
     async fn run() -> Result<(), ()> {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.first().map(String::as_str) {
+            Some("greedy") => streams::take_all(&arguments[1]).await,
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
             Some("in-flight") => program::run::<flight::InFlight>(&arguments[1..]).await,
             Some("submit") => program::run::<face::Submit>(&arguments[1..]).await,

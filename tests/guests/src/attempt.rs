@@ -3,7 +3,8 @@
 //! `REQUEST ARGUMENT...`, parted by single spaces. `%20` is the byte 0x20 of a path; `@PATH` before a path opens the
 //! directory that the path then starts from; what is left out is an empty path.
 
-use crate::face::{Dir, Error, Face, NewTime, OpenFlags, ReaddirxFlags, RenameFlags, Status};
+use crate::bindings::aiohost::aio::{blocking, submit};
+use crate::face::{Dir, Error, Face, NewTime, OpenFlags, ReaddirxFlags, RenameFlags, Status, Whence};
 
 pub async fn run<F: Face>(plans: &[String]) {
     for plan in plans {
@@ -36,6 +37,11 @@ async fn attempt<F: Face>(plan: &str) -> Result<String, Error> {
     let done = |()| String::new();
     match request {
         "open" => open::<F>(at, &path, flags(words.next().unwrap_or("read"))).await,
+        // By WASI, which the standard library uses.
+        "std" => Ok(std::fs::read(&path).map_or_else(|_| "nothing".to_owned(), |data| format!("{} bytes", data.len()))),
+        "handle" => handle::<F>(at, &path).await,
+        "exhaust" => exhaust::<F>(at, &path).await,
+        "beside" => beside(&path, &decode(words.next().unwrap_or_default())),
         "open-dir" => F::open_dir(at, &path).await.map(|dir| format!("{dir:?}")),
         "stat" => F::stat(at, &path).await.map(describe),
         "lstat" => F::lstat(at, &path).await.map(describe),
@@ -130,6 +136,38 @@ async fn open<F: Face>(at: Option<&Dir>, path: &str, flags: OpenFlags) -> Result
     }
     let data = F::read(&file, Some(0), 100).await?;
     Ok(String::from_utf8_lossy(&data).into_owned())
+}
+
+/// Everything that a handle of a file is good for and that may be done on the guest's own thread.
+async fn handle<F: Face>(at: Option<&Dir>, path: &str) -> Result<String, Error> {
+    let file = F::open(at, path, OpenFlags::READ, 0).await?;
+    let size = F::fstat(&file).await?.size;
+    assert_eq!(F::seek(&file, 0, Whence::End).await?, size);
+    F::seek(&file, 0, Whence::Start).await?;
+    let data = F::read(&file, None, 100).await?;
+    assert_eq!(F::read(&file, Some(0), 100).await?, data);
+    F::close(file).await?;
+    Ok(String::from_utf8_lossy(&data).into_owned())
+}
+
+/// Opens a directory again and again until that fails, and keeps all of it open.
+async fn exhaust<F: Face>(at: Option<&Dir>, path: &str) -> Result<String, Error> {
+    loop {
+        std::mem::forget(F::open_dir(at, path).await?);
+    }
+}
+
+/// Opens a file and asks for its status, uses another meanwhile, and only then waits for the first.
+fn beside(slow: &str, fast: &str) -> Result<String, Error> {
+    let requests = [submit::open(None, slow, OpenFlags::READ, 0), submit::stat(None, slow)];
+    let file = blocking::open(None, fast, OpenFlags::READ, 0)?;
+    blocking::read(&file, Some(0), 100)?;
+    blocking::stat(None, fast)?;
+    blocking::store(None, "done", b"", 0o666)?;
+    for request in requests {
+        request.wait()?;
+    }
+    Ok(String::new())
 }
 
 async fn walk<F: Face>(at: Option<&Dir>, path: &str) -> Result<String, Error> {

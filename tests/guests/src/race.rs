@@ -36,6 +36,7 @@ impl Tally {
                         | ErrorCode::Invalid
                         | ErrorCode::WouldBlock
                         | ErrorCode::NotEmpty
+                        | ErrorCode::IsDirectory
                 );
                 assert!(expected, "{error:?}");
                 self.refused += 1;

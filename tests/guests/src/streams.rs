@@ -3,6 +3,8 @@
 use futures::FutureExt;
 use futures::future::{join, join_all};
 
+use crate::bindings::aiohost::aio::control::WhenFull;
+use crate::bindings::aiohost::aio::types::{Group, LockKind};
 use crate::bindings::aiohost::aio::{control, requests, streams};
 use crate::bindings::wit_stream;
 use crate::check::{content, create, fails, pattern, readable, works, writable};
@@ -157,4 +159,36 @@ async fn copy_by_streams<F: Face>() {
     assert_eq!(works(count), (20 << 20) + 5);
     works(end);
     assert_eq!(works(F::read(&output, Some((20 << 20) - 2), 10).await), b"\0\0right");
+}
+
+/// A guest that takes all it can get by calls that wait, for `tests/memory.rs` of the host.
+pub async fn take_all(how: &str) {
+    let file = works(requests::open(None, "data".into(), OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE, 0o666).await);
+    let other = works(requests::open(None, "data".into(), OpenFlags::WRITE, 0).await);
+    works(requests::lock(&file, LockKind::Exclusive, 0, 0, false).await);
+    let group = Group::new();
+    group.set_limit(1);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    // It is never done, so whatever is to go into the group waits.
+    let never = requests::lock(&other, LockKind::Exclusive, 0, 0, true);
+    // Its own memory has room for few of these: each is made when its call is, and is the host's from then on.
+    let many = join_all((0..400).map(|number| {
+        let (file, group) = (&file, &group);
+        async move {
+            let content = vec![7; 4 << 20];
+            control::next(None, None, Some(group), WhenFull::Wait);
+            match how {
+                "waiting-writes" => drop(requests::write(file, Some(0), content).await),
+                "waiting-stores" => drop(requests::store(None, format!("f{number}"), content, 0o666).await),
+                other => panic!("no guest takes {other}"),
+            }
+        }
+    }));
+    let (mut never, mut many) = (std::pin::pin!(never), std::pin::pin!(many));
+    // All of them have been called by then, and none can be done.
+    for _ in 0..3 {
+        assert!(never.as_mut().now_or_never().is_none());
+        let _ = many.as_mut().now_or_never();
+        works(requests::nop().await);
+    }
 }

@@ -5,7 +5,10 @@ mod face;
 
 mod attempt;
 mod check;
+mod crowd;
+mod ends;
 mod flight;
+mod greedy;
 mod lifecycle;
 mod plans;
 mod program;
@@ -35,6 +38,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     block_on(async {
         match arguments.first().map(String::as_str) {
+            Some("crowd") => crowd::run(&arguments[1..]),
+            Some("greedy") => greedy::run(&arguments[1]),
+            Some("ends") => ends::run(&arguments[1..]),
             Some("lifecycle") => lifecycle::run(&arguments[1]),
             Some("stress") => stress::run(&arguments[1], arguments[2].parse().expect("a seed")),
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,

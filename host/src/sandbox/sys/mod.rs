@@ -1,7 +1,8 @@
 //! Every system call on files that the sandbox makes: nothing outside of this folder makes one.
 //!
 //! A function has the name, the parameters and the result of the call; what rustix has is passed on, and `raw` has the rest. A
-//! test can let each of them fail, see `fault`. In a build without tests there is nothing between the caller and the kernel.
+//! call that a signal came between is made again. A test can let each of them fail, see `fault`. In a build without tests there
+//! is nothing else between the caller and the kernel.
 
 #[cfg(test)]
 pub(super) mod fault;
@@ -15,14 +16,15 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::buffer::Buffer;
 use rustix::fs::{
-    Advice, AtFlags, Dev, FallocateFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, Stat, StatFs,
-    StatVfs, Statx, StatxFlags, Timestamps,
+    Advice, AtFlags, Dev, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom,
+    Stat, StatFs, StatVfs, Statx, StatxFlags, Timestamps,
 };
-use rustix::io::{ReadWriteFlags, Result};
+use rustix::io::{Errno, ReadWriteFlags, Result};
 use rustix::path::Arg;
 
 pub(super) use raw::{
-    chmod_fd_unchecked, clone_range_unchecked, close, read_at_unchecked, set_lock_unchecked, sync_file_range_unchecked,
+    chmod_fd_unchecked, clone_range_unchecked, close, has_read_lease, read_at_unchecked, set_lock_unchecked,
+    sync_file_range_unchecked, take_read_lease,
 };
 pub(super) use rustix::io::retry_on_intr;
 
@@ -40,34 +42,60 @@ mod fault {
     }
 }
 
+/// Makes a call, and makes it again where a signal came between: nobody has to think of that.
+#[inline]
+fn again<T>(call: &'static str, mut make: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match fault::before(call).and_then(|()| make()) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// A name or a path, as a call that may be made twice takes it.
+pub(super) trait Name: Arg + Copy {}
+
+impl<T: Arg + Copy> Name for T {}
+
+type Length = Option<NonZeroU64>;
+
 /// Calls that are passed on as they are.
 macro_rules! calls {
-    ($(fn $name:ident($($parameter:ident: $kind:ty),*) -> $result:ty = $call:path;)*) => {$(
+    ($(fn $name:ident($($parameter:ident: $kind:tt $($bound:ident)?),*) -> $result:tt = $call:path;)*) => {$(
         #[inline]
-        pub(super) fn $name($($parameter: $kind),*) -> Result<$result> {
-            fault::before(stringify!($name))?;
-            $call($($parameter),*)
+        pub(super) fn $name($($parameter: $kind $($bound)?),*) -> Result<$result> {
+            again(stringify!($name), || $call($(argument!($parameter: $kind $($bound)?)),*))
         }
     )*};
 }
 
+/// What is passed on for a parameter, which has to be there for another time.
+macro_rules! argument {
+    ($parameter:ident: impl AsFd) => {
+        &$parameter
+    };
+    ($parameter:ident: $($kind:tt)*) => {
+        $parameter
+    };
+}
+
 // By name.
 calls! {
-    fn openat(dir: impl AsFd, path: impl Arg, flags: OFlags, mode: Mode) -> OwnedFd = rustix::fs::openat;
-    fn openat2(dir: impl AsFd, path: impl Arg, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> OwnedFd = rustix::fs::openat2;
-    fn statat(dir: impl AsFd, path: impl Arg, flags: AtFlags) -> Stat = rustix::fs::statat;
-    fn statx(dir: impl AsFd, path: impl Arg, flags: AtFlags, mask: StatxFlags) -> Statx = rustix::fs::statx;
-    fn mkdirat(dir: impl AsFd, path: impl Arg, mode: Mode) -> () = rustix::fs::mkdirat;
-    fn mknodat(dir: impl AsFd, path: impl Arg, kind: FileType, mode: Mode, device: Dev) -> () = rustix::fs::mknodat;
-    fn symlinkat(target: impl Arg, dir: impl AsFd, path: impl Arg) -> () = rustix::fs::symlinkat;
-    fn linkat(from: impl AsFd, old: impl Arg, to: impl AsFd, new: impl Arg, flags: AtFlags) -> () = rustix::fs::linkat;
-    fn unlinkat(dir: impl AsFd, path: impl Arg, flags: AtFlags) -> () = rustix::fs::unlinkat;
-    fn renameat(from: impl AsFd, old: impl Arg, to: impl AsFd, new: impl Arg) -> () = rustix::fs::renameat;
-    fn renameat_with(from: impl AsFd, old: impl Arg, to: impl AsFd, new: impl Arg, flags: RenameFlags) -> () =
+    fn openat(dir: impl AsFd, path: impl Name, flags: OFlags, mode: Mode) -> OwnedFd = rustix::fs::openat;
+    fn openat2(dir: impl AsFd, path: impl Name, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> OwnedFd = rustix::fs::openat2;
+    fn statat(dir: impl AsFd, path: impl Name, flags: AtFlags) -> Stat = rustix::fs::statat;
+    fn statx(dir: impl AsFd, path: impl Name, flags: AtFlags, mask: StatxFlags) -> Statx = rustix::fs::statx;
+    fn mkdirat(dir: impl AsFd, path: impl Name, mode: Mode) -> () = rustix::fs::mkdirat;
+    fn mknodat(dir: impl AsFd, path: impl Name, kind: FileType, mode: Mode, device: Dev) -> () = rustix::fs::mknodat;
+    fn symlinkat(target: impl Name, dir: impl AsFd, path: impl Name) -> () = rustix::fs::symlinkat;
+    fn linkat(from: impl AsFd, old: impl Name, to: impl AsFd, new: impl Name, flags: AtFlags) -> () = rustix::fs::linkat;
+    fn unlinkat(dir: impl AsFd, path: impl Name, flags: AtFlags) -> () = rustix::fs::unlinkat;
+    fn renameat(from: impl AsFd, old: impl Name, to: impl AsFd, new: impl Name) -> () = rustix::fs::renameat;
+    fn renameat_with(from: impl AsFd, old: impl Name, to: impl AsFd, new: impl Name, flags: RenameFlags) -> () =
         rustix::fs::renameat_with;
-    fn readlinkat(dir: impl AsFd, path: impl Arg, reuse: Vec<u8>) -> CString = rustix::fs::readlinkat;
-    fn chmodat(dir: impl AsFd, path: impl Arg, mode: Mode, flags: AtFlags) -> () = rustix::fs::chmodat;
-    fn utimensat(dir: impl AsFd, path: impl Arg, times: &Timestamps, flags: AtFlags) -> () = rustix::fs::utimensat;
+    fn chmodat(dir: impl AsFd, path: impl Name, mode: Mode, flags: AtFlags) -> () = rustix::fs::chmodat;
+    fn utimensat(dir: impl AsFd, path: impl Name, times: &Timestamps, flags: AtFlags) -> () = rustix::fs::utimensat;
 }
 
 // By descriptor: what belongs to an object beside its content.
@@ -79,13 +107,33 @@ calls! {
     fn futimens(fd: impl AsFd, times: &Timestamps) -> () = rustix::fs::futimens;
     fn ftruncate(fd: impl AsFd, length: u64) -> () = rustix::fs::ftruncate;
     fn fallocate(fd: impl AsFd, flags: FallocateFlags, offset: u64, length: u64) -> () = rustix::fs::fallocate;
-    fn fadvise(fd: impl AsFd, offset: u64, length: Option<NonZeroU64>, advice: Advice) -> () = rustix::fs::fadvise;
+    fn fadvise(fd: impl AsFd, offset: u64, length: Length, advice: Advice) -> () = rustix::fs::fadvise;
     fn seek(fd: impl AsFd, from: SeekFrom) -> u64 = rustix::fs::seek;
     fn fsync(fd: impl AsFd) -> () = rustix::fs::fsync;
     fn fdatasync(fd: impl AsFd) -> () = rustix::fs::fdatasync;
     fn syncfs(fd: impl AsFd) -> () = rustix::fs::syncfs;
     fn ioctl_ficlone(output: impl AsFd, input: impl AsFd) -> () = rustix::fs::ioctl_ficlone;
-    fn preadv2(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>], at: u64, flags: ReadWriteFlags) -> usize = rustix::io::preadv2;
+    fn flock(fd: impl AsFd, operation: FlockOperation) -> () = rustix::fs::flock;
+}
+
+#[inline]
+pub(super) fn readlinkat(dir: impl AsFd, path: impl Name, room: Vec<u8>) -> Result<CString> {
+    let mut room = Some(room);
+    again("readlinkat", || rustix::fs::readlinkat(&dir, path, room.take().unwrap_or_default()))
+}
+
+/// Opens a file without a name in a directory.
+#[inline]
+pub(super) fn open_nameless(dir: impl AsFd, mode: Mode) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    again("open_nameless", || rustix::fs::openat(&dir, c".", flags, mode))
+}
+
+/// A read that does not wait gives `EINTR` as any other: it is not made again.
+#[inline]
+pub(super) fn preadv2(fd: impl AsFd, buffers: &mut [IoSliceMut<'_>], at: u64, flags: ReadWriteFlags) -> Result<usize> {
+    fault::before("preadv2")?;
+    rustix::io::preadv2(fd, buffers, at, flags)
 }
 
 #[inline]
@@ -96,37 +144,40 @@ pub(super) fn pread<B: Buffer<u8>>(fd: impl AsFd, buffer: B, at: u64) -> Result<
 
 #[inline]
 pub(super) fn write(fd: impl AsFd, data: &[u8]) -> Result<usize> {
-    fault::before("write")?;
-    rustix::io::write(fd, &data[..fault::shortened("write", data.len())])
+    again("write", || rustix::io::write(&fd, &data[..fault::shortened("write", data.len())]))
 }
 
 #[inline]
 pub(super) fn pwrite(fd: impl AsFd, data: &[u8], at: u64) -> Result<usize> {
-    fault::before("pwrite")?;
-    rustix::io::pwrite(fd, &data[..fault::shortened("pwrite", data.len())], at)
+    again("pwrite", || rustix::io::pwrite(&fd, &data[..fault::shortened("pwrite", data.len())], at))
 }
 
+/// `copy_file_range(2)` between offsets of two files.
 #[inline]
-pub(super) fn copy_file_range(
-    input: impl AsFd,
-    from: Option<&mut u64>,
-    output: impl AsFd,
-    to: Option<&mut u64>,
-    length: usize,
-) -> Result<usize> {
-    fault::before("copy_file_range")?;
-    rustix::fs::copy_file_range(input, from, output, to, fault::shortened("copy_file_range", length))
+pub(super) fn copy_file_range(input: impl AsFd, from: u64, output: impl AsFd, to: u64, length: usize) -> Result<usize> {
+    let call = "copy_file_range";
+    again(call, || {
+        let (mut from, mut to) = (from, to);
+        rustix::fs::copy_file_range(&input, Some(&mut from), &output, Some(&mut to), fault::shortened(call, length))
+    })
 }
 
+/// `sendfile(2)` from an offset, to the position of the output.
 #[inline]
-pub(super) fn sendfile(output: impl AsFd, input: impl AsFd, from: Option<&mut u64>, length: usize) -> Result<usize> {
-    fault::before("sendfile")?;
-    rustix::fs::sendfile(output, input, from, fault::shortened("sendfile", length))
+pub(super) fn sendfile(output: impl AsFd, input: impl AsFd, from: u64, length: usize) -> Result<usize> {
+    let call = "sendfile";
+    again(call, || rustix::fs::sendfile(&output, &input, Some(&mut { from }), fault::shortened(call, length)))
 }
 
 /// `getdents64(2)`: the entries of a directory from its position on, as many as the buffer holds at a time.
 #[inline]
 pub(super) fn getdents<Fd: AsFd>(dir: Fd, buffer: &mut [MaybeUninit<u8>]) -> Result<RawDir<'_, Fd>> {
-    fault::before("getdents")?;
+    again("getdents", || Ok(()))?;
     Ok(RawDir::new(dir, buffer))
+}
+
+/// Whether `renameat2(2)` is not there, or not with this flag: by the kernel, the file system, or a filter of system calls. If it
+/// was refused for what it is, so is the call that is made in its place.
+pub(super) fn knows_no_flags(errno: Errno) -> bool {
+    matches!(errno, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
 }

@@ -61,6 +61,31 @@ pub(in crate::sandbox) fn set_lock_unchecked(file: &File, kind: c_int, start: i6
     done(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) })
 }
 
+/// `fcntl(2)` with `F_SETLEASE`: nobody may open the file for writing, nor cut it, without waiting for the lease to be given up.
+/// Fails with `EAGAIN` if somebody has it open for that. It ends when the file is closed.
+///
+/// Whoever waits makes the kernel send a signal, of its own accord one that ends the process. This asks for one that nobody
+/// minds: it is for urgent data of sockets, and ignored unless it is handled.
+pub(in crate::sandbox) fn take_read_lease(file: &File) -> Result<()> {
+    // Of `F_LINUX_SPECIFIC_BASE`, and missing from libc.
+    const F_SETSIG: c_int = 10;
+    super::again("take_read_lease", || {
+        // SAFETY: the descriptor is open, and there are no pointers.
+        done(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) })?;
+        // SAFETY: as above.
+        done(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) })
+    })
+}
+
+/// `fcntl(2)` with `F_GETLEASE`: whether the file still has the lease, and nobody waits for it to be given up.
+pub(in crate::sandbox) fn has_read_lease(file: &File) -> Result<bool> {
+    super::again("has_read_lease", || {
+        // SAFETY: the descriptor is open, and there are no pointers.
+        let kind = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) };
+        done(kind).map(|()| kind == libc::F_RDLCK)
+    })
+}
+
 /// `sync_file_range(2)`. The range must not be negative as the kernel sees it.
 pub(in crate::sandbox) fn sync_file_range_unchecked(file: &File, offset: u64, length: u64, flags: c_uint) -> Result<()> {
     fault::before("sync_file_range")?;

@@ -1,41 +1,47 @@
 //! Requests in groups: getting in, being canceled together, and how far they have come.
 
 use super::{Phase, Requests};
-use crate::error::{Error, Result};
+use crate::sched::afterwards::Afterwards;
 use crate::sched::counters::Station;
-use crate::sched::groups::{Event, Failure, GroupId};
-use crate::sched::work::{Afterwards, Progress, RequestId, Stop};
+use crate::sched::groups::{Event, Failed};
+use crate::sched::ids::GroupId;
+use crate::sched::ids::RequestId;
+use crate::sched::outcome::{Outcome, Refusal};
+use crate::sched::work::{Progress, Stop};
 
-impl Requests {
+impl<R: Outcome> Requests<R> {
     /// Makes a request a member of a group. One whose result was taken counts as done.
-    pub(crate) fn add_to_group(&mut self, group: GroupId, id: RequestId) -> Result<()> {
+    pub(crate) fn add_to_group(&mut self, group: GroupId, id: RequestId) -> Result<(), Refusal> {
         if self.entry(id).is_some_and(|entry| entry.group().is_some()) {
-            return Err(Error::EXIST);
+            return Err(Refusal::Member);
         }
         if let Some(end) = self.groups.end(Some(group)) {
-            return Err(end.error());
+            return Err(end.refusal());
         }
         let Some(entry) = self.entry(id) else {
             self.settle(Some(group), id.value(), None);
             return Ok(());
         };
         entry.submission.manner.group = Some(group);
-        let error = if let Phase::Done(Err(error)) = &entry.phase { Some(*error) } else { None };
-        let (from, to, progress) = (None, entry.station, entry.steps.progress());
-        let at_end = !matches!(to, Station::Queued | Station::Running);
-        let failure = error.filter(|_| to == Station::Failed).map(|error| Failure { id: id.value(), error });
-        self.groups.refer(Some(group));
-        let progress = if at_end { progress } else { Progress::default() };
-        self.groups.enter(Some(group), Event { from, to, failure, progress }, &mut Vec::new());
+        let failure = if let Phase::Done(result) = &entry.phase { result.failure() } else { None };
+        let (to, progress) = (entry.station, entry.steps.progress());
+        let failure = failure.filter(|_| to == Station::Failed).map(|failure| Failed { id: id.value(), failure });
+        self.groups.refer(Some(group), id);
+        let progress = if to.is_end() { progress } else { Progress::default() };
+        self.groups.enter(Some(group), Event { from: None, to, failure, progress });
         Ok(())
     }
 
     /// Cancels every member, those of groups in it too. With `End::Closed` the group takes no more members.
     pub(crate) fn cancel_group(&mut self, group: GroupId, end: End) -> Afterwards {
         let mut after = Afterwards::default();
-        self.stop_all(Stop::Canceled, |entry, groups| groups.is_in(entry.group(), group), &mut after);
+        let ids: Vec<RequestId> = self.groups.members(group).collect();
+        for id in ids {
+            self.stop(id, Stop::Canceled, &mut after);
+        }
         if end == End::Closed {
             self.groups.cancel(group, &mut after.wakers);
+            self.tell_calls(&mut after);
             after.wakers.append(&mut self.waiters);
         }
         after
@@ -44,9 +50,10 @@ impl Requests {
     /// How far the members have come together.
     pub(crate) fn group_progress(&self, group: GroupId) -> Progress {
         let mut progress = self.groups.progress(group);
-        for (_, entry) in &self.entries {
-            let in_flight = matches!(entry.station, Station::Queued | Station::Running);
-            if in_flight && self.groups.is_in(entry.group(), group) {
+        for id in self.groups.members(group) {
+            if let Some(entry) = self.entries.get(id.index())
+                && !entry.station.is_end()
+            {
                 progress.add(entry.steps.progress());
             }
         }

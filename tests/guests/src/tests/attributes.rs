@@ -52,6 +52,11 @@ async fn set_times(set: impl AsyncFn(NewTime, NewTime) -> Result<(), Error>, sta
     works(set(at(0, 0), NewTime::Omit).await);
     assert_eq!(times(&status().await), [(0, 0), (-1, 250_000_000)]);
 
+    // A time that the file system cannot hold becomes the nearest that it can.
+    works(set(at(i64::MIN, 0), at(i64::MAX, 0)).await);
+    let [accessed, modified] = times(&status().await);
+    assert!(accessed.0 <= i32::MIN.into() && modified.0 >= i32::MAX.into(), "{accessed:?}, {modified:?}");
+
     works(set(NewTime::Now, at(5, 6)).await);
     let now = status().await;
     assert_eq!(times(&now)[1], (5, 6));

@@ -4,7 +4,14 @@ use super::tests;
 use crate::check::{content, create, fails, readable, works, writable};
 use crate::face::{ErrorCode, Face, OpenFlags};
 
-tests!(sendfile, sendfile_within_a_file, sendfile_much, sendfile_over_two_gib, readahead);
+tests!(
+    sendfile,
+    sendfile_within_a_file,
+    sendfile_of_a_file_into_itself_never_ended,
+    sendfile_much,
+    sendfile_over_two_gib,
+    readahead,
+);
 
 async fn sendfile<F: Face>() {
     let input = readable::<F>("digits").await;
@@ -52,6 +59,27 @@ async fn sendfile_within_a_file<F: Face>() {
     assert_eq!(content::<F>("file").await, b"0123456789");
     assert_eq!(works(F::sendfile(&file, Some(5), &file, 0, 5).await), 5);
     assert_eq!(content::<F>("file").await, b"0123401234");
+}
+
+/// It ends where the file ended at the start, and not where it ends by then.
+async fn sendfile_of_a_file_into_itself_never_ended<F: Face>() {
+    let length = 9 << 20;
+    for flags in [OpenFlags::WRITE, OpenFlags::APPEND] {
+        let file = works(F::open(None, "large", flags | OpenFlags::READ | OpenFlags::CREATE, 0o666).await);
+        crate::check::write_all::<F>(&file, &vec![b'x'; length]).await;
+        let end = works(F::fstat(&file).await).size;
+        for wanted in [u64::MAX, end + 1] {
+            let end = works(F::fstat(&file).await).size;
+            assert_eq!(works(F::sendfile(&file, Some(end), &file, 0, wanted).await), end);
+            assert_eq!(works(F::fstat(&file).await).size, 2 * end);
+            works(F::ftruncate(&file, end).await);
+        }
+        // At the position, which is behind what was copied then.
+        works(F::seek(&file, i64::try_from(end).expect("it fits"), crate::face::Whence::Start).await);
+        assert_eq!(works(F::sendfile(&file, None, &file, 0, u64::MAX).await), end);
+        assert_eq!(works(F::seek(&file, 0, crate::face::Whence::Current).await), 2 * end);
+        works(F::unlink(None, "large").await);
+    }
 }
 
 /// More than one system call moves.

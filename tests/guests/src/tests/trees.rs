@@ -104,11 +104,11 @@ async fn rmtree_ignored_its_directory<F: Face>() {
     assert!(exists::<F>("deep").await && !exists::<F>("sub/deep").await);
 }
 
-/// `/proc/sys/kernel` granted for writing: nothing there can be removed, and the first reason is the answer.
+/// `/stuck` is a file system that removes nothing, and the first reason is the answer.
 async fn rmtree_swallowed_an_error<F: Face>() {
-    let error = F::rmtree(None, "/kernel/random", 0).await.expect_err("it cannot be removed");
-    assert!(matches!(error.code, ErrorCode::NotPermitted | ErrorCode::Access | ErrorCode::ReadOnly), "{error:?}");
-    assert!(exists::<F>("/kernel/random/boot_id").await);
+    let error = F::rmtree(None, "/stuck/dir", 0).await.expect_err("it cannot be removed");
+    assert_eq!(error.code, ErrorCode::Access);
+    assert!(exists::<F>("/stuck/dir/file").await);
 }
 
 async fn failed_copy_tree_left_a_part<F: Face>() {
@@ -159,12 +159,8 @@ async fn deep_trees_used_up_the_descriptors<F: Face>() {
     }
 }
 
+/// What is open in the host is counted by `tests/lifecycle.rs`.
 async fn canceled_trees_leaked_their_descriptors<F: Face>() {
-    let open = async || works(F::readdir(None, "/proc/self/fd").await).len();
-    // The workers and what they need are there by then.
-    works(F::copy_tree(None, "many", None, "copy", 0).await);
-    works(F::rmtree(None, "copy", 0).await);
-    let before = open().await;
     for round in 0..20 {
         let name = format!("copy-{round}");
         let requests: Vec<Request> = vec![
@@ -186,6 +182,5 @@ async fn canceled_trees_leaked_their_descriptors<F: Face>() {
     {
         works(F::nop().await);
     }
-    assert_eq!(open().await, before);
     assert!(leftovers::<F>().await.is_empty());
 }

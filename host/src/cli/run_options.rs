@@ -1,0 +1,179 @@
+//! What `aiohost run` is told on the command line, and the host that follows from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aiohost::{Gated, Host, HostBuilder, Limits, Problem, Resolver};
+use clap::{Args, ValueEnum};
+
+use super::compile_limits::CompileLimits;
+use super::grants::Grants;
+use super::values;
+
+/// Run a plugin
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Options {
+    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm
+    #[arg(value_name = "PLUGIN")]
+    pub(super) plugin: PathBuf,
+    /// Arguments for the plugin
+    #[arg(value_name = "ARGS")]
+    pub(super) arguments: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) grants: Grants,
+    /// What is refused otherwise, since it reaches beyond the plugin: requests, reading what procfs tells of the machine, and a
+    /// directory that reaches the code cache
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', help_heading = "Rights")]
+    pub(super) allow: Vec<AllowOption>,
+    /// A variable for the plugin; without a value, the one it has here
+    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = values::variable, help_heading = "Rights")]
+    pub(super) environment: Vec<(String, String)>,
+    /// What the plugin sees as its own name
+    #[arg(long, value_name = "NAME", help_heading = "Rights")]
+    pub(super) argv0: Option<String>,
+
+    /// Call a function instead of running the plugin, and print its result
+    #[arg(long, value_name = "CALL", conflicts_with = "arguments")]
+    pub(super) invoke: Option<String>,
+    /// Print at the end how many requests there were and how long they took
+    #[arg(long)]
+    pub(super) stats: bool,
+    /// Do not use or fill the cache of compiled code
+    #[arg(long)]
+    pub(super) no_cache: bool,
+
+    #[command(flatten)]
+    pub(super) limits: LimitOptions,
+    #[command(flatten)]
+    pub(super) compile_limits: CompileLimits,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitOptions {
+    /// Stop the plugin after this time, loading it not counted: 500ms, 2s, 1m30s [default: never]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(super) timeout: Option<Duration>,
+    /// Memory of the plugin, as 64MiB or 2GiB [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    max_memory: Option<usize>,
+    /// Files and directories open at a time [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    max_open_files: Option<usize>,
+    /// Requests under way at a time; the plugin waits then [default: 4096]
+    #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
+    max_in_flight: Option<usize>,
+    /// Entries that one answer lists [default: 1000000]
+    #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
+    max_entries: Option<usize>,
+    /// Threads that do the requests [default: 32]
+    #[arg(long, value_name = "NUMBER", value_parser = values::positive)]
+    workers: Option<usize>,
+    /// What keeps paths inside: the kernel's openat2, or portable code [default: auto]
+    #[arg(long, value_name = "HOW", value_enum, default_value = "auto", hide_default_value = true)]
+    resolver: ResolverOption,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum AllowOption {
+    Mkfifo,
+    Syncfs,
+    Busy,
+    Procfs,
+    CacheGrant,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ResolverOption {
+    Auto,
+    Openat2,
+    Portable,
+}
+
+const EXAMPLES: &str = "\
+Directories: the first of --dir and --ro-dir is where the plugin works; a relative path starts there. The others are \
+reached by their names, as `--dir /srv/music::/music` by `/music`. Nothing else is within reach, and there is no network.
+
+Limits: --timeout, --max-memory and the others hold the plugin while it runs; those for compiling hold what is done before, if it \
+is not in the cache. The file of a plugin has 256 MiB at most.
+
+Arguments: if an option stands before PLUGIN, everything behind PLUGIN is the plugin's. If none does, long options may \
+follow PLUGIN, up to the first word that is none, or `--`; but --help, --version and all short ones are the plugin's there. A \
+script writes `--` before what it was given, which can grant the plugin nothing then; that one is not passed on.
+
+Ends: --timeout counts from the start, but for loading and compiling the plugin, and until its last request is done. It and the \
+signals INT, TERM, HUP and QUIT end the plugin and what it has under way. What does not end within two seconds, as a call to a \
+file system that does not answer, is left to itself, and mentioned. A second signal waits for nothing. Requests of a plugin that \
+has ended by itself are waited for a minute at most.
+
+Exit status: the plugin's own; 1 if the host fails or a limit ends the plugin, 2 for a wrong command line, 124 after \
+--timeout, 134 if the plugin traps; after a signal 128 and its number: 129 HUP, 130 INT (Ctrl-C), 131 QUIT, 143 TERM.
+
+Examples:
+  aiohost run plugin.wasm --dir data                  run it with `data` to work in
+  aiohost run plugin.wasm --dir data -- --verbose in  pass it the arguments `--verbose in`
+  aiohost run --ro-dir songs --dir out::/out p.wasm   `songs` to read, and `out` to write as `/out`
+  aiohost run plugin.wasm --dir data -- \"$@\"          in a script: what it was given is the plugin's
+  aiohost run calc.wasm --invoke 'add(1, 2)'          call a function, print its result
+  aiohost run plugin.wasm --dir data --timeout 30s --max-memory 256MiB --stats";
+
+impl Options {
+    /// The host with everything that these options grant and limit, but for the time, which is the watcher's.
+    pub(super) fn host(&self) -> Result<Host, Problem> {
+        let limits = &self.limits;
+        let defaults = Limits::default();
+        // The thread that makes the calls of WASI has nothing else to do.
+        let builder = Host::builder().compile_in(self.compile_limits.process());
+        let mut builder = builder.inherit_stdio().blocking_wasi().resolver(limits.resolver.into()).limits(Limits {
+            memory_bytes_max: limits.max_memory.unwrap_or(defaults.memory_bytes_max),
+            open_files_max: limits.max_open_files.unwrap_or(defaults.open_files_max),
+            in_flight_max: limits.max_in_flight.unwrap_or(defaults.in_flight_max),
+            entries_max: limits.max_entries.unwrap_or(defaults.entries_max),
+            ..defaults
+        });
+        for grant in &self.grants.0 {
+            builder = builder.dir(&grant.host, &grant.guest, grant.rights);
+        }
+        for option in &self.allow {
+            builder = option.allow(builder);
+        }
+        for (name, value) in &self.environment {
+            builder = builder.env(name, value);
+        }
+        if let Some(argv0) = &self.argv0 {
+            builder = builder.argv0(argv0);
+        }
+        if let Some(workers) = limits.workers {
+            builder = builder.workers_max(workers);
+        }
+        if !self.no_cache {
+            builder = builder.cache();
+        }
+        builder.build()
+    }
+}
+
+impl AllowOption {
+    fn allow(self, host: HostBuilder) -> HostBuilder {
+        let gated = match self {
+            Self::Mkfifo => Gated::Mkfifo,
+            Self::Syncfs => Gated::Syncfs,
+            Self::Busy => Gated::Busy,
+            Self::Procfs => Gated::Procfs,
+            Self::CacheGrant => return host.allow_cache_grant(),
+        };
+        host.allow(gated)
+    }
+}
+
+impl From<ResolverOption> for Resolver {
+    fn from(option: ResolverOption) -> Self {
+        match option {
+            ResolverOption::Auto => Self::Auto,
+            ResolverOption::Openat2 => Self::Openat2,
+            ResolverOption::Portable => Self::Portable,
+        }
+    }
+}

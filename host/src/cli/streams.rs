@@ -1,0 +1,179 @@
+//! The command's own standard output and standard error: what is printed is never lost in silence, and what is said never ends the
+//! command.
+//!
+//! The standard library's macros panic where standard error cannot be written, and its locks are held by a guest that waits for a
+//! reader of its output. So this writes to the descriptors themselves.
+
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
+
+use super::remedy::Remedied;
+
+/// Prints on standard output, all of it. A reader that goes away, as `head` does, has seen enough.
+///
+/// # Errors
+///
+/// If it cannot be written: a disk is full, or broken.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    match write_all(io::stdout().as_fd(), text.as_bytes()) {
+        Ok(()) | Err(Errno::PIPE) => Ok(()),
+        Err(error) => Err(unwritable(error.into())),
+    }
+}
+
+/// Brings out what a guest has written and the standard library still keeps. Only for a thread that may wait for a reader.
+///
+/// # Errors
+///
+/// As of [`print`].
+pub(super) fn flush() -> anyhow::Result<()> {
+    loop {
+        match io::stdout().flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_until_writable(io::stdout().as_fd()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(unwritable(error)),
+        }
+    }
+}
+
+/// Says something on standard error. That it cannot be heard changes nothing: neither what is done nor the exit status.
+pub(super) fn say(text: &str) {
+    // There is nowhere left to tell of it.
+    let _ = write_all(io::stderr().as_fd(), text.as_bytes());
+}
+
+/// The same, but gives up after a while: whoever reads standard error may have stopped to.
+pub(super) fn say_within(time: Duration, text: String) {
+    let (sender, said) = mpsc::channel();
+    let speak = move || {
+        say(&text);
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(());
+    };
+    // Without a thread nothing is said: that could take for ever.
+    if thread::Builder::new().name("aiohost-words".to_owned()).spawn(speak).is_ok() {
+        let _ = said.recv_timeout(time);
+    }
+}
+
+/// Gives up the standard streams, but not what else is the process's: for whoever waits for their end. What is a file may have to
+/// be waited for, and is for a while.
+pub(super) fn let_go(time: Duration, instead: &impl AsFd) {
+    let (files, others): (Vec<_>, Vec<_>) = STREAMS.into_iter().partition(|stream| is_file(*stream));
+    let instead = instead.as_fd().as_raw_fd();
+    others.into_iter().for_each(|stream| replace(stream, instead));
+    if files.is_empty() {
+        return;
+    }
+    let (sender, gone) = mpsc::channel();
+    let close = move || {
+        files.into_iter().for_each(|stream| replace(stream, instead));
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(());
+    };
+    if thread::Builder::new().name("aiohost-streams".to_owned()).spawn(close).is_ok() {
+        let _ = gone.recv_timeout(time);
+    }
+}
+
+/// Gives up those standard streams that are files.
+pub(super) fn let_go_of_files(instead: &impl AsFd) {
+    STREAMS.into_iter().filter(|stream| is_file(*stream)).for_each(|stream| replace(stream, instead.as_fd().as_raw_fd()));
+}
+
+/// Standard input, output and error.
+const STREAMS: [RawFd; 3] = [0, 1, 2];
+
+/// Whether to close it may take long.
+fn is_file(stream: RawFd) -> bool {
+    // SAFETY: the standard library sees to it that these three are open at the start, and they are only ever replaced.
+    let stream = unsafe { BorrowedFd::borrow_raw(stream) };
+    let kind = fstat(stream).map(|status| FileType::from_raw_mode(status.st_mode));
+    !matches!(kind, Ok(FileType::Fifo | FileType::CharacterDevice | FileType::Socket))
+}
+
+/// Something else has the number from now on, so that no file that is opened later gets what is written there.
+fn replace(stream: RawFd, instead: RawFd) {
+    // SAFETY: nobody owns a standard stream.
+    unsafe { libc::dup2(instead, stream) };
+}
+
+/// Standard error for what is logged.
+pub(super) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // As for what is said.
+        let _ = write_all(io::stderr().as_fd(), bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn unwritable(error: io::Error) -> anyhow::Error {
+    let help = "what arrived there is not whole: run it again where it can be written".to_owned();
+    anyhow::Error::new(error).context(Remedied { what: "cannot write to standard output".to_owned(), help })
+}
+
+/// Writes everything. A pipe that another program has set to be non-blocking is waited for.
+pub(super) fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(stream, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_until_writable(stream),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn wait_until_writable(stream: BorrowedFd<'_>) {
+    // If it fails the next write tells why.
+    let _ = poll(&mut [PollFd::from_borrowed_fd(stream, PollFlags::OUT)], None);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+
+    use rustix::io::ioctl_fionbio;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_does_not_block_gets_everything() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        ioctl_fionbio(&writer, true).expect("a pipe can be non-blocking");
+        let text = "0123456789".repeat(100_000);
+        let expected = text.clone();
+        let print = thread::spawn(move || write_all(writer.as_fd(), text.as_bytes()));
+        let mut read = String::new();
+        reader.read_to_string(&mut read).expect("it can be read");
+        assert_eq!(print.join().expect("it does not panic"), Ok(()));
+        assert!(read == expected, "{} of {} bytes", read.len(), expected.len());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told() {
+        let full = File::options().write(true).open("/dev/full").expect("there is such a device");
+        assert_eq!(write_all(full.as_fd(), b"text"), Err(Errno::NOSPC));
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(write_all(writer.as_fd(), b"text"), Err(Errno::PIPE));
+    }
+}

@@ -1,0 +1,164 @@
+//! What a run does, on a thread of its own: whatever may wait for a file system, a reader or the plugin itself.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aiohost::{Guest, Host, Plugin};
+use anyhow::Context as _;
+use futures::channel::oneshot;
+use tokio::runtime::Runtime;
+
+use super::keeper::Left;
+use super::load::{self, Note};
+use super::run_options::Options;
+use super::watch::{CLEANING, Done, Event, Part, calls_left};
+use super::{Verbosity, exit, stats, streams};
+
+/// How long requests that run may take to finish, when the plugin has ended, before it is mentioned.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long they may take at all. A minute: a disk that takes longer is broken.
+const SHUTDOWN: Duration = Duration::from_secs(60);
+
+/// A run.
+pub(super) struct Work<'a> {
+    pub(super) options: &'a Options,
+    pub(super) verbosity: &'a Verbosity,
+    /// Who watches the run.
+    pub(super) watcher: &'a Sender<Event>,
+}
+
+impl Work<'_> {
+    /// Runs the plugin, or ends it once `stop` says so.
+    pub(super) fn run(&self, stop: oneshot::Receiver<()>) -> Done {
+        match self.load().and_then(|(host, plugin)| self.run_plugin(&host, &plugin, stop)) {
+            Ok(done) => done,
+            Err(error) => Done::ByItself { status: exit::tell(&error), left: Left::Nothing },
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // The watcher is there as long as the process is.
+        let _ = self.watcher.send(event);
+    }
+
+    fn load(&self) -> anyhow::Result<(Host, Plugin)> {
+        let host = self.options.host()?;
+        look_at(&self.options.plugin);
+        self.tell(Event::Begins(Part::Loading(host.clone())));
+        let note = match (self.verbosity.quiet, self.options.no_cache) {
+            (true, _) => Note::Silent,
+            (false, true) => Note::EveryTime,
+            (false, false) => Note::OnceOnly,
+        };
+        let plugin = load::load(&host, &self.options.plugin, note)?;
+        Ok((host, plugin))
+    }
+
+    fn run_plugin(&self, host: &Host, plugin: &Plugin, mut stop: oneshot::Receiver<()>) -> anyhow::Result<Done> {
+        self.tell(Event::Begins(Part::Running));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start an event loop")?;
+        let mut guest = plugin.guest(&self.options.arguments)?;
+        let outcome = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = &mut stop => None,
+                outcome = call(&mut guest, self.options.invoke.as_deref()) => Some(outcome),
+            }
+        });
+        let stats = stats::table(&guest.stats(), guest.counters());
+        self.tell(Event::Stats(stats.clone()));
+        let Some(outcome) = outcome else {
+            drop(guest);
+            // It was ended before it could bring this out itself, and that it cannot be is no news then.
+            let _ = streams::flush();
+            // If that takes longer, the watcher does not wait for it.
+            Rest::new(host, runtime).wait(CLEANING);
+            return Ok(Done::Stopped);
+        };
+        self.tell(Event::Begins(Part::Ending(outcome.as_ref().map_or_else(exit::status, |status| *status))));
+        drop(guest);
+        let outcome = outcome.and_then(|status| streams::flush().map(|()| status));
+        let left = self.wait_for(&Rest::new(host, runtime), &mut stop);
+        // Before the error, which is what one looks for at the end.
+        if self.options.stats {
+            streams::say(&stats);
+        }
+        Ok(Done::ByItself { status: outcome.unwrap_or_else(|error| exit::tell(&error)), left })
+    }
+
+    fn wait_for(&self, rest: &Rest<'_>, stop: &mut oneshot::Receiver<()>) -> Left {
+        if rest.wait(PATIENCE) {
+            return Left::Nothing;
+        }
+        let say = |words: &str| {
+            if !self.verbosity.quiet {
+                streams::say(words)
+            }
+        };
+        // Whoever has ended the run does not wait.
+        if matches!(stop.try_recv(), Ok(None)) {
+            say("waiting for requests that still run; Ctrl-C ends the program…\n");
+        }
+        if rest.wait(SHUTDOWN) {
+            return Left::Nothing;
+        }
+        say(&calls_left(rest.host, true));
+        Left::Something
+    }
+}
+
+/// What may still run when a plugin has ended: its requests, and calls of WASI, which some threads of the event loop make.
+struct Rest<'a> {
+    host: &'a Host,
+    wasi_gone: Receiver<()>,
+}
+
+impl<'a> Rest<'a> {
+    fn new(host: &'a Host, runtime: Runtime) -> Self {
+        let (sender, wasi_gone) = mpsc::channel();
+        let end = move || {
+            // It waits for all of them. A thread that reads standard input is none: it cannot be stopped, and ends with the process.
+            drop(runtime);
+            // Nobody listens any more if it took too long.
+            let _ = sender.send(());
+        };
+        // Without a thread there is none of the event loop's either.
+        let _ = thread::Builder::new().name("aiohost-rest".to_owned()).spawn(end);
+        Self { host, wasi_gone }
+    }
+
+    /// Waits for a while, and tells whether everything has ended.
+    fn wait(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        // If the other end is gone, so is what it waited for.
+        let wasi_runs = self.wasi_gone.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        self.host.shutdown(until.saturating_duration_since(Instant::now())) && !wasi_runs
+    }
+}
+
+/// Waits for the file system of the plugin's file, if it is one that does not answer. From then on the time does not count.
+fn look_at(path: &Path) {
+    // Whatever is wrong with it is told when it is loaded. A pipe can be opened once only.
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        let _ = File::open(path).and_then(|file| file.read_at(&mut [0], 0));
+    }
+}
+
+async fn call(guest: &mut Guest, invoke: Option<&str>) -> anyhow::Result<u8> {
+    let Some(call) = invoke else {
+        // A status that no process can have is a failure.
+        return Ok(u8::try_from(guest.run().await?).unwrap_or(1));
+    };
+    if let Some(result) = guest.invoke(call).await? {
+        // What the function itself has printed comes first.
+        streams::flush()?;
+        streams::print(&format!("{result}\n"))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,42 @@
+//! Compiling a plugin: in this process, or in one of its own where the embedder wants it held to a time and an amount of memory.
+
+use wasmtime::component::Component;
+
+use super::compile_process::CompileProcess;
+use super::format::Format;
+use super::host::{Host, HostBuilder};
+use super::machine::Machine;
+use super::prepare::{invalid, ready};
+use super::problem::{Problem, ProblemKind, Result};
+
+impl HostBuilder {
+    /// Compiles plugins in a process of its own, which is ended when it takes too long or too much memory: nothing can stop a
+    /// compilation within a process. Without it a plugin takes what time and memory it takes to compile, which an author who
+    /// means harm makes hours and gigabytes. What is in the code cache needs no process.
+    pub fn compile_in(mut self, process: CompileProcess) -> Self {
+        self.compile_process = Some(process);
+        self
+    }
+}
+
+impl Host {
+    /// The component that a plugin is or becomes, as code of the engine that it needs.
+    pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Component)> {
+        if let Some(process) = &self.0.compile_process {
+            let (engine, code) = process.compile(name, bytes)?;
+            let machine = self.0.machines.get(engine)?;
+            // SAFETY: the code is the work of this very program, which was started for it and said so: `precompile` of `prepare`. It
+            // came through a pipe into memory that nobody else has.
+            let component = unsafe { Component::deserialize(&machine.engine, code) };
+            return Ok((machine, component.map_err(|error| unusable(name, error))?));
+        }
+        let ready = ready(name, format, bytes)?;
+        let machine = self.0.machines.get(ready.engine)?;
+        let component = Component::from_binary(&machine.engine, &ready.component);
+        Ok((machine, component.map_err(|error| invalid(name, "component", error))?))
+    }
+}
+
+fn unusable(name: &str, error: wasmtime::Error) -> Problem {
+    Problem::new(ProblemKind::Host, format!("the code that {name} was compiled to cannot be used")).because(error)
+}

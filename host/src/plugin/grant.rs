@@ -1,0 +1,121 @@
+//! A directory that plugins get: opened once, and held against those that were granted before.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::Dir;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use super::problem::{Problem, ProblemKind, Result};
+use crate::granted::{GrantName, Granted, Misfit};
+use crate::sandbox::{Location, Rights, leads_to_processes, refusal};
+
+/// A directory that was opened.
+pub(super) struct Opened {
+    dir: Dir,
+    /// Its path, wherever the process goes.
+    path: PathBuf,
+}
+
+/// Opens a directory and adds it to those that are granted.
+pub(super) fn open(host: &Path, guest: &str, rights: Rights, granted: &mut Vec<Granted>) -> Result<Opened> {
+    let shown = host.display().to_string();
+    let opened = Dir::open_ambient_dir(host, cap_std::ambient_authority());
+    // To open a directory may take no right to read it; to list it does.
+    let opened = opened.and_then(|dir| dir.entries().map(|_| dir));
+    let located = opened.and_then(|dir| Ok((Location::of_dir(&dir)?, dir)));
+    let (location, dir) =
+        located.map_err(|error| problem(&shown).help_with(remedy_for_directory(host, &error)).because(error))?;
+    if let Some(reason) = refusal(&dir) {
+        return Err(problem(&shown).because_text(reason).help_with("grant a directory with files of its own"));
+    }
+    let name = GrantName::parse(guest).map_err(misfit)?;
+    let new = Granted { name, rights, location, shown };
+    new.check_beside(granted).map_err(misfit)?;
+    granted.push(new);
+    Ok(Opened { dir, path: std::path::absolute(host).unwrap_or_else(|_| host.to_owned()) })
+}
+
+fn misfit(misfit: Misfit) -> Problem {
+    let problem = Problem::new(ProblemKind::Directory, misfit.what).help_with(misfit.help);
+    match misfit.why {
+        Some(why) => problem.because_text(why),
+        None => problem,
+    }
+}
+
+fn remedy_for_directory(host: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => format!("make it first: mkdir -p '{}'", host.display()),
+        ErrorKind::NotADirectory => "it is a file: grant the directory it is in".to_owned(),
+        ErrorKind::PermissionDenied => "the user who runs the host needs the right to read it".to_owned(),
+        _ => "check the path".to_owned(),
+    }
+}
+
+impl Opened {
+    /// The directory for one guest.
+    pub(super) fn dir(&self, granted: &Granted) -> Result<Dir> {
+        self.dir.try_clone().map_err(|error| problem(&granted.shown).because(error))
+    }
+
+    /// Gives the directory to a guest's WASI, under this name. WASI takes paths only, and a path may lead elsewhere by now; the
+    /// one in procfs leads to what is open.
+    pub(super) fn preopen(&self, wasi: &mut WasiCtxBuilder, granted: &Granted, name: &str) -> Result<()> {
+        // WASI opens whatever is there, the host's own memory in procfs too.
+        if leads_to_processes(&self.dir) {
+            tracing::warn!(dir = granted.shown, "WASI does not get this directory, since procfs is in it");
+            return Ok(());
+        }
+        let permissions = match granted.rights {
+            Rights::Read => FsPerms::ReadOnly,
+            Rights::ReadWrite => FsPerms::ReadWrite,
+        };
+        let in_procfs = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
+        let Some(path) = [&in_procfs, &self.path].into_iter().find(|path| granted.location.is_at(path)) else {
+            return Err(problem(&granted.shown).because_text("its path leads elsewhere by now, and there is no /proc"));
+        };
+        wasi.preopened_dir(path, name, permissions).map_err(|error| problem(&granted.shown).because(error))?;
+        Ok(())
+    }
+}
+
+fn problem(shown: &str) -> Problem {
+    Problem::new(ProblemKind::Directory, format!("cannot grant the directory {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::plugin::Host;
+
+    /// Makes the directory `new` in its second directory.
+    const MAKES_DIRECTORY: &str = r#"(module
+        (import "wasi_snapshot_preview1" "path_create_directory" (func $make (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 8) "new")
+        (func (export "_start")
+            (if (call $make (i32.const 4) (i32.const 8) (i32.const 3)) (then unreachable))))"#;
+
+    #[test]
+    fn a_guest_gets_what_was_granted_whatever_has_its_path_meanwhile() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| dir.path().join(name);
+        for name in ["work/sub", "secret"] {
+            fs::create_dir_all(path(name)).expect("new directories");
+        }
+        let builder = Host::builder().dir(path("work"), "/work", Rights::ReadWrite);
+        let host = builder.dir(path("work/sub"), "/sub", Rights::ReadWrite).build().expect("a host");
+        let plugin = host.load_bytes("test.wat", MAKES_DIRECTORY.as_bytes()).expect("a valid plugin");
+        // As an earlier guest might do.
+        fs::rename(path("work/sub"), path("work/moved")).expect("a directory of our own");
+        symlink(path("secret"), path("work/sub")).expect("a new link");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+        assert_eq!(runtime.block_on(plugin.run(&[""; 0])).expect("it runs"), 0);
+        assert!(path("work/moved/new").exists() && !path("secret/new").exists());
+    }
+}

@@ -1,0 +1,106 @@
+//! From a plugin's bytes to a component that is valid and whose world is known: all that is done before it is compiled.
+
+use std::borrow::Cow;
+
+use super::format::{self, Format};
+use super::machine::{EngineKind, Machine};
+use super::offer::Missing;
+use super::problem::{Problem, ProblemKind, Result};
+use super::validate::{self, Unsupported};
+use super::world::World;
+
+/// A plugin that can be compiled, unless it uses what is not supported.
+pub(super) struct Prepared<'a> {
+    pub(super) component: Cow<'a, [u8]>,
+    pub(super) world: World,
+    pub(super) engine: EngineKind,
+    pub(super) unsupported: Vec<Unsupported>,
+}
+
+/// Looks at a plugin of this format, which must not be compiled code.
+pub(super) fn prepare<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Prepared<'a>> {
+    let binary = format::into_binary(name, format, bytes)?;
+    if Format::detect(name, &binary)? == Format::CoreModule {
+        return prepare_core(name, &binary);
+    }
+    let (world, engine) = World::read(&binary).map_err(|error| invalid(name, "component", error))?;
+    let unsupported = validate::unsupported(&binary, engine).map_err(|error| invalid(name, "component", error))?;
+    Ok(Prepared { component: binary, world, engine, unsupported })
+}
+
+/// A core module is validated as it is, so that places in it are those of its file.
+fn prepare_core<'a>(name: &str, module: &[u8]) -> Result<Prepared<'a>> {
+    let unsupported = validate::unsupported(module, EngineKind::Plain).map_err(|error| invalid(name, "core module", error))?;
+    let component = match format::adapt(name, module) {
+        // It may be just that which was in the way.
+        Err(_) if !unsupported.is_empty() => return Err(validate::problem(name, &unsupported)),
+        component => component?,
+    };
+    let (world, engine) = World::read(&component).map_err(|error| invalid(name, "component", error))?;
+    Ok(Prepared { component: Cow::Owned(component), world, engine, unsupported })
+}
+
+/// The problem of a plugin that is no valid component or core module.
+pub(super) fn invalid(name: &str, what: &str, error: impl Into<anyhow::Error>) -> Problem {
+    Problem::new(ProblemKind::Format, format!("{name} is not a valid {what}"))
+        .because(error)
+        .help_with("it is damaged, or uses a feature of WebAssembly that this host does not have: build it again")
+}
+
+/// What the process of its own does: the same up to the code.
+pub(super) fn precompile(name: &str, bytes: &[u8]) -> Result<(EngineKind, Vec<u8>)> {
+    let format = Format::detect(name, bytes)?;
+    if format == Format::Precompiled {
+        return Err(untrusted(name));
+    }
+    let ready = ready(name, format, bytes)?;
+    let machine = Machine::new(ready.engine)
+        .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
+    let code = machine.engine.precompile_component(&ready.component);
+    Ok((ready.engine, code.map_err(|error| invalid(name, "component", error))?))
+}
+
+/// The plugin as it can be compiled: whatever is wrong with it is found before that, which may take long.
+pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Prepared<'a>> {
+    let prepared = prepare(name, format, bytes)?;
+    if !prepared.unsupported.is_empty() {
+        return Err(validate::problem(name, &prepared.unsupported));
+    }
+    check(name, &prepared.world)?;
+    Ok(prepared)
+}
+
+pub(super) fn untrusted(name: &str) -> Problem {
+    Problem::new(ProblemKind::Format, format!("{name} is compiled code, which is not run unless it is asked for"))
+        .because_text("compiled code is native code, and no sandbox holds it")
+        .help_with("use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm (in a program: Host::load_trusted)")
+}
+
+/// Fails if the plugin imports what is not there.
+pub(super) fn check(name: &str, world: &World) -> Result<()> {
+    let missing = world.missing();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let more = match missing.len() {
+        1 => String::new(),
+        2 => ", and 1 more import".to_owned(),
+        count => format!(", and {} more imports", count - 1),
+    };
+    Err(Problem::new(ProblemKind::World, format!("{name} imports `{}`, which this host does not have{more}", first.import))
+        .because_text(&first.why)
+        .help_with(remedy_for_import(first)))
+}
+
+fn remedy_for_import(missing: &Missing) -> String {
+    match &missing.closest {
+        _ if missing.is_other_version => {
+            format!("{REBUILD}; or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here")
+        }
+        Some(closest) => format!("the closest that it has is `{closest}`; `aiohost inspect` lists all that is missing"),
+        None if missing.import.starts_with("aiohost:aio/") => REBUILD.to_owned(),
+        None => "`aiohost inspect` lists all that is missing".to_owned(),
+    }
+}
+
+/// What to do about a plugin that was built with another WIT package than this host's.
+pub(super) const REBUILD: &str =
+    "write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again";

@@ -1,0 +1,137 @@
+//! Open descriptors of a guest's, and the quota of what it may have open.
+//!
+//! A descriptor that is dropped is closed by the reaper: a close may take as long as the file system likes. It counts until it
+//! is closed.
+
+use std::fs::File;
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::budget::{Budget, Reservation};
+use crate::error::{Error, Result};
+use crate::reaper::Reaper;
+
+/// How many files and directories a guest has open, and may have.
+#[derive(Clone, Debug)]
+pub(crate) struct Quota {
+    open: Budget,
+    /// Descriptors that are still to be closed.
+    closing: Arc<AtomicUsize>,
+    reaper: Reaper,
+}
+
+/// A place in the quota; dropping it frees the place.
+#[derive(Debug)]
+pub(crate) struct Token {
+    place: Reservation,
+    closing: Option<Arc<AtomicUsize>>,
+}
+
+/// An open file or directory with its place in the quota.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    /// There until it is closed.
+    parts: Option<(File, Option<Token>)>,
+    quota: Quota,
+}
+
+impl Quota {
+    /// Of `max`, and of what all guests of an engine may have together.
+    pub(crate) fn new(max: usize, all: &Budget, reaper: &Reaper) -> Self {
+        Self { open: all.below(max), closing: Arc::default(), reaper: reaper.clone() }
+    }
+
+    /// Takes a place, before anything is opened. Gives `WOULD_BLOCK` while there is none but for descriptors that the guest has
+    /// closed already.
+    pub(super) fn take(&self) -> Result<Token> {
+        // Looked at first: what is closed meanwhile frees its place before it is not counted here any more.
+        let closing = self.closing.load(Ordering::SeqCst);
+        match self.open.try_take(1) {
+            Some(place) => Ok(Token { place, closing: None }),
+            None if closing > 0 => Err(Error::WOULD_BLOCK),
+            None => Err(Error::TOO_MANY_OPEN_FILES),
+        }
+    }
+
+    pub(super) fn reaper(&self) -> &Reaper {
+        &self.reaper
+    }
+}
+
+impl Token {
+    /// It is given up as soon as its descriptor is closed.
+    fn is_closing(&mut self, quota: &Quota) {
+        quota.closing.fetch_add(1, Ordering::SeqCst);
+        self.closing = Some(Arc::clone(&quota.closing));
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.place.shrink_to(0);
+        if let Some(closing) = &self.closing {
+            closing.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Descriptor {
+    pub(super) fn new(fd: OwnedFd, token: Token, quota: &Quota) -> Self {
+        Self { parts: Some((fd.into(), Some(token))), quota: quota.clone() }
+    }
+
+    /// One that was granted, and so counts for nobody.
+    pub(super) fn granted(file: File, quota: &Quota) -> Self {
+        Self { parts: Some((file, None)), quota: quota.clone() }
+    }
+
+    /// The file, to be closed at once, and its place in the quota.
+    pub(super) fn into_parts(mut self) -> (OwnedFd, Option<Token>) {
+        let (file, token) = self.parts.take().expect("it is there until it is closed");
+        (file.into(), token)
+    }
+}
+
+impl Deref for Descriptor {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.parts.as_ref().expect("it is there until it is closed").0
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let Some((file, mut token)) = self.parts.take() else { return };
+        token.iter_mut().for_each(|token| token.is_closing(&self.quota));
+        // In this order: the place is free once the descriptor is.
+        self.quota.reaper.take((file, token));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_once_its_descriptor_is_closed() {
+        let reaper = Reaper::default();
+        let quota = Quota::new(2, &Budget::new(100), &reaper);
+        let open =
+            || quota.take().map(|token| Descriptor::new(File::open("/dev/null").expect("it is there").into(), token, &quota));
+        let (one, other) = (open().expect("there is room"), open().expect("there is room"));
+        assert_eq!(open().err(), Some(Error::TOO_MANY_OPEN_FILES));
+        drop(one);
+        while let Err(error) = open() {
+            assert_eq!(error, Error::WOULD_BLOCK, "one is on its way out");
+        }
+        let (fd, token) = other.into_parts();
+        drop((fd, token));
+        assert!(reaper.wait_empty(Duration::from_secs(60)));
+        assert_eq!(quota.open.taken(), 0);
+    }
+}

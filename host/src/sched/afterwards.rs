@@ -1,0 +1,106 @@
+//! What is left to be done once a lock is released: nothing is woken and nothing is dropped under it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+use super::outcome::{Outcome, Work};
+use super::work::ToQueue;
+use crate::budget::{Reservation, Waiter};
+
+/// Bytes that are freed on the spot. 64 KiB: some microseconds.
+const LIGHT_BYTES: usize = 64 << 10;
+
+/// What is left to be done.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct Afterwards {
+    pub(super) wakers: Vec<Waker>,
+    /// Requests to be queued again.
+    pub(super) resumed: Vec<ToQueue>,
+    pub(super) freed: Vec<Reservation>,
+    pub(super) waiters: Vec<Waiter>,
+    /// Wakers of those who wait no more.
+    pub(super) stale: Vec<Waker>,
+    pub(super) rest: Rest,
+}
+
+/// What may take time to drop, and with it what counts as being on its way until then.
+#[derive(Default)]
+#[must_use]
+pub(super) struct Rest {
+    pub(super) waste: Vec<Waste>,
+    /// Given up when everything else is: until then memory may come back, so that those who wait for it do so with reason.
+    pub(super) active: Vec<Reservation>,
+}
+
+impl Afterwards {
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.wakers.append(&mut other.wakers);
+        self.resumed.append(&mut other.resumed);
+        self.freed.append(&mut other.freed);
+        self.waiters.append(&mut other.waiters);
+        self.stale.append(&mut other.stale);
+        self.rest.waste.append(&mut other.rest.waste);
+        self.rest.active.append(&mut other.rest.active);
+    }
+
+    /// Queues and wakes first, and then gives back. Returns what may take time to drop.
+    pub(super) fn begin(self, queue: impl FnOnce(Vec<ToQueue>)) -> Rest {
+        let Self { wakers, resumed, freed, waiters, stale, rest } = self;
+        if !resumed.is_empty() {
+            queue(resumed);
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        drop((freed, waiters, stale));
+        rest
+    }
+}
+
+impl Rest {
+    /// Drops what takes no time to be dropped.
+    pub(super) fn drop_light(&mut self) {
+        self.waste.retain(|waste| !waste.is_light);
+    }
+}
+
+/// What nobody wants: the work of a request that never began, or a result. The memory that it has on the books goes with it.
+pub(super) struct Waste {
+    content: Option<Box<dyn Send>>,
+    is_light: bool,
+    _memory: Option<Reservation>,
+}
+
+impl Waste {
+    pub(super) fn work<R: Outcome>(work: Work<R>, memory: Reservation) -> Self {
+        let is_light = memory.amount() <= LIGHT_BYTES;
+        Self { content: Some(Box::new(work)), is_light, _memory: Some(memory) }
+    }
+
+    /// A result: what it took from elsewhere is given back when it is dropped.
+    pub(super) fn result<R: Outcome>(result: R, memory: Reservation) -> Self {
+        let is_light = result.is_light();
+        Self { content: Some(Box::new(Unwanted(Some(result)))), is_light, _memory: Some(memory) }
+    }
+
+    pub(super) fn other(content: impl Send + 'static) -> Self {
+        Self { content: Some(Box::new(content)), is_light: false, _memory: None }
+    }
+}
+
+impl Drop for Waste {
+    fn drop(&mut self) {
+        let content = self.content.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(content))).is_err() {
+            tracing::error!("a request panicked as it was cleared away; please report this");
+        }
+    }
+}
+
+/// A result that nobody takes.
+struct Unwanted<R: Outcome>(Option<R>);
+
+impl<R: Outcome> Drop for Unwanted<R> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(R::undo);
+    }
+}

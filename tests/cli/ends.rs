@@ -1,0 +1,433 @@
+//! Ends of a run by time and by signals, whatever runs or waits at that moment.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
+
+use crate::fuse::{Answer, Fuse, Op};
+use crate::{Outcome, Place};
+
+/// How long a run may take to end before it counts as one that does not. It is two seconds at most, on a machine that does
+/// nothing else.
+const HUNG_AFTER: Duration = Duration::from_secs(30);
+
+const TOO_LONG: &str = "error: requests-sync.wasm was stopped: it took longer than 1s\n";
+const MORE_TIME: &str = "  help: give it more time with --timeout, or none to wait as long as it takes\n";
+const STUCK: &str = "warning: the plugin is in a system call that does not return, and is left to itself\n";
+
+/// Where a file system in user space is for the guests.
+const SLOW: &str = "/slow";
+
+/// The guest whose ends these are, which `tests/guests/build.sh` builds. Its compiled code is kept from test to test.
+fn guest() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/requests-sync.wasm");
+    assert!(path.exists(), "the guests are not built: run tests/guests/build.sh first");
+    path
+}
+
+/// A directory that all runs of these tests share.
+fn shared(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A run of the guest, which does what `line` says, with these options of the host.
+fn command(place: &Place, options: &str, line: &str) -> Command {
+    let mut command = place.command("run --dir .");
+    // The guest is compiled once for all of these tests.
+    command.env("AIOHOST_CACHE", shared("ends-cache")).env("AIOHOST_STATE", shared("ends-state"));
+    command.args(options.split_whitespace()).arg(guest()).args(line.split_whitespace());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The options that grant a file system in user space.
+fn grant(fuse: &Fuse) -> String {
+    format!("--dir {}::{SLOW}", fuse.path().display())
+}
+
+/// Starts a run, and waits until the guest says that it is ready. What it says later is not read yet.
+fn start(mut command: Command) -> Child {
+    let mut child = command.spawn().expect("the program starts");
+    let mut ready = [0; 6];
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("the guest says something");
+    assert_eq!(&ready, b"ready\n");
+    child
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("the program still runs");
+}
+
+/// Waits for the end, of the process and of everybody who has its standard streams.
+#[track_caller]
+fn end(child: Child) -> Output {
+    let pid = Pid::from_child(&child);
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(HUNG_AFTER) else {
+        // It is still there: its end was not waited for.
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("it does not end");
+    };
+    output.expect("the program has pipes")
+}
+
+#[track_caller]
+fn outcome(child: Child) -> Outcome {
+    end(child).into()
+}
+
+/// Runs the guest with a second of time, waits until `come` says that it is in the midst of it, and checks what is said at the end.
+#[track_caller]
+fn out_of_time(place: &Place, options: &str, line: &str, come: impl FnOnce(), left: &str) {
+    let child = command(place, &format!("--timeout 1s {options}"), line).spawn().expect("the program starts");
+    come();
+    let outcome = outcome(child);
+    assert_eq!(outcome.status, Some(124), "{line}: {outcome:?}");
+    assert_eq!(outcome.stderr, format!("{left}{TOO_LONG}{MORE_TIME}"), "{line}");
+}
+
+/// The same with a signal.
+#[track_caller]
+fn terminated(place: &Place, options: &str, line: &str, come: impl FnOnce(), left: &str) {
+    let child = start(command(place, options, line));
+    come();
+    send(&child, Signal::TERM);
+    let outcome = outcome(child);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(143), left), "{line}: {outcome:?}");
+}
+
+#[test]
+fn a_guest_that_computes_or_waits_ends_by_time_and_by_a_signal() {
+    let place = Place::new();
+    for line in ["ends compute", "ends sleep", "ends lock"] {
+        out_of_time(&place, "", line, || {}, "");
+        terminated(&place, "", line, || {}, "");
+    }
+}
+
+#[test]
+fn a_plugin_that_is_compiled_has_all_of_its_time_left() {
+    let place = Place::new();
+    let mut command = command(&place, "--timeout 1s --no-cache", "ends compute");
+    let outcome = outcome(command.spawn().expect("the program starts"));
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(124), "ready\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_guest_that_waits_for_its_input_ends_by_time_and_by_a_signal() {
+    let place = Place::new();
+    for (options, status) in [("--timeout 1s", 124), ("", 143)] {
+        let mut command = command(&place, options, "ends stdin");
+        let child = start({
+            command.stdin(Stdio::piped());
+            command
+        });
+        if status == 143 {
+            send(&child, Signal::TERM);
+        }
+        // The other end of its input is held, since `wait_with_output` would close it.
+        let mut child = child;
+        let _input = child.stdin.take();
+        assert_eq!(outcome(child).status, Some(status));
+    }
+}
+
+/// Waits until nothing more fits into a pipe whose reader this is.
+fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
+    // Less than that fits in: the guests write 1001 bytes at a time, and the kernel keeps pages.
+    while rustix::io::ioctl_fionread(pipe).expect("a pipe can be asked") < 48 << 10 {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_guest_whose_output_nobody_reads_ends_by_time_and_by_a_signal() {
+    let place = Place::new();
+    for (options, status) in [("--timeout 1s", 124), ("", 143)] {
+        let mut child = start(command(&place, options, "ends print"));
+        wait_until_full(child.stdout.as_ref().expect("a pipe"));
+        if status == 143 {
+            send(&child, Signal::TERM);
+        }
+        // Nobody reads what is in the pipe while the program ends.
+        let output = child.stdout.take();
+        let outcome = outcome(child);
+        assert_eq!((outcome.status, outcome.stderr.starts_with(STUCK)), (Some(status), true), "{outcome:?}");
+        drop(output);
+    }
+}
+
+#[test]
+fn a_guest_whose_complaints_nobody_reads_ends_by_time_and_by_a_signal() {
+    let place = Place::new();
+    for (options, status) in [("--timeout 1s --stats", 124), ("--stats", 143)] {
+        let mut child = start(command(&place, options, "ends complain"));
+        wait_until_full(child.stderr.as_ref().expect("a pipe"));
+        if status == 143 {
+            send(&child, Signal::TERM);
+        }
+        let complaints = child.stderr.take();
+        assert_eq!(outcome(child).status, Some(status));
+        drop(complaints);
+    }
+}
+
+#[test]
+fn a_guest_that_opens_a_fifo_by_wasi_ends_by_time_and_by_a_signal() {
+    let place = Place::new();
+    mknodat(CWD, place.path("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    out_of_time(&place, "", "ends wasi open fifo", || {}, STUCK);
+    terminated(&place, "", "ends wasi open fifo", || {}, STUCK);
+}
+
+/// What guests do with a file that does not answer, the request of the kernel's that is not answered, and what is said of it.
+const SLOW_FILES: [(&str, Op, &str); 14] = [
+    ("ends wasi open /slow/file", Op::Open, STUCK),
+    ("ends wasi read /slow/file", Op::Read, STUCK),
+    ("ends wasi read /slow/file", Op::Flush, STUCK),
+    ("ends wasi list /slow", Op::ReadDir, STUCK),
+    ("ends wasi write /slow/made", Op::Create, STUCK),
+    ("ends wasi write /slow/file", Op::Write, STUCK),
+    ("ends wasi write /slow/file", Op::Flush, STUCK),
+    ("ends blocking read /slow/file", Op::Read, ""),
+    ("ends blocking write /slow/file", Op::Write, ""),
+    ("ends blocking close /slow/file", Op::Flush, ""),
+    ("ends blocking list /slow", Op::ReadDir, ""),
+    ("ends blocking load /slow/file", Op::Read, ""),
+    ("ends submit read /slow/file 3", Op::Read, ""),
+    ("ends leave fsync /slow/file", Op::Fsync, ""),
+];
+
+/// A run on a file system that does not answer one kind of request.
+fn on_a_slow_file(line: &str, op: Op, check: impl FnOnce(&Place, &str, &str, &Fuse)) -> Option<()> {
+    let fuse = Fuse::mount()?;
+    let place = Place::new();
+    fuse.put("file", b"hello");
+    fuse.answer(op, Answer::Never);
+    check(&place, &grant(&fuse), line, &fuse);
+    Some(())
+}
+
+#[test]
+fn a_file_that_does_not_answer_delays_no_end_by_time() {
+    for (line, op, _) in SLOW_FILES {
+        let ran = on_a_slow_file(line, op, |place, grant, line, fuse| {
+            let child = command(place, &format!("--timeout 1s {grant}"), line).spawn().expect("the program starts");
+            fuse.wait_for(op, 1);
+            let outcome = outcome(child);
+            assert_eq!(outcome.status, Some(124), "{line}, {op:?}: {outcome:?}");
+            assert!(outcome.stderr.contains("left to"), "{line}, {op:?}: {outcome:?}");
+            assert!(outcome.stderr.contains(TOO_LONG) && outcome.stderr.ends_with(MORE_TIME), "{line}, {op:?}: {outcome:?}");
+        });
+        if ran.is_none() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_file_that_does_not_answer_delays_no_end_by_a_signal() {
+    for (line, op, stuck) in SLOW_FILES {
+        let ran = on_a_slow_file(line, op, |place, grant, line, fuse| {
+            let child = start(command(place, grant, line));
+            fuse.wait_for(op, 1);
+            send(&child, Signal::TERM);
+            let outcome = outcome(child);
+            assert_eq!(outcome.status, Some(143), "{line}, {op:?}: {outcome:?}");
+            assert!(outcome.stderr.contains("left to") && outcome.stderr.contains(stuck), "{line}, {op:?}: {outcome:?}");
+        });
+        if ran.is_none() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn requests_that_are_left_are_counted() {
+    let left = "warning: 3 requests still run, and are left to themselves\n";
+    on_a_slow_file("ends submit load /slow/file 3", Op::Open, |place, grant, line, fuse| {
+        terminated(place, grant, line, || fuse.wait_for(Op::Open, 3), left);
+    });
+}
+
+#[test]
+fn a_second_signal_waits_for_nothing() {
+    on_a_slow_file("ends wasi read /slow/file", Op::Read, |place, grant, line, fuse| {
+        let child = start(command(place, grant, line));
+        fuse.wait_for(Op::Read, 1);
+        // Two of a kind might arrive as one.
+        send(&child, Signal::INT);
+        send(&child, Signal::TERM);
+        let outcome = outcome(child);
+        assert!(matches!(outcome.status, Some(130 | 143)), "{outcome:?}");
+        assert_eq!(outcome.stderr, "");
+    });
+}
+
+#[test]
+fn directories_and_plugins_on_a_file_system_that_does_not_answer_delay_no_end() {
+    let cause = "  cause: its file, or a directory that it is granted, could not be opened in that time\n";
+    for (op, file) in [(Op::OpenDir, false), (Op::GetAttr, false), (Op::Open, true), (Op::Read, true)] {
+        for (options, status) in [("--timeout 1s", 124), ("", 143)] {
+            let Some(fuse) = Fuse::mount() else { return };
+            fuse.put("guest.wat", crate::guests::hello().as_bytes());
+            fuse.answer(op, Answer::Never);
+            let place = Place::with("guest.wat", crate::guests::hello());
+            let plugin = if file { fuse.join("guest.wat") } else { place.path("guest.wat") };
+            let mut command = place.command(&format!("run {options}"));
+            if !file {
+                command.args(grant(&fuse).split_whitespace());
+            }
+            let child = command.arg(plugin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+            fuse.wait_for(op, 1);
+            if status == 143 {
+                send(&child, Signal::TERM);
+            }
+            let outcome = outcome(child);
+            assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(status), ""), "{op:?}: {outcome:?}");
+            if status == 124 {
+                let expected = format!("error: guest.wat was stopped: it took longer than 1s\n{cause}{MORE_TIME}");
+                assert_eq!(outcome.stderr, expected, "{op:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_guest_leaves_is_waited_for_with_a_note() {
+    on_a_slow_file("ends leave fsync /slow/file", Op::Fsync, |place, grant, line, fuse| {
+        let mut child = command(place, grant, line).spawn().expect("the program starts");
+        let mut note = String::new();
+        let stderr = child.stderr.as_mut().expect("a pipe");
+        BufReader::new(stderr).read_line(&mut note).expect("a line");
+        assert_eq!(note, "waiting for requests that still run; Ctrl-C ends the program…\n");
+        fuse.answer_all();
+        outcome(child).assert_output(0, "ready\nover");
+    });
+}
+
+#[test]
+fn a_guest_that_ended_in_time_but_not_its_requests_is_out_of_time() {
+    on_a_slow_file("ends leave fsync /slow/file", Op::Fsync, |place, grant, line, fuse| {
+        let child = command(place, &format!("--timeout 1s {grant}"), line).spawn().expect("the program starts");
+        fuse.wait_for(Op::Fsync, 1);
+        let outcome = outcome(child);
+        let cause = "  cause: it had ended with exit status 0, but not its requests\n";
+        let left = "warning: 1 request still runs, and is left to itself\n";
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(124), "ready\nover"), "{outcome:?}");
+        // It may have been waited for so long that there is a note.
+        assert!(outcome.stderr.ends_with(&format!("{left}{TOO_LONG}{cause}{MORE_TIME}")), "{outcome:?}");
+    });
+}
+
+#[test]
+fn statistics_are_told_at_every_end() {
+    let place = Place::new();
+    let child = start(command(&place, "--stats", "ends lock"));
+    send(&child, Signal::TERM);
+    let ended = outcome(child);
+    assert_eq!(ended.status, Some(143));
+    assert!(ended.stderr.starts_with("request  count"), "{ended:?}");
+    on_a_slow_file("ends wasi read /slow/file", Op::Read, |place, grant, line, fuse| {
+        let child = start(command(place, &format!("--stats {grant}"), line));
+        fuse.wait_for(Op::Read, 1);
+        send(&child, Signal::TERM);
+        let ended = outcome(child);
+        assert_eq!(ended.stderr, format!("requests unknown: the plugin does not come back\n{STUCK}"), "{ended:?}");
+    });
+}
+
+#[test]
+fn each_signal_ends_a_run_and_leaves_no_file_half_written() {
+    let place = Place::new();
+    for (signal, status) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+        for _ in 0..5 {
+            let mut command = command(&place, "", "blocking store-endlessly");
+            let child = command.spawn().expect("the program starts");
+            let names = || fs::read_dir(place.dir.path()).expect("it is ours").map(|entry| entry.expect("a name").file_name());
+            let has_temporary = || names().any(|name| name.to_string_lossy().starts_with(".aiohost-"));
+            while !has_temporary() {
+                thread::yield_now();
+            }
+            send(&child, signal);
+            let outcome = outcome(child);
+            assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
+            assert!(!has_temporary(), "{signal:?} leaves {:?}", names().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let place = Place::new();
+    let mut command = command(&place, "", "ends print");
+    // SAFETY: it is safe to do that between fork and exec, and no handler is involved.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let mut child = start(command);
+    send(&child, Signal::HUP);
+    // It goes on for much longer than it would take to end.
+    let mut output = vec![0; 64 << 20];
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut output).expect("it goes on");
+    send(&child, Signal::TERM);
+    assert_eq!(outcome(child).status, Some(143));
+}
+
+/// The process that does the work, which is kept by the one that was started.
+fn worker(child: &Child) -> Pid {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).expect("procfs is mounted");
+    children.trim().parse().ok().and_then(Pid::from_raw).expect("one child")
+}
+
+#[test]
+fn nothing_survives_the_process_that_was_started() {
+    let place = Place::new();
+    let child = start(command(&place, "", "ends compute"));
+    send(&child, Signal::KILL);
+    // Its output would be held by whatever is left.
+    assert_eq!(outcome(child).status, None);
+}
+
+#[test]
+fn a_crash_is_told_as_what_it_was() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let place = Place::new();
+    for signal in [Signal::KILL, Signal::ABORT] {
+        let child = start(command(&place, "", "ends compute"));
+        kill_process(worker(&child), signal).expect("it is there");
+        let output = end(child);
+        assert_eq!(output.status.signal(), Some(signal.as_raw()));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("was ended by signal"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_file_over_the_limit_of_the_process_is_an_error_of_the_guest() {
+    const LIMIT: u64 = 32 << 20;
+    let place = Place::new();
+    // So that its compiled code is there.
+    assert_eq!(outcome(command(&place, "", "ends wasi open none").spawn().expect("the program starts")).status, Some(0));
+    for line in ["ends blocking write-far file", "ends wasi write-far file"] {
+        let mut command = command(&place, "", line);
+        // SAFETY: it is safe to do that between fork and exec.
+        unsafe {
+            command.pre_exec(|| Ok(setrlimit(Resource::Fsize, Rlimit { current: Some(LIMIT), maximum: Some(LIMIT) })?));
+        }
+        outcome(command.spawn().expect("the program starts")).assert_output(0, "ready\nover");
+        assert_eq!(fs::metadata(place.path("file")).expect("it was made").len(), 0, "{line}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Standard output and standard error that cannot be written: what is printed is not lost in silence, and what is said changes no
+//! exit status.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::process::Stdio;
+
+use rustix::io::ioctl_fionbio;
+
+use crate::{Outcome, Place, finished, guests};
+
+/// A stream that is always full.
+fn full() -> Stdio {
+    File::options().write(true).open("/dev/full").expect("there is such a device").into()
+}
+
+/// A pipe that nobody reads.
+fn closed() -> Stdio {
+    io::pipe().expect("a pipe").1.into()
+}
+
+fn place() -> Place {
+    let place = Place::with("calc.wat", guests::calculator());
+    place.write("spins.wat", guests::spins());
+    place.write("hello.wat", guests::hello());
+    place.write("traps.wat", guests::traps());
+    place
+}
+
+/// What comes of a run whose standard output is something else.
+fn into(place: &Place, line: &str, stdout: Stdio) -> Outcome {
+    place
+        .command(line)
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+        .wait_with_output()
+        .expect("it ends")
+        .into()
+}
+
+#[test]
+fn what_cannot_be_printed_is_told() {
+    let place = place();
+    for line in ["--help", "run --help", "help", "--version", "run calc.wat --invoke add(1,2)", "new rust plugin"] {
+        into(&place, line, full()).assert(
+            1,
+            "error: cannot write to standard output\n  cause: No space left on device (os error 28)\n  \
+             help: what arrived there is not whole: run it again where it can be written\n",
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_has_seen_enough() {
+    let place = place();
+    for line in ["--help", "--version", "run calc.wat --invoke add(1,2)"] {
+        into(&place, line, closed()).assert(0, "");
+    }
+}
+
+#[test]
+fn a_pipe_that_does_not_block_gets_everything() {
+    let place = place();
+    let expected = place.run("run --help").stdout;
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    ioctl_fionbio(&writer, true).expect("a pipe can be non-blocking");
+    // It is full at the start.
+    let filling = vec![0; 64 << 10];
+    let filled = rustix::io::write(&writer, &filling).expect("there is room");
+    let mut child = place.command("run --help").stdout(writer).spawn().expect("the program starts");
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).expect("it can be read");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&read[filled..]), expected);
+}
+
+#[test]
+fn standard_error_that_cannot_be_written_changes_no_status() {
+    let place = place();
+    let cases = [
+        ("run none.wasm", 1),
+        ("run --unknown hello.wat", 2),
+        ("run hello.wat --stats", 0),
+        ("run traps.wat", 134),
+        ("run spins.wat --timeout 100ms --stats", 124),
+        ("inspect none.wasm", 1),
+    ];
+    for (line, status) in cases {
+        for stderr in [full(), closed()] {
+            let outcome = finished(place.command(line).stderr(stderr));
+            assert_eq!(outcome.status, Some(status), "{line}: {outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Guests that are in the midst of something when the host is to end: computing, waiting, or in a system call.
+//!
+//! Each says `ready` first. The host's side ends it, or waits for what it has left.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write, stdin, stdout};
+use std::time::Duration;
+
+use crate::bindings::aiohost::aio::types::{File, LockKind, OpenFlags, Request};
+use crate::bindings::aiohost::aio::{blocking, submit};
+
+/// A place in a file that is over the limit that the host has for the size of files.
+const FAR: u64 = 64 << 20;
+
+pub fn run(arguments: &[String]) {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    println!("ready");
+    match arguments.as_slice() {
+        ["compute"] => loop {
+            std::hint::black_box(());
+        },
+        ["print"] => loop {
+            println!("{}", "x".repeat(1000));
+        },
+        ["complain"] => loop {
+            eprintln!("{}", "x".repeat(1000));
+        },
+        ["sleep"] => std::thread::sleep(Duration::from_secs(3600)),
+        ["stdin"] => drop(stdin().read(&mut [0])),
+        ["lock"] => drop(lock_twice()),
+        ["wasi", request, path] => by_wasi(request, path),
+        ["blocking", request, path] => by_blocking(request, path),
+        ["submit", request, path, count] => by_submit(request, path, count.parse().expect("a number")),
+        // What it has under way is left to the host.
+        ["leave", request, path] => std::mem::forget(submitted(request, path)),
+        other => panic!("cannot do {other:?}"),
+    }
+    // The rest of a line stays in the buffers of host and guest until the end.
+    print!("over");
+    stdout().flush().expect("it can be written");
+}
+
+fn lock_twice() -> (File, File) {
+    let open = || blocking::open(None, "locked", OpenFlags::WRITE | OpenFlags::CREATE, 0o666).expect("it can be made");
+    let files = (open(), open());
+    for file in [&files.0, &files.1] {
+        blocking::lock(file, LockKind::Exclusive, 0, 0, true).expect("it waits");
+    }
+    files
+}
+
+fn by_wasi(request: &str, path: &str) {
+    match request {
+        "open" => drop(fs::File::open(path)),
+        "read" => drop(fs::read(path)),
+        "list" => drop(fs::read_dir(path).map(Iterator::count)),
+        "write" => drop(fs::write(path, "text")),
+        "write-far" => {
+            let mut file = fs::File::create(path).expect("it can be made");
+            file.seek(SeekFrom::Start(FAR)).expect("a file has places");
+            drop(file.write(b"text"));
+        }
+        other => panic!("cannot {other}"),
+    }
+}
+
+fn by_blocking(request: &str, path: &str) {
+    let writable = || blocking::open(None, path, OpenFlags::WRITE | OpenFlags::CREATE, 0o666).expect("it can be made");
+    // What comes of it is no matter.
+    let _ = match request {
+        "open" => blocking::open(None, path, OpenFlags::READ, 0).map(drop),
+        "read" => {
+            let file = blocking::open(None, path, OpenFlags::READ, 0).expect("it can be opened");
+            blocking::read(&file, Some(0), 100).map(drop)
+        }
+        "stat" => blocking::stat(None, path).map(drop),
+        "list" => blocking::readdir(None, path).map(drop),
+        "load" => blocking::load(None, path).map(drop),
+        "write" => blocking::write(&writable(), Some(0), b"text").map(drop),
+        "write-far" => blocking::write(&writable(), Some(FAR), b"text").map(drop),
+        "close" => {
+            let file = writable();
+            blocking::write(&file, Some(0), b"text").expect("it can be written");
+            blocking::close(file)
+        }
+        other => panic!("cannot {other}"),
+    };
+}
+
+fn by_submit(request: &str, path: &str, count: usize) {
+    let requests: Vec<Submitted> = (0..count).map(|_| submitted(request, path)).collect();
+    for submitted in &requests {
+        drop(submitted.request.wait());
+    }
+}
+
+/// A request, and the file that it works on.
+struct Submitted {
+    request: Request,
+    _file: Option<File>,
+}
+
+fn submitted(request: &str, path: &str) -> Submitted {
+    let open = |flags| blocking::open(None, path, flags, 0o666).expect("it can be opened");
+    match request {
+        "read" => {
+            let file = open(OpenFlags::READ);
+            Submitted { request: submit::read(&file, Some(0), 100), _file: Some(file) }
+        }
+        "fsync" => {
+            let file = open(OpenFlags::WRITE | OpenFlags::CREATE);
+            blocking::write(&file, Some(0), b"text").expect("it can be written");
+            Submitted { request: submit::fsync(&file), _file: Some(file) }
+        }
+        "load" => Submitted { request: submit::load(None, path), _file: None },
+        "copy" => Submitted { request: submit::copy(None, path, None, "copy"), _file: None },
+        other => panic!("cannot {other}"),
+    }
+}

@@ -1,0 +1,190 @@
+//! File systems that may not answer: nothing of them is used on the guest's own thread, and what is local still is.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Output;
+
+use crate::fuse::{Answer, Fuse, Op};
+use crate::support::{FACES, Guest, OPENAT2, Resolver, Tree, run, run_by};
+use crate::{attempts, can_mount, check_answers, everywhere};
+
+/// What may be done on the guest's own thread, in a directory with a file `file` and a directory `dir`.
+const INLINE: [(&str, &str); 8] = [
+    ("stat file", "ok"),
+    ("stat file", "ok"),
+    ("lstat file", "ok"),
+    ("open-dir dir", "ok"),
+    ("open file", "ok"),
+    ("handle file", "ok content"),
+    ("handle @. file", "ok content"),
+    ("stat @dir .", "ok"),
+];
+
+/// The requests in it.
+const REQUESTS: [&str; 8] = ["open", "open-dir", "stat", "lstat", "fstat", "seek", "read", "close"];
+
+/// How many requests of a name there were, and how many on the guest's own thread, as `--stats` tells.
+fn counts(output: &Output, request: &str) -> (u64, u64) {
+    let stats = String::from_utf8_lossy(&output.stderr);
+    let line = stats.lines().find(|line| line.split_whitespace().next() == Some(request));
+    let numbers: Vec<u64> = line.unwrap_or_default().split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [count, _errors, inline, ..] = numbers[..] else { panic!("no line of {request}:\n{stats}") };
+    (count, inline)
+}
+
+fn options(grants: &[(&Path, &str)]) -> Vec<OsString> {
+    let mut options = vec![OsString::from("--stats")];
+    for (host, guest) in grants {
+        options.extend([OsString::from("--dir"), OsString::from(format!("{}::{guest}", host.display()))]);
+    }
+    options
+}
+
+/// Does all of it once, and gives what `--stats` says.
+fn use_all(options: &[OsString], resolver: Resolver, (guest, face): (Guest, &str)) -> Output {
+    let output = run(options, resolver, guest, &attempts(face, &INLINE));
+    check_answers(output.clone(), &INLINE);
+    output
+}
+
+/// A file system with a file and a directory, whose attributes and names the kernel knows already.
+fn mount() -> Option<Fuse> {
+    let fuse = Fuse::mount()?;
+    fuse.put("file", b"content");
+    std::fs::create_dir(fuse.join("dir")).expect("it is new");
+    Some(fuse)
+}
+
+#[test]
+fn a_file_system_in_user_space_was_waited_for_on_the_thread_of_the_guest() {
+    let Some(fuse) = mount() else { return };
+    everywhere(|face, resolver| {
+        let output = use_all(&options(&[(fuse.path(), "/slow")]), resolver, face);
+        for request in REQUESTS {
+            let (count, inline) = counts(&output, request);
+            assert!(count > 0 && inline == 0, "{request}: {inline} of {count} were done on the guest's thread");
+        }
+    });
+}
+
+#[test]
+fn what_is_mounted_inside_of_a_grant_was_waited_for_on_the_thread_of_the_guest() {
+    let Some(fuse) = mount() else { return };
+    let (above, name) = (fuse.path().parent().expect("it has one"), fuse.path().file_name().expect("it has one"));
+    let name = name.to_str().expect("it is text");
+    let rows = INLINE.map(|(plan, answer)| {
+        let inside = |path: &str| format!("{name}/{path}");
+        let words: Vec<&str> = plan.split(' ').collect();
+        let plan = match words[..] {
+            [request, path] => format!("{request} {}", inside(path)),
+            [request, at, path] => format!("{request} @{} {path}", inside(&at[1..])),
+            _ => unreachable!("a plan has two words or three"),
+        };
+        (plan, answer)
+    });
+    everywhere(|(guest, face), resolver| {
+        let output = run(&options(&[(above, "/above")]), resolver, guest, &attempts(face, &rows));
+        check_answers(output.clone(), &rows);
+        for request in REQUESTS {
+            let (count, inline) = counts(&output, request);
+            assert!(count > 0 && inline == 0, "{request}: {inline} of {count} were done on the guest's thread");
+        }
+    });
+}
+
+/// On a file system that is local all of it is done on the guest's own thread, once the names are known.
+fn is_inline(dir: &Path) {
+    std::fs::write(dir.join("file"), "content").expect("it can be written");
+    std::fs::create_dir(dir.join("dir")).expect("it is new");
+    for face in FACES {
+        let output = use_all(&options(&[(dir, "/local")]), OPENAT2, face);
+        for request in REQUESTS {
+            let (count, inline) = counts(&output, request);
+            assert_eq!(inline, count, "{request} was not done on the guest's thread everywhere");
+        }
+    }
+}
+
+#[test]
+fn what_is_local_is_done_on_the_thread_of_the_guest() {
+    let tree = Tree::new();
+    std::fs::create_dir(tree.path("data/new")).expect("it is new");
+    is_inline(&tree.path("data/new"));
+}
+
+#[test]
+fn what_is_in_memory_is_done_on_the_thread_of_the_guest() {
+    if rustix::system::sysinfo().totalswap > 0 {
+        println!("skipped: this machine swaps, so what is in memory may be on a disk");
+        return;
+    }
+    is_inline(Tree::new().far().path());
+}
+
+/// A shell that mounts an overlay where nobody else sees it, looks at all that is in it, and then becomes the host.
+const OVERLAY: &str = r#"
+set -e
+mount --make-rprivate /
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER/upper,workdir=$UPPER/work" "$UPPER/merged"
+ls -lR "$UPPER/merged" > /dev/null
+cat "$UPPER/merged/file" > /dev/null
+exec "$@"
+"#;
+
+/// Uses an overlay over this directory, and gives what `--stats` says.
+fn use_overlay(lower: &Path, face: (Guest, &str)) -> Output {
+    let tree = Tree::new();
+    let upper = tree.path("data/overlay");
+    for name in ["upper", "work", "merged"] {
+        std::fs::create_dir_all(upper.join(name)).expect("it is new");
+    }
+    let mut shell = std::process::Command::new("unshare");
+    shell.args(["--mount", "sh", "-c", OVERLAY, "sh"]).env("LOWER", lower).env("UPPER", &upper);
+    let output = run_by(shell, &options(&[(&upper.join("merged"), "/merged")]), OPENAT2, face.0, &attempts(face.1, &INLINE));
+    check_answers(output.clone(), &INLINE);
+    output
+}
+
+#[test]
+fn an_overlay_is_as_local_as_its_layers() {
+    let Some(fuse) = mount() else { return };
+    if !can_mount() {
+        return;
+    }
+    let tree = Tree::new();
+    let local = tree.path("data/lower");
+    std::fs::create_dir_all(local.join("dir")).expect("it is new");
+    std::fs::write(local.join("file"), "content").expect("it is new");
+    for face in FACES {
+        let (far, near) = (use_overlay(fuse.path(), face), use_overlay(&local, face));
+        for request in REQUESTS {
+            assert_eq!(counts(&far, request).1, 0, "{request} of what may be behind a layer in user space");
+            // The kernel cannot read without waiting through an overlay.
+            assert!(counts(&near, request).1 > 0 || request == "read", "{request} of what is local");
+        }
+    }
+}
+
+/// Requests that a file system never answers keep their workers, and nobody else.
+#[test]
+fn a_file_that_is_never_opened_keeps_no_other_request_waiting() {
+    let Some(fuse) = mount() else { return };
+    for op in [Op::Open, Op::GetAttr, Op::Lookup] {
+        fuse.set_validity(std::time::Duration::ZERO, std::time::Duration::ZERO);
+        fuse.answer_for("file", op, Answer::Never);
+        let tree = Tree::new();
+        let options = options(&[(&tree.path("data"), "/data"), (fuse.path(), "/slow")]);
+        let output = std::thread::scope(|scope| {
+            let host =
+                scope.spawn(|| run(&options, OPENAT2, Guest::Sync, &["blocking", "attempt", "beside /slow/file digits"]));
+            fuse.wait_for(op, 1);
+            // It says that it is through with the other file while this one is still waited for.
+            while !tree.path("data/done").exists() && !host.is_finished() {
+                std::thread::yield_now();
+            }
+            fuse.answer_all();
+            host.join().expect("it does not panic")
+        });
+        check_answers(output, &[("beside", "ok")]);
+    }
+}
