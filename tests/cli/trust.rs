@@ -476,7 +476,9 @@ fn without_procfs_directories_are_granted_and_held_against_each_other_all_the_sa
         fs::create_dir_all(place.path(dir)).expect("a directory of our own");
     }
     place.run("compile maker.wat -o rw/maker.cwasm").assert_output(0, "");
-    let run = |line: &str| with_mounts(&place, &format!(r#"mount -t tmpfs none /proc; export AIOHOST_LOG=error; exec "$AIOHOST" run {line}"#));
+    let run = |line: &str| {
+        with_mounts(&place, &format!(r#"mount -t tmpfs none /proc; export AIOHOST_LOG=error; exec "$AIOHOST" run {line}"#))
+    };
     let Some(outcome) = run("maker.wat --dir rw --ro-dir apart") else { return };
     outcome.assert_output(0, "");
     assert!(place.path("rw/new").is_dir());
