@@ -5,8 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -39,10 +38,16 @@ fn shared(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// A run of the guest, which does what `line` says, with these options of the host.
+/// A run of the guest, which does what `line` says, with these options of the host. Its compiled code is there: a note that it is
+/// compiled would be in the way.
 fn command(place: &Place, options: &str, line: &str) -> Command {
+    static COMPILED: Once = Once::new();
+    COMPILED.call_once(|| drop(run(&Place::new(), "", "ends wasi open none").output().expect("the program starts")));
+    run(place, options, line)
+}
+
+fn run(place: &Place, options: &str, line: &str) -> Command {
     let mut command = place.command("run --dir .");
-    // The guest is compiled once for all of these tests.
     command.env("AIOHOST_CACHE", shared("ends-cache")).env("AIOHOST_STATE", shared("ends-state"));
     command.args(options.split_whitespace()).arg(guest()).args(line.split_whitespace());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -211,9 +216,6 @@ const SLOW_FILES: [(&str, Op, &str); 14] = [
 
 /// A run on a file system that does not answer one kind of request.
 fn on_a_slow_file(line: &str, op: Op, check: impl FnOnce(&Place, &str, &str, &Fuse)) -> Option<()> {
-    // One at a time: beside another one a call that is never answered has been seen to end, and it is not known why.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let fuse = Fuse::mount()?;
     let place = Place::new();
     fuse.put("file", b"hello");
@@ -424,8 +426,6 @@ fn a_crash_is_told_as_what_it_was() {
 fn a_file_over_the_limit_of_the_process_is_an_error_of_the_guest() {
     const LIMIT: u64 = 32 << 20;
     let place = Place::new();
-    // So that its compiled code is there.
-    assert_eq!(outcome(command(&place, "", "ends wasi open none").spawn().expect("the program starts")).status, Some(0));
     for line in ["ends blocking write-far file", "ends wasi write-far file"] {
         let mut command = command(&place, "", line);
         // SAFETY: it is safe to do that between fork and exec.

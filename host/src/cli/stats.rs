@@ -9,8 +9,9 @@ const HEAD: [&str; 7] = ["request", "count", "errors", "inline", "queued", "ran"
 
 /// The table, a line for each request and one for their sum.
 pub(super) fn table(stats: &Stats, counters: Counters) -> String {
+    let under_way = counters.queued + counters.running;
     if stats.is_empty() && counters.canceled == 0 {
-        return "no requests\n".to_owned();
+        return if under_way == 0 { "no requests\n".to_owned() } else { format!("no requests done\nunder way: {under_way}\n") };
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
     let mut total = RequestStats::default();
@@ -23,6 +24,9 @@ pub(super) fn table(stats: &Stats, counters: Counters) -> String {
     if counters.canceled > 0 {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "canceled: {}", counters.canceled);
+    }
+    if under_way > 0 {
+        let _ = writeln!(text, "under way: {under_way}");
     }
     text
 }
@@ -121,6 +125,14 @@ canceled: 2
     #[test]
     fn a_guest_without_requests_has_no_table() {
         assert_eq!(table(&Stats::new(), Counters::default()), "no requests\n");
+    }
+
+    #[test]
+    fn requests_that_are_not_done_are_counted() {
+        let under_way = Counters { queued: 2, running: 1, ..Default::default() };
+        assert_eq!(table(&Stats::new(), under_way), "no requests done\nunder way: 3\n");
+        let stats = Stats::from([("nop", RequestStats { count: 1, ..Default::default() })]);
+        assert!(table(&stats, under_way).ends_with("all          1       0       0       -    -      -\nunder way: 3\n"));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) enum Done {
     /// By itself. All that there was to say has been said.
     ByItself { status: u8, left: Left },
     /// Because it was told to.
-    Stopped,
+    Stopped { left: Left },
 }
 
 /// Why a run is ended.
@@ -126,7 +126,7 @@ impl Watch {
                 Ok(Event::Signal(signal)) => self.end(Cause::Signal(signal), state),
                 Err(RecvTimeoutError::Timeout) => self.end(Cause::Time, state),
                 // Nobody has told it to stop, and while it runs somebody can tell something.
-                Ok(Event::Done(Done::Stopped)) | Err(RecvTimeoutError::Disconnected) => {
+                Ok(Event::Done(Done::Stopped { .. })) | Err(RecvTimeoutError::Disconnected) => {
                     self.keeper.leave(exit::FAILED, Left::Something)
                 }
             }
@@ -140,10 +140,9 @@ impl Watch {
             Part::Opening | Part::Loading(_) => None,
             Part::Running | Part::Ending(_) => self.stop_run(&mut state),
         };
-        let left = if matches!(done, None | Some(Done::ByItself { left: Left::Something, .. })) {
-            Left::Something
-        } else {
-            Left::Nothing
+        let left = match done {
+            Some(Done::ByItself { left, .. } | Done::Stopped { left }) => left,
+            None => Left::Something,
         };
         let mut words = String::new();
         // A run that has ended by itself meanwhile has said it.
@@ -161,7 +160,8 @@ impl Watch {
             Cause::Signal(signal) => signals::status(signal),
         };
         streams::say_within(WORDS, words);
-        self.keeper.leave(status, left)
+        // Nobody waits any more, for what the process itself has to close neither.
+        self.keeper.leave(status, Left::Something)
     }
 
     /// Tells the run to end, and waits for that a while. A signal meanwhile ends the process at once.

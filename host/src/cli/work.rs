@@ -77,9 +77,7 @@ impl Work<'_> {
             drop(guest);
             // It was ended before it could bring this out itself, and that it cannot be is no news then.
             let _ = streams::flush();
-            // If that takes longer, the watcher does not wait for it.
-            Rest::new(host, runtime).wait(CLEANING);
-            return Ok(Done::Stopped);
+            return Ok(Done::Stopped { left: Rest::new(host, runtime).wait(CLEANING) });
         };
         self.tell(Event::Begins(Part::Ending(outcome.as_ref().map_or_else(exit::status, |status| *status))));
         drop(guest);
@@ -93,7 +91,7 @@ impl Work<'_> {
     }
 
     fn wait_for(&self, rest: &Rest<'_>, stop: &mut oneshot::Receiver<()>) -> Left {
-        if rest.wait(PATIENCE) {
+        if rest.wait(PATIENCE) == Left::Nothing {
             return Left::Nothing;
         }
         let say = |words: &str| {
@@ -105,7 +103,7 @@ impl Work<'_> {
         if matches!(stop.try_recv(), Ok(None)) {
             say("waiting for requests that still run; Ctrl-C ends the program…\n");
         }
-        if rest.wait(SHUTDOWN) {
+        if rest.wait(SHUTDOWN) == Left::Nothing {
             return Left::Nothing;
         }
         say(&calls_left(rest.host, true));
@@ -133,12 +131,13 @@ impl<'a> Rest<'a> {
         Self { host, wasi_gone }
     }
 
-    /// Waits for a while, and tells whether everything has ended.
-    fn wait(&self, time: Duration) -> bool {
+    /// Waits for a while.
+    fn wait(&self, time: Duration) -> Left {
         let until = Instant::now() + time;
         // If the other end is gone, so is what it waited for.
         let wasi_runs = self.wasi_gone.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-        self.host.shutdown(until.saturating_duration_since(Instant::now())) && !wasi_runs
+        let requests_run = !self.host.shutdown(until.saturating_duration_since(Instant::now()));
+        if wasi_runs || requests_run { Left::Something } else { Left::Nothing }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom, Write, stdin, stdout};
 use std::time::Duration;
 
 use crate::bindings::aiohost::aio::types::{File, LockKind, OpenFlags, Request};
-use crate::bindings::aiohost::aio::{blocking, submit};
+use crate::bindings::aiohost::aio::{blocking, control, submit};
 
 /// A place in a file that is over the limit that the host has for the size of files.
 const FAR: u64 = 64 << 20;
@@ -31,8 +31,7 @@ pub fn run(arguments: &[String]) {
         ["wasi", request, path] => by_wasi(request, path),
         ["blocking", request, path] => by_blocking(request, path),
         ["submit", request, path, count] => by_submit(request, path, count.parse().expect("a number")),
-        // What it has under way is left to the host.
-        ["leave", request, path] => std::mem::forget(submitted(request, path)),
+        ["leave", request, path] => leave(request, path),
         other => panic!("cannot do {other:?}"),
     }
     // The rest of a line stays in the buffers of host and guest until the end.
@@ -85,6 +84,13 @@ fn by_blocking(request: &str, path: &str) {
         }
         other => panic!("cannot {other}"),
     };
+}
+
+/// Begins a request and leaves it to the host. One that waits for a worker would be dropped.
+fn leave(request: &str, path: &str) {
+    let submitted = submitted(request, path);
+    while control::count().running == 0 {}
+    std::mem::forget(submitted);
 }
 
 fn by_submit(request: &str, path: &str, count: usize) {
