@@ -3,8 +3,8 @@
 //! A budget may stand below another one, as that of a guest below that of its engine. Then it holds at most a share of what is
 //! left above, see [`share`]: so however many guests take all that they can get, something is left for one that comes later.
 //!
-//! Who waits stands in the queue of one budget, in its turn. A budget above knows which of those below are waited for, and looks
-//! at the first one of each: so no guest stands in the way of another one.
+//! Who waits stands in the queue of one budget, in its turn, and is told when there is room for it there and above. A budget above
+//! knows which of those below are waited for: so no guest stands in the way of another one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -30,6 +30,10 @@ const KEPT: usize = 16;
 /// The part of what is left that one below may hold in any case: one in 16. After 32 guests that take all that they can get an eighth
 /// of what is kept is left.
 const SMALL: usize = 16;
+
+/// Of those who wait, how many are looked at when something is given back. 64: those behind have their turn when these have had
+/// theirs.
+const LOOK_MAX: usize = 64;
 
 /// How much one budget below may hold, of `max` in all, if so much is left.
 fn share(max: usize, left: usize) -> usize {
@@ -195,17 +199,17 @@ impl Budget {
         if !self.0.waited_for.load(Ordering::SeqCst) {
             return;
         }
-        let mut wakers = Vec::new();
         let mut queue = self.queue();
-        let mut promised: usize = 0;
-        while let Some(first) = queue.waiting.first_entry() {
-            let wanted = promised.saturating_add(first.get().0);
-            if !self.has_room(wanted) {
-                break;
+        let (mut promised, mut told) = (0, Vec::new());
+        // Who waits for much is passed over: those behind it would wait for it, while who comes later takes what is there.
+        for (key, (amount, _)) in queue.waiting.iter().take(LOOK_MAX) {
+            let wanted = amount.saturating_add(promised);
+            if self.has_room(wanted) {
+                promised = wanted;
+                told.push(*key);
             }
-            promised = wanted;
-            wakers.push(first.remove().1);
         }
+        let wakers: Vec<Waker> = told.iter().filter_map(|key| queue.waiting.remove(key)).map(|(_, waker)| waker).collect();
         self.note(&queue);
         let below: Vec<Self> = queue.below.values().cloned().collect();
         drop(queue);
@@ -277,7 +281,7 @@ impl Drop for Waiter {
             left
         };
         drop(left);
-        // Those behind it may have waited for it alone; or it was told of what it has not taken.
+        // It may have been told of what it has not taken; or those behind it come into view.
         self.budget.tell();
     }
 }
@@ -371,17 +375,31 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_the_front_lets_those_behind_it_pass() {
+    fn who_waits_for_much_holds_up_nobody_behind_it() {
         let budget = Budget::new(10);
         let (most, rest) = (budget.try_take(8).expect("there is room"), budget.try_take(2).expect("there is room"));
         let ((large, large_waker), (small, small_waker)) = (waker(), waker());
-        let gives_up = budget.wait(9, &large_waker);
-        let _waits = budget.wait(1, &small_waker);
+        let _large = budget.wait(9, &large_waker);
+        let _small = budget.wait(1, &small_waker);
         drop(rest);
-        assert_eq!((woken(&large), woken(&small)), (0, 0), "the first one comes first");
-        drop(gives_up);
         assert_eq!((woken(&large), woken(&small)), (0, 1));
         drop(most);
+        assert_eq!((woken(&large), woken(&small)), (1, 1));
+    }
+
+    #[test]
+    fn who_leaves_the_queue_lets_those_behind_come_into_view() {
+        let budget = Budget::new(10);
+        let (most, rest) = (budget.try_take(8).expect("there is room"), budget.try_take(2).expect("there is room"));
+        let ((large, large_waker), (small, small_waker)) = (waker(), waker());
+        let mut waiting: Vec<Waiter> = (0..LOOK_MAX).map(|_| budget.wait(9, &large_waker)).collect();
+        let _small = budget.wait(1, &small_waker);
+        drop(rest);
+        assert_eq!((woken(&large), woken(&small)), (0, 0));
+        waiting.pop();
+        assert_eq!((woken(&large), woken(&small)), (0, 1));
+        drop(most);
+        assert_eq!(woken(&large), 1);
     }
 
     #[test]

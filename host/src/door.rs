@@ -187,15 +187,9 @@ impl<O: Answer> Passed<O> {
 
 impl Queued {
     /// Work that is no request by itself: a step of a stream. `held` is what it holds already, and `bytes` what its result will.
-    pub(crate) fn step(
-        member: &Arc<Member>,
-        kind: Kind,
-        held: Option<Reservation>,
-        bytes: usize,
-        work: Work<Result<Output>>,
-    ) -> Self {
+    pub(crate) fn step(member: &Arc<Member>, kind: Kind, held: Reservation, bytes: usize, work: Work<Result<Output>>) -> Self {
         let submission = Submission::host(kind);
-        let entrance = Entrance::new(member, &submission, held, bytes);
+        let entrance = Entrance::new(member, &submission, Some(held), bytes);
         Self { member: Arc::clone(member), submission, entrance, work: Some(work) }
     }
 

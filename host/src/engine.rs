@@ -78,10 +78,10 @@ impl AioEngine {
     /// Tells the workers to end, and waits until they have, for `timeout` at most; tells whether they have. A request on a
     /// worker is finished. Requests of guests that are dropped are dropped with them; those of guests that live are done first.
     pub fn shutdown(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let begun = Instant::now();
         self.0.pool.close();
         let workers_ended = self.0.pool.wait_closed(timeout);
-        workers_ended && self.0.reaper.wait_empty(deadline.saturating_duration_since(Instant::now()))
+        workers_ended && self.0.reaper.wait_empty(timeout.saturating_sub(begun.elapsed()))
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool<Result<Output>>> {
@@ -90,7 +90,7 @@ impl AioEngine {
 
     /// The files and directories that a guest with these limits may have open.
     pub(crate) fn quota(&self, limits: &Limits) -> Quota {
-        Quota::new(limits.open_files_max, &self.0.descriptors, &self.0.reaper)
+        Quota::new(limits.open_files_max, &self.0.descriptors, &self.0.reaper.for_another())
     }
 
     /// What the requests of a guest with these limits may take.

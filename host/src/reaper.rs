@@ -1,17 +1,21 @@
 //! The reaper: threads on which files are closed and large things are freed, so that nobody else waits for it.
 //!
 //! To close a file may take as long as the file system likes, and to free what a deleted file had takes time that grows with its
-//! size. Whoever has something to drop hands it over and goes on.
+//! size. Whoever has something to drop hands it over and goes on. Guests take turns, as they do for workers: one whose files
+//! cannot be closed holds up no other.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Threads that one reaper has at most. 8: each may be held up by a file system that does not answer, and what waits for them is
-/// bounded by the descriptors that guests may have.
-const THREADS_MAX: usize = 8;
+use crate::limits::THREADS_MAX;
+use crate::sched::{Priority, Seat, Turns};
+
+/// Threads that one reaper has, beside one for each guest that has something to drop. 8: each may be held up by a file system that
+/// does not answer, and what waits for them is bounded by the descriptors that guests may have.
+const THREADS: usize = 8;
 
 /// How long something waits until another thread takes part. 20 ms: most files are closed in a thousandth of it.
 const LATE: Duration = Duration::from_millis(20);
@@ -26,9 +30,15 @@ const ATTENTION: Duration = Duration::from_millis(500);
 /// How long a thread without work stays.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Hands things over to the threads. Cheap to clone.
+/// Hands things over to the threads, for one guest. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Reaper(Arc<Shared>);
+pub(crate) struct Reaper(Arc<Lane>);
+
+/// What one guest has handed over.
+struct Lane {
+    shared: Arc<Shared>,
+    seat: Seat,
+}
 
 struct Shared {
     state: Mutex<State>,
@@ -36,11 +46,8 @@ struct Shared {
     gone: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    waiting: VecDeque<(Instant, Box<dyn Send>)>,
-    /// Things that are being dropped.
-    busy: usize,
+    turns: Turns<(), Box<dyn Send>>,
     threads: usize,
     /// Threads that sleep until they are woken.
     asleep: usize,
@@ -50,7 +57,8 @@ struct State {
 
 impl Default for Reaper {
     fn default() -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), come: Condvar::new(), gone: Condvar::new() }))
+        let state = State { turns: Turns::new(THREADS), threads: 0, asleep: 0, awake: 0 };
+        Self::new(Arc::new(Shared { state: Mutex::new(state), come: Condvar::new(), gone: Condvar::new() }))
     }
 }
 
@@ -61,13 +69,30 @@ impl fmt::Debug for Reaper {
 }
 
 impl Reaper {
+    fn new(shared: Arc<Shared>) -> Self {
+        let seat = shared.state().turns.join((), 1);
+        Self(Arc::new(Lane { shared, seat }))
+    }
+
+    /// The same threads, for another guest.
+    pub(crate) fn for_another(&self) -> Self {
+        Self::new(Arc::clone(&self.0.shared))
+    }
+
     /// Drops something, on another thread and soon. Returns at once.
     pub(crate) fn take(&self, waste: impl Send + 'static) {
+        let Lane { shared, seat } = &*self.0;
         let waste: Box<dyn Send> = Box::new(waste);
-        let mut state = self.0.state();
-        state.waiting.push_back((Instant::now(), waste));
-        let is_seen = state.awake > 0 || self.call(&mut state);
-        let refused = if is_seen { None } else { state.waiting.pop_back() };
+        let mut state = shared.state();
+        let refused = if state.threads > 0 {
+            let refused = state.turns.push(*seat, Priority::default(), waste);
+            shared.call(&mut state);
+            refused
+        } else if shared.start(&mut state) {
+            state.turns.push(*seat, Priority::default(), waste)
+        } else {
+            Some(waste)
+        };
         drop(state);
         if refused.is_some() {
             tracing::error!("cannot start the thread that closes files; closing one here");
@@ -76,43 +101,74 @@ impl Reaper {
 
     /// Waits until nothing is left to drop, or the time is up; tells whether nothing is.
     pub(crate) fn wait_empty(&self, timeout: Duration) -> bool {
-        let is_busy = |state: &mut State| state.busy > 0 || !state.waiting.is_empty();
-        let waited = self.0.gone.wait_timeout_while(self.0.state(), timeout, is_busy);
-        !is_busy(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+        let shared = &self.0.shared;
+        let waited = shared.gone.wait_timeout_while(shared.state(), timeout, |state| state.is_busy());
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_busy()
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        let left = self.shared.state().turns.leave(self.seat, |_| true, |()| true);
+        drop(left);
+    }
+}
+
+impl State {
+    /// Whether anything is being dropped or is to be.
+    fn is_busy(&self) -> bool {
+        self.turns.guests_at_work() > 0
     }
 
-    /// Wakes a thread, or starts one unless there are as many as may be. Only fails if there is none at all then.
-    fn call(&self, state: &mut State) -> bool {
+    fn threads_max(&self) -> usize {
+        (THREADS + self.turns.guests_at_work()).min(THREADS_MAX)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing is dropped under the lock, so nothing can panic there half way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that somebody comes for what could be dropped now.
+    fn call(self: &Arc<Self>, state: &mut State) {
+        if state.awake > 0 || !state.turns.has_work() {
+            return;
+        }
         if state.asleep > 0 {
-            self.0.come.notify_one();
-            return true;
+            self.come.notify_one();
+        } else if state.threads < state.threads_max() {
+            // Without another one it takes longer.
+            self.start(state);
         }
-        if state.threads >= THREADS_MAX {
-            return true;
-        }
-        let reaper = self.clone();
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) -> bool {
+        let reaper = Arc::clone(self);
         let started = thread::Builder::new().name("aiohost-reaper".to_owned()).spawn(move || reaper.serve()).is_ok();
         state.threads += usize::from(started);
-        state.threads > 0
+        state.awake += usize::from(started);
+        started
     }
 
-    fn serve(&self) {
-        let mut state = self.0.state();
+    fn serve(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.awake -= 1;
         let mut worked = Instant::now();
         loop {
-            if let Some((_, waste)) = state.waiting.pop_front() {
-                state.busy += 1;
+            if let Some((seat, (), waste)) = state.turns.pop() {
                 // Should this one be held up, another one looks after what else there is.
-                if !state.waiting.is_empty() && state.awake == 0 {
-                    self.call(&mut state);
-                }
+                self.call(&mut state);
                 drop(state);
-                drop(waste);
-                state = self.0.state();
-                state.busy -= 1;
+                if catch_unwind(AssertUnwindSafe(|| drop(waste))).is_err() {
+                    tracing::error!("something panicked as it was dropped; please report this");
+                }
+                state = self.state();
+                state.turns.done(seat, |()| true);
                 worked = Instant::now();
-                if state.busy == 0 && state.waiting.is_empty() {
-                    self.0.gone.notify_all();
+                if !state.is_busy() {
+                    self.gone.notify_all();
                 }
                 continue;
             }
@@ -123,12 +179,12 @@ impl Reaper {
 
     /// Waits until there may be something for this thread; none if it is to end.
     fn nap<'a>(&'a self, mut state: MutexGuard<'a, State>, worked: Instant) -> Option<MutexGuard<'a, State>> {
-        let come = &self.0.come;
+        let come = &self.come;
         // One that looks by itself is enough.
         if state.awake == 0 && worked.elapsed() < ATTENTION {
             state.awake += 1;
             // While another one is at work, this one steps in only for what is late.
-            let time = if state.busy > 0 { LATE } else { NAP };
+            let time = if state.is_busy() { LATE } else { NAP };
             state = come.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0;
             state.awake -= 1;
             return Some(state);
@@ -136,18 +192,11 @@ impl Reaper {
         state.asleep += 1;
         let (mut state, timeout) = come.wait_timeout(state, IDLE_TIMEOUT).unwrap_or_else(PoisonError::into_inner);
         state.asleep -= 1;
-        if timeout.timed_out() && state.waiting.is_empty() {
+        if timeout.timed_out() && !state.turns.has_work() {
             state.threads -= 1;
             return None;
         }
         Some(state)
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing is dropped under the lock, so nothing can panic there half way.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,8 +245,8 @@ mod tests {
         let reaper = Reaper::default();
         let (sender, dropped) = channel();
         let mut held = Vec::new();
-        // One thread fewer than there may be.
-        for _ in 1..THREADS_MAX {
+        // One fewer than one guest may hold up, which is one fewer than there are.
+        for _ in 2..THREADS {
             let (open, opened) = channel();
             held.push(open);
             reaper.take(HeldUp(opened));
@@ -207,5 +256,48 @@ mod tests {
         assert!(!reaper.wait_empty(Duration::ZERO));
         drop(held);
         assert!(reaper.wait_empty(LONG));
+    }
+
+    #[test]
+    fn a_guest_whose_files_cannot_be_closed_holds_up_no_other() {
+        let reaper = Reaper::default();
+        let (sender, dropped) = channel();
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let guest = reaper.for_another();
+            for _ in 0..4 * THREADS {
+                let (open, opened) = channel();
+                held.push(open);
+                guest.take(HeldUp(opened));
+            }
+        }
+        let other = reaper.for_another();
+        for _ in 0..3 {
+            other.take(Tells(sender.clone()));
+            dropped.recv_timeout(LONG).expect("it does not wait for those of others");
+        }
+        assert!(reaper.0.shared.state().threads <= THREADS + 4);
+        drop((other, held));
+        assert!(reaper.wait_empty(LONG), "what a guest has left is dropped though it is gone");
+    }
+
+    /// Its drop panics.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a bug");
+        }
+    }
+
+    #[test]
+    fn what_panics_as_it_is_dropped_ends_no_thread() {
+        let reaper = Reaper::default();
+        reaper.take(Bomb);
+        assert!(reaper.wait_empty(LONG));
+        assert_eq!(reaper.0.shared.state().threads, 1);
+        let (sender, dropped) = channel();
+        reaper.take(Tells(sender));
+        dropped.recv_timeout(LONG).expect("it is dropped");
     }
 }

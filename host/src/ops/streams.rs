@@ -11,13 +11,13 @@ use wasmtime::component::{
     VecBuffer,
 };
 
-use crate::budget::{Reservation, Waiter};
+use crate::budget::Reservation;
 use crate::ctx::AioView;
 use crate::door::Queued;
 use crate::error::{Error, Result};
 use crate::output::{Member, Output};
 use crate::sandbox::{Content, OpenFile, Wait};
-use crate::sched::{Flow, Kind, Report, Running};
+use crate::sched::{Entrance, Flow, Kind, Report, Running, Submission};
 
 const STREAMS: &str = "aiohost:aio/streams@0.1.0";
 
@@ -49,7 +49,10 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
                 let (sender, receiver) = oneshot::channel();
                 accessor.with(|mut access| {
                     let transfer = transfer(&mut access, &file, offset)?;
-                    data.pipe(&mut access, FileWriter { transfer, sender: Some(sender), step: None, waiter: None, written: 0 })
+                    data.pipe(
+                        &mut access,
+                        FileWriter { transfer, sender: Some(sender), step: None, entrance: None, written: 0 },
+                    )
                 })?;
                 // The writer answers before it goes, unless the store goes with it.
                 Ok((receiver.await.unwrap_or(Err(Error::CANCELED)),))
@@ -107,7 +110,7 @@ impl FileReader {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
         let read = move || file.read(offset, STEP_BYTES, Wait::May).map(|bytes| Output::Data(Content::from(bytes).fit()));
         let work = Box::new(move |_: &dyn Running| Flow::Done(read()));
-        Box::pin(Queued::step(&self.transfer.member, READ, None, STEP_BYTES, work).run())
+        Box::pin(Queued::step(&self.transfer.member, READ, self.transfer.member.memory().nothing(), STEP_BYTES, work).run())
     }
 }
 
@@ -191,8 +194,8 @@ struct FileWriter {
     transfer: Transfer,
     sender: Option<oneshot::Sender<Result<u64>>>,
     step: Option<Step<u64>>,
-    /// Its place among those that wait for memory, for what it takes from the guest.
-    waiter: Option<Waiter>,
+    /// The way in for what it takes from the guest, while it waits for memory.
+    entrance: Option<Entrance<Result<Output>>>,
     written: u64,
 }
 
@@ -204,27 +207,21 @@ impl FileWriter {
         }
     }
 
-    /// Memory for what the next step takes from the guest, once there is some.
+    /// Memory for what the next step takes from the guest, once there is some: for `bytes`, or for as many as it was first asked
+    /// for.
     fn poll_memory(&mut self, bytes: usize, cx: &Context<'_>) -> Poll<Result<Reservation>> {
-        let memory = self.transfer.member.memory();
-        if let Some(held) = memory.try_take(bytes) {
-            self.waiter = None;
-            return Poll::Ready(Ok(held));
-        }
-        self.waiter = Some(memory.wait(bytes, cx.waker()));
-        if let Some(held) = memory.try_take(bytes) {
-            self.waiter = None;
-            return Poll::Ready(Ok(held));
-        }
-        // Nothing of the guest's is under way that could give any back.
-        if self.transfer.member.is_active() { Poll::Pending } else { Poll::Ready(Err(Error::WOULD_BLOCK)) }
+        let member = &self.transfer.member;
+        let entrance = || Entrance::new(member, &Submission::host(WRITE), Some(member.memory().nothing()), bytes);
+        let admitted = ready!(self.entrance.get_or_insert_with(entrance).poll(cx));
+        self.entrance = None;
+        Poll::Ready(Ok(admitted?.into_memory()))
     }
 
     fn start_step(&self, data: &[u8], held: Reservation) -> Step<u64> {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
         let data = data.to_vec();
         let work = Box::new(move |_: &dyn Running| Flow::Done(file.write(offset, &data).map(Output::Count)));
-        Box::pin(Queued::step(&self.transfer.member, WRITE, Some(held), 0, work).run())
+        Box::pin(Queued::step(&self.transfer.member, WRITE, held, 0, work).run())
     }
 }
 
@@ -252,9 +249,12 @@ impl<D: 'static> StreamConsumer<D> for FileWriter {
             if source.remaining().is_empty() {
                 return Poll::Ready(Ok(StreamResult::Completed));
             }
-            let bytes = source.remaining().len().min(STEP_BYTES);
-            match ready!(self.poll_memory(bytes, cx)) {
-                Ok(held) => self.step = Some(self.start_step(&source.remaining()[..bytes], held)),
+            let left = source.remaining().len();
+            match ready!(self.poll_memory(left.min(STEP_BYTES), cx)) {
+                Ok(held) => {
+                    let bytes = left.min(held.amount());
+                    self.step = Some(self.start_step(&source.remaining()[..bytes], held));
+                }
                 Err(error) => {
                     self.close(Err(error));
                     return Poll::Ready(Ok(StreamResult::Dropped));

@@ -1,6 +1,6 @@
 //! The numbers by which requests, groups and calls are known.
 
-/// The number of a request, which its guest sees too. Never 0, and never used twice.
+/// The number of a request, which its guest sees too. Never 0, and not used again before four thousand million others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RequestId(u64);
 

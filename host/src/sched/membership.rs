@@ -48,11 +48,6 @@ impl<R: Outcome> Membership<R> {
         &self.account.budgets.memory
     }
 
-    /// Whether anything of it is on its way that may give memory back.
-    pub(crate) fn is_active(&self) -> bool {
-        self.account.active.taken() > 0
-    }
-
     /// Changes something, and sets the clock if there is a new first timer.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut Requests<R>) -> T) -> T {
         let (result, alarm) = {

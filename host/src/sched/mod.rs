@@ -2,7 +2,7 @@
 //!
 //! `requests` and `groups` are the state machine of one guest's requests, `lanes` and `turns` decide who is next; none of them
 //! knows a thread, and they are told the time. `account` puts a lock around the first two, `membership` and `admission` are the
-//! way in, `pool` has the workers, `clock` the time, and `running` is what a request knows of all this while it runs.
+//! way in, `afterwards` what is left to be done once that lock is free, `pool` has the workers and `clock` the time.
 //!
 //! What a request does and what it comes to is a parameter, [`Outcome`]: nothing here knows of files or of WebAssembly.
 
@@ -34,6 +34,7 @@ pub(crate) use pool::Pool;
 pub(crate) use requests::{Budgets, End};
 pub(crate) use statistics::Report;
 pub use statistics::{RequestStats, Stats};
+pub(crate) use turns::{Seat, Turns};
 pub(crate) use work::{Kind, Manner, Origin, Progress, Submission, WhenFull};
 
 #[cfg(test)]

@@ -4,26 +4,24 @@
 //! and takes part once that is too long, with a new standby in its place. So short requests are served by few threads, and
 //! slow devices get many.
 
+mod performing;
+mod queueing;
 mod running;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::running::{AtWork, InHand};
+use self::running::InHand;
 use super::account::Account;
-use super::afterwards::{Afterwards, Rest, Waste};
+use super::afterwards::Rest;
 use super::clock::Clock;
 use super::counters::{Counters, Tally};
 use super::ids::RequestId;
-use super::lanes::Priority;
-use super::outcome::{Flow, Help, Outcome, Refusal, Running as _, Work};
-use super::requests::{Pause, Started};
+use super::outcome::{Help, Outcome};
 use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, thread};
 use super::turns::{Seat, Turns};
-use super::work::ToQueue;
 use crate::budget::Reservation;
 use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, THREADS_MAX, WORKERS_START};
 
@@ -176,67 +174,6 @@ impl<R: Outcome> Pool<R> {
         !account.has_begun()
     }
 
-    /// Does what a lock was not to be held for. What may take time to drop is left to a worker of the guest.
-    pub(super) fn carry_out(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let mut rest = after.begin(|resumed| self.push(seat, resumed));
-        rest.drop_light();
-        if !rest.waste.is_empty()
-            && let Some(left) = account.waste.try_take(1)
-        {
-            return self.push_all(seat, [(Priority::default(), Task::Clear(rest, left))]);
-        }
-        self.clear(seat, account, rest);
-    }
-
-    /// The same on a worker, which may take its time.
-    fn carry_out_here(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let rest = after.begin(|resumed| self.push(seat, resumed));
-        self.clear(seat, account, rest);
-    }
-
-    fn clear(self: &Arc<Self>, seat: Seat, account: &Account<R>, rest: Rest) {
-        let Rest { waste, active } = rest;
-        drop(waste);
-        self.give_up(seat, account, active);
-    }
-
-    /// Something is on its way no more. If nothing is, those who wait for memory are looked after.
-    fn give_up(self: &Arc<Self>, seat: Seat, account: &Account<R>, active: impl IntoIterator<Item = Reservation>) {
-        if active.into_iter().map(drop).count() > 0 {
-            let after = account.look_after_the_hungry();
-            drop(after.begin(|resumed| self.push(seat, resumed)));
-        }
-    }
-
-    pub(super) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>) {
-        let task = |ToQueue { id, priority, place, begun }| (priority, Task::Request { id, place, begun });
-        self.push_all(seat, requests.into_iter().map(task));
-    }
-
-    /// Calls a worker to help with a request.
-    fn call_help(self: &Arc<Self>, request: Arc<InHand<R>>, help: Help) {
-        let (seat, priority, active) = (request.seat, request.priority, request.account.active.try_take(1));
-        self.push_all(seat, [(priority, Task::Help(request, help, active))]);
-    }
-
-    fn push_all(self: &Arc<Self>, seat: Seat, tasks: impl IntoIterator<Item = (Priority, Task<R>)>) {
-        let now = Instant::now();
-        let mut staff = self.staff();
-        let refused: Vec<Item<R>> =
-            tasks.into_iter().filter_map(|(priority, task)| staff.turns.push(seat, priority, (task, now))).collect();
-        self.queued.store(staff.turns.queued(), Ordering::Relaxed);
-        if staff.turns.has_work() {
-            self.call_workers(&mut staff);
-        }
-        let is_substitute = staff.workers == 0 && !std::mem::replace(&mut staff.has_substitute, true);
-        drop(staff);
-        // What is dropped here is of a guest that is gone; its requests have been answered.
-        drop(refused);
-        if is_substitute {
-            self.substitute();
-        }
-    }
-
     /// Sets when the clock looks at the timers of a guest.
     pub(super) fn set_alarm(self: &Arc<Self>, seat: Seat, account: &Arc<Account<R>>, at: Instant) {
         let needs_thread = self.clock.set(seat, account, at);
@@ -323,17 +260,6 @@ impl<R: Outcome> Pool<R> {
             }
         }
         true
-    }
-
-    /// No thread can be had: what is queued is done here, so that it is answered.
-    fn substitute(self: &Arc<Self>) {
-        let mut staff = self.staff();
-        while staff.workers == 0
-            && let Some(next) = staff.turns.pop()
-        {
-            staff = self.serve_one(staff, next);
-        }
-        staff.has_substitute = false;
     }
 
     fn serve_one<'a>(self: &'a Arc<Self>, staff: MutexGuard<'a, Staff<R>>, next: Next<R>) -> MutexGuard<'a, Staff<R>> {
@@ -434,8 +360,8 @@ impl<R: Outcome> Pool<R> {
 
     /// Waits until every worker has ended, or the time is up; tells whether they have.
     pub(crate) fn wait_closed(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        let left = || deadline.saturating_duration_since(Instant::now());
+        let deadline = Instant::now().checked_add(timeout);
+        let left = || deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
         let threads = loop {
             let waited = self.ended.wait_timeout_while(self.staff(), left(), |staff| staff.workers > 0);
             let (staff, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -460,91 +386,5 @@ impl<R: Outcome> Pool<R> {
     /// How many threads there are.
     pub(crate) fn workers(&self) -> usize {
         self.staff().workers
-    }
-
-    fn perform(self: &Arc<Self>, seat: Seat, account: Arc<Account<R>>, task: Task<R>) {
-        match task {
-            Task::Request { id, place, .. } => self.run(seat, account, id, place),
-            Task::Help(request, help, active) => {
-                self.help(request, help);
-                self.give_up(seat, &account, active);
-            }
-            Task::Clear(rest, left) => {
-                self.clear(seat, &account, rest);
-                drop(left);
-            }
-        }
-    }
-
-    /// Runs one request. A panic is that request's error, and the worker lives on.
-    fn run(self: &Arc<Self>, seat: Seat, account: Arc<Account<R>>, id: RequestId, place: Option<Reservation>) {
-        let (started, after) = account.requests().start(id, place, Instant::now());
-        if let Some(Started { steps, need: Some(need), .. }) = &started {
-            // Before its place among those who wait for memory goes to the next.
-            steps.prepare(*need);
-        }
-        self.carry_out_here(seat, &account, after);
-        let Some(Started { mut work, priority, steps, .. }) = started else { return };
-        let request = InHand { account, pool: Arc::clone(self), seat, id, priority, steps };
-        let running = AtWork::new(Arc::new(request));
-        let flow = catch_unwind(AssertUnwindSafe(|| work(&running))).unwrap_or_else(|_| {
-            tracing::error!(id = id.value(), "a request panicked; please report this");
-            Flow::Done(R::failed(Refusal::Panicked.into()))
-        });
-        let pause = match flow {
-            Flow::Done(result) if self.starved(&running, &result) => Pause::Woken,
-            Flow::Done(result) => {
-                // What it holds is given back before anybody is told that it is done.
-                drop(Waste::other(work));
-                return self.finish(&running, result);
-            }
-            Flow::Again(delay) => Pause::Until(Instant::now() + delay),
-            Flow::Parked => Pause::Woken,
-        };
-        self.park(&running, work, pause);
-    }
-
-    fn park(self: &Arc<Self>, running: &AtWork<R>, work: Work<R>, pause: Pause) {
-        let InHand { account, seat, id, .. } = &*running.request;
-        let (after, alarm) = {
-            let mut requests = account.requests();
-            (requests.park(*id, work, pause, Instant::now()), requests.alarm())
-        };
-        self.carry_out_here(*seat, account, after);
-        if let Some(at) = alarm {
-            self.set_alarm(*seat, account, at);
-        }
-    }
-
-    /// Whether a request failed for want of memory that it may yet get: then it is begun again.
-    fn starved(&self, running: &AtWork<R>, result: &R) -> bool {
-        let request = &running.request;
-        let Some(short) = request.steps.take_short() else { return false };
-        if result.failure() != Some(Refusal::Full.into()) {
-            return false;
-        }
-        request.steps.give_up();
-        request.account.requests().starve(request.id, short, &running.waker())
-    }
-
-    fn finish(self: &Arc<Self>, running: &AtWork<R>, result: R) {
-        let InHand { account, seat, id, .. } = &*running.request;
-        let (after, report) = account.requests().finish(*id, result, Instant::now());
-        if let Some(report) = report {
-            account.report(&report);
-        }
-        self.carry_out_here(*seat, account, after);
-    }
-
-    /// Helps with a request. Whoever called sees to it that a panic is noticed.
-    fn help(self: &Arc<Self>, request: Arc<InHand<R>>, mut help: Help) {
-        let running = AtWork::new(request);
-        let flow = catch_unwind(AssertUnwindSafe(|| help(&running)));
-        match flow {
-            Ok(Flow::Again(_)) => return self.call_help(running.request, help),
-            Ok(Flow::Done(()) | Flow::Parked) => {}
-            Err(_) => tracing::error!(id = running.request.id.value(), "a request panicked; please report this"),
-        }
-        drop(Waste::other(help));
     }
 }

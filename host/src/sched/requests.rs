@@ -7,8 +7,8 @@
 //!             └────────────┴── stopped ──┘
 //! ```
 //!
-//! A request is answered exactly once: its entry leaves the table with its result, and an id is never used twice. It is stopped
-//! when it is canceled or when its time is up. What has begun is always run to its end, so that it can clear up; what has not is
+//! A request is answered exactly once: its entry leaves the table with its result, and no other one has its id. It is stopped when
+//! it is canceled or when its time is up. What has begun is always run to its end, so that it can clear up; what has not is
 //! dropped.
 //!
 //! Whatever a request takes - a place, memory, a timer, its id in the list of those to be announced - belongs to its entry and
@@ -17,14 +17,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::afterwards::{Afterwards, Waste};
+use super::afterwards::Afterwards;
 use super::counters::{Counters, Station, Tally};
-use super::groups::{Event, Failed, Groups, LostTimer};
+use super::groups::{Event, Failed, Groups};
 use super::ids::CallId;
 use super::ids::GroupId;
 use super::ids::RequestId;
@@ -366,179 +366,6 @@ impl<R: Outcome> Requests<R> {
         self.groups.tell(group, &mut after.wakers);
     }
 
-    /// The request has an answer: those who wait for any are told. One whose handle is gone is in no list any more.
-    fn tell(&mut self, id: RequestId, after: &mut Afterwards) {
-        if self.entry(id).is_some_and(|entry| entry.has_handle() && !entry.unwanted) {
-            if let Some(entry) = self.entry(id) {
-                entry.unfinished = None;
-            }
-            self.finish_announced_later(id);
-            after.wakers.append(&mut self.waiters);
-        }
-    }
-
-    fn finish_announced_later(&mut self, id: RequestId) {
-        let number = self.next_finished;
-        let Some(entry) = self.entry(id).filter(|entry| entry.unannounced.is_some()) else { return };
-        entry.finished = Some(number);
-        self.finished.insert(number, id);
-        self.next_finished += 1;
-    }
-
-    /// Takes the request back. Nothing happens if it is done.
-    pub(crate) fn cancel(&mut self, id: RequestId) -> Afterwards {
-        let mut after = Afterwards::default();
-        self.stop(id, Stop::Canceled, &mut after);
-        after
-    }
-
-    /// Stops a request; tells whether it was stopped now. One that has begun goes on until it has cleared up.
-    fn stop(&mut self, id: RequestId, why: Stop, after: &mut Afterwards) -> bool {
-        let Some(entry) = self.entry(id).filter(|entry| entry.stopped.is_none()) else { return false };
-        if matches!(entry.phase, Phase::Done(_)) {
-            return false;
-        }
-        entry.stopped = Some(why);
-        entry.steps.stop(why);
-        after.wakers.extend(entry.waker.take());
-        if entry.begun.is_some() {
-            // It is on a worker, or comes to one: there it finds out.
-            self.resume(id, after);
-            self.tell(id, after);
-            return true;
-        }
-        let result = R::failed(why.refusal().into());
-        if let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Done(result)) {
-            after.rest.waste.push(Waste::work(work, entry.steps.settle(0)));
-        }
-        after.rest.active.extend(entry.active.take());
-        let unwanted = entry.unwanted;
-        self.count_end(id, Some(why), Some(why.refusal().into()), after);
-        if unwanted {
-            self.remove(id, after);
-        } else {
-            self.tell(id, after);
-        }
-        true
-    }
-
-    /// The result, once it is there; `waker` is told when it is. A result is given once, and then [`Refusal::Taken`].
-    pub(crate) fn poll_take(&mut self, id: RequestId, waker: &Waker) -> (Poll<R>, Afterwards) {
-        let mut after = Afterwards::default();
-        let taken = |refusal: Refusal| Poll::Ready(R::failed(refusal.into()));
-        let Some(entry) = self.entry(id).filter(|entry| !entry.unwanted) else { return (taken(Refusal::Taken), after) };
-        match (&entry.phase, entry.stopped) {
-            (Phase::Done(_), _) => {}
-            (_, Some(stop)) => {
-                // It still runs; the entry goes when it ends.
-                entry.unwanted = true;
-                self.forget_announcement(id);
-                return (taken(stop.refusal()), after);
-            }
-            _ => {
-                after.stale.extend(entry.waker.replace(waker.clone()));
-                return (Poll::Pending, after);
-            }
-        }
-        let Some((Phase::Done(result), memory)) = self.take_out(id, &mut after) else { return (taken(Refusal::Taken), after) };
-        after.freed.push(memory);
-        (Poll::Ready(result), after)
-    }
-
-    /// Nobody will ask for the result any more. A request that is not done goes on.
-    pub(crate) fn disown(&mut self, id: RequestId) -> Afterwards {
-        let mut after = Afterwards::default();
-        let Some(entry) = self.entry(id) else { return after };
-        if matches!(entry.phase, Phase::Done(_)) {
-            self.remove(id, &mut after);
-            return after;
-        }
-        (entry.unwanted, entry.unfinished) = (true, None);
-        self.forget_announcement(id);
-        after
-    }
-
-    /// Takes an entry out of the table; nobody wants its result.
-    fn remove(&mut self, id: RequestId, after: &mut Afterwards) {
-        if let Some((Phase::Done(result), memory)) = self.take_out(id, after) {
-            after.rest.waste.push(Waste::result(result, memory));
-            after.rest.active.extend(self.active.try_take(1));
-        }
-    }
-
-    /// Takes an entry out of the table, with everything that is its own. Returns what it came to, and the memory of that.
-    fn take_out(&mut self, id: RequestId, after: &mut Afterwards) -> Option<(Phase<R>, Reservation)> {
-        self.entry(id)?;
-        self.forget_announcement(id);
-        let entry = self.entries.try_remove(id.index())?;
-        if let Some(deadline) = entry.submission.manner.deadline {
-            self.timers.remove(&(deadline, Timer::Request(id)));
-        }
-        if let Some(at) = entry.resume_at {
-            self.timers.remove(&(at, Timer::Resume(id)));
-        }
-        let group = entry.group();
-        let Entry { phase, place, waker, coming, steps, .. } = entry;
-        after.freed.extend(place);
-        after.rest.active.extend(coming);
-        after.stale.extend(waker);
-        let lost = self.groups.release(group, id);
-        self.remove_lost(lost);
-        Some((phase, steps.settle(0)))
-    }
-
-    /// Groups are gone, and their timers with them.
-    fn remove_lost(&mut self, lost: Vec<LostTimer>) {
-        for (deadline, group) in lost {
-            self.timers.remove(&(deadline, Timer::Group(group)));
-        }
-    }
-
-    /// From here on `wait-any` does not give the id.
-    fn forget_announcement(&mut self, id: RequestId) {
-        let Some(entry) = self.entry(id) else { return };
-        entry.unannounced = None;
-        if let Some(number) = entry.finished.take() {
-            self.finished.remove(&number);
-        }
-    }
-
-    /// The ids of all requests that are done and that were not given before.
-    pub(crate) fn announce(&mut self) -> Vec<u64> {
-        let ids: Vec<RequestId> = std::mem::take(&mut self.finished).into_values().collect();
-        for id in &ids {
-            if let Some(entry) = self.entry(*id) {
-                (entry.finished, entry.unannounced) = (None, None);
-            }
-        }
-        ids.into_iter().map(RequestId::value).collect()
-    }
-
-    /// The same, once there is one, or nothing if there is none to wait for.
-    pub(crate) fn poll_announce(&mut self, waker: &Waker) -> Poll<Vec<u64>> {
-        let ids = self.announce();
-        if !ids.is_empty() || self.unannounced.taken() == 0 {
-            return Poll::Ready(ids);
-        }
-        self.wait(waker)
-    }
-
-    /// Whether every request with a handle is done.
-    pub(crate) fn poll_flush(&mut self, waker: &Waker) -> Poll<()> {
-        if self.unfinished.taken() == 0 {
-            return Poll::Ready(());
-        }
-        self.wait(waker)
-    }
-
-    /// A guest waits here with one call at a time.
-    fn wait<T>(&mut self, waker: &Waker) -> Poll<T> {
-        if !self.waiters.iter().any(|other| other.will_wake(waker)) {
-            self.waiters.push(waker.clone());
-        }
-        Poll::Pending
-    }
-
     /// How far a request has come.
     pub(crate) fn progress(&mut self, id: RequestId) -> Progress {
         self.entry(id).map_or_else(Progress::default, |entry| entry.steps.progress())
@@ -552,21 +379,11 @@ impl<R: Outcome> Requests<R> {
     pub(crate) fn priority(&self) -> Priority {
         self.priority
     }
-
-    /// The guest is gone: what has not begun never runs, what has is stopped and clears up, and no result is wanted.
-    pub(crate) fn close(&mut self) -> Afterwards {
-        let mut after = Afterwards::default();
-        let ids: Vec<_> = self.entries.iter().map(|(index, entry)| RequestId::new(entry.generation, index)).collect();
-        for id in ids {
-            self.stop(id, Stop::Canceled, &mut after);
-            after.append(self.disown(id));
-        }
-        self.timers.retain(|(_, timer)| matches!(timer, Timer::Resume(_)));
-        after
-    }
 }
 
 mod admitting;
+mod announcing;
+mod ending;
 mod grouping;
 mod running;
 mod timing;

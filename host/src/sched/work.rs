@@ -75,6 +75,13 @@ pub(crate) struct Admission {
     pub(super) caller: Caller,
 }
 
+impl Admission {
+    /// Gives up the place.
+    pub(crate) fn into_memory(self) -> Reservation {
+        self.memory
+    }
+}
+
 /// Who waits while a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {

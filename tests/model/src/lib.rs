@@ -10,5 +10,7 @@
 mod budget;
 #[path = "../../../host/src/limits.rs"]
 mod limits;
+#[path = "../../../host/src/reaper.rs"]
+mod reaper;
 #[path = "../../../host/src/sched/mod.rs"]
 mod sched;

@@ -1,7 +1,7 @@
 //! What becomes of requests when their guest goes, or the pool is closed.
 
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::super::fixture::try_submit;
@@ -181,24 +181,32 @@ fn without_a_thread_requests_are_done_by_whoever_submits_them() {
 fn the_clock_waits_for_no_guest() {
     let pool = pool(4);
     let (held, other) = (guest(&pool), guest(&pool));
-    submit(&held, again(u64::MAX, Duration::from_millis(1)));
-    let (sender, answered) = channel();
+    let due = Instant::now() + Duration::from_millis(20);
+    held.set_deadline(Some(due));
     let lock = held.account().requests();
+    let (sender, answered) = channel();
     let thread = std::thread::spawn(move || {
-        for _ in 0..10 {
+        let mut late = 0;
+        while late < 10 {
+            late += usize::from(Instant::now() > due);
             let (gate, work) = gated();
             let (id, group) = submit_in_group(&other, work);
             gate.wait_begun();
             expire(&other, group);
-            sender.send(take(&other, id)).expect("the test waits for it");
+            assert_eq!(take(&other, id).expect_err("its time is up"), TIMED_OUT);
+            other.drop_group(group);
+            // An error means that the test is over.
+            let _: Result<(), _> = sender.send(());
         }
     });
-    for _ in 0..10 {
-        let answer = answered.recv_timeout(LONG).expect("the clock has not come");
-        assert_eq!(answer.expect_err("its time is up"), TIMED_OUT);
-    }
-    drop(lock);
+    let ended = loop {
+        if let Err(error) = answered.recv_timeout(LONG) {
+            break error;
+        }
+    };
+    assert_eq!(ended, RecvTimeoutError::Disconnected, "the clock has not come");
     thread.join().expect("it ends well");
+    drop(lock);
     drop(held);
     assert_ends(&pool);
 }
