@@ -2,11 +2,13 @@
 //!
 //! The first few workers start at once when there is work for them. Beyond these a *standby* watches how long requests wait,
 //! and takes part once that is too long, with a new standby in its place. So short requests are served by few threads, and
-//! slow devices get many.
+//! slow devices get many. A guest of which nothing runs does not wait for that: the last free thread is kept for it where there are
+//! several guests, and where there is none the standby takes part at once.
 
 mod performing;
 mod queueing;
 mod running;
+mod staffing;
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +25,7 @@ use super::outcome::{Help, Outcome};
 use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, thread};
 use super::turns::{Seat, Turns};
 use crate::budget::Reservation;
-use crate::limits::{IDLE_TIMEOUT, QUEUE_DELAY, THREADS_MAX, WORKERS_START};
+use crate::limits::IDLE_TIMEOUT;
 
 #[cfg(test)]
 pub(super) use self::running::TIME_SLICE;
@@ -83,6 +85,8 @@ enum Standby {
     None,
     Asleep,
     Watching,
+    /// It is to serve at once.
+    Called,
 }
 
 /// The workers of one engine.
@@ -214,38 +218,6 @@ impl<R: Outcome> Pool<R> {
         counters
     }
 
-    /// Threads that there may be now: one for each guest that has something to do, beyond the workers.
-    fn threads_max(&self, staff: &Staff<R>) -> usize {
-        self.workers_max.saturating_add(staff.turns.guests_at_work()).min(THREADS_MAX.max(self.workers_max))
-    }
-
-    /// Sees to it that somebody will serve what is queued.
-    fn call_workers(self: &Arc<Self>, staff: &mut Staff<R>) {
-        if staff.woken > 0 {
-            // One is on its way; it calls the next one if there is more to do. So a burst costs one wake-up, not one each.
-        } else if staff.idle > 0 {
-            staff.idle -= 1;
-            staff.woken += 1;
-            self.work.notify_one();
-        } else if staff.workers < WORKERS_START.min(self.workers_max) {
-            self.start_worker(staff, Self::serve);
-        } else if staff.standby == Standby::Asleep {
-            staff.standby = Standby::Watching;
-            self.watch.notify_one();
-        } else if staff.standby == Standby::None && staff.workers < self.threads_max(staff) {
-            staff.standby = Standby::Watching;
-            if !self.start_worker(staff, Self::stand_by) {
-                staff.standby = Standby::None;
-            }
-        }
-    }
-
-    fn start_worker(self: &Arc<Self>, staff: &mut Staff<R>, run: fn(&Arc<Self>)) -> bool {
-        let started = self.start_thread(staff, "aiohost-worker", run);
-        staff.workers += usize::from(started);
-        started
-    }
-
     /// A thread that cannot be started is no error while there is another: the queue is served more slowly.
     fn start_thread(self: &Arc<Self>, staff: &mut Staff<R>, name: &str, run: fn(&Arc<Self>)) -> bool {
         let pool = Arc::clone(self);
@@ -307,41 +279,6 @@ impl<R: Outcome> Pool<R> {
                 }
             }
         }
-    }
-
-    /// The standby's life: watch the queue, and become a worker when a request has waited too long.
-    fn stand_by(self: &Arc<Self>) {
-        let mut staff = self.staff();
-        loop {
-            if staff.closing {
-                staff.standby = Standby::None;
-                break;
-            }
-            let oldest = staff.turns.heads().map(|(_, submitted)| *submitted).min();
-            let wait = match oldest {
-                Some(submitted) => {
-                    let age = submitted.elapsed();
-                    if age >= QUEUE_DELAY {
-                        staff.standby = Standby::None;
-                        break;
-                    }
-                    staff.standby = Standby::Watching;
-                    QUEUE_DELAY - age
-                }
-                None => {
-                    staff.standby = Standby::Asleep;
-                    self.idle_timeout
-                }
-            };
-            let (guard, timeout) = self.watch.wait_timeout(staff, wait).unwrap_or_else(PoisonError::into_inner);
-            staff = guard;
-            if timeout.timed_out() && staff.standby == Standby::Asleep && !staff.turns.has_work() {
-                staff.standby = Standby::None;
-                return self.end(staff);
-            }
-        }
-        drop(staff);
-        self.serve();
     }
 
     /// A thread ends. It is taken off the books under the lock under which it decided to, so that no request counts on it.

@@ -2,8 +2,8 @@
 //!
 //! A guest begins another request only while it runs fewer than its share, `(workers - 1) / guests that have something to do`,
 //! and at least one; or, while nobody waits who has less, as long as one worker is left for whoever comes next. A guest that runs
-//! nothing may begin one even if all workers are taken: the pool has a thread more for each. So what a guest waits for at most is
-//! its own requests.
+//! nothing comes first, and may begin one even if all workers are taken: the pool has a thread more for each. So what a guest waits
+//! for at most is its own requests.
 
 use std::collections::VecDeque;
 
@@ -140,7 +140,14 @@ impl<G: Clone, T> Turns<G, T> {
     fn next(&self) -> Option<usize> {
         let (share, is_left) = (self.share(), self.is_left());
         let find = |may: &dyn Fn(&Queue<G, T>) -> bool| self.ring.iter().position(|seat| may(&self.seats[seat.index]));
-        find(&|queue| queue.running < share).or_else(|| if is_left { find(&|_| true) } else { None })
+        find(&|queue| queue.running == 0)
+            .or_else(|| find(&|queue| queue.running < share))
+            .or_else(|| if is_left { find(&|_| true) } else { None })
+    }
+
+    /// Whether a guest has something queued while nothing of it runs.
+    pub(crate) fn has_starving(&self) -> bool {
+        self.ring.iter().any(|seat| self.seats[seat.index].running == 0)
     }
 
     /// Whether a worker is left for whoever comes next when another request is begun.
@@ -159,6 +166,11 @@ impl<G: Clone, T> Turns<G, T> {
     /// How many guests have something queued or running.
     pub(crate) fn guests_at_work(&self) -> usize {
         self.at_work
+    }
+
+    /// How many guests there are, those that are gone and have something left among them.
+    pub(crate) fn seats(&self) -> usize {
+        self.seats.len()
     }
 
     /// Something that `pop` gave is at an end, or will come again.
@@ -299,6 +311,18 @@ mod tests {
         }
         turns.done(b, over);
         assert_eq!(order(&mut turns), "b", "four of nine is its share");
+    }
+
+    #[test]
+    fn who_runs_nothing_comes_first() {
+        let mut turns = Turns::new(100);
+        let (a, b) = (turns.join("a", 8), turns.join("b", 1));
+        pushed(&mut turns, a, 0..3);
+        assert_eq!(turns.pop().map(|(_, guest, _)| guest), Some("a"));
+        assert!(!turns.has_starving());
+        pushed(&mut turns, b, 0..2);
+        assert!(turns.has_starving());
+        assert_eq!(order(&mut turns), "baab", "also in the middle of another guest's turn");
     }
 
     #[test]
