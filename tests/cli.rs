@@ -28,6 +28,8 @@ mod streams;
 mod texts;
 #[path = "cli/trust.rs"]
 mod trust;
+#[path = "cli/wasmtime.rs"]
+mod wasmtime;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

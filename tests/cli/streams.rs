@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use rustix::io::ioctl_fionbio;
@@ -51,6 +51,55 @@ fn what_cannot_be_printed_is_told() {
             "error: cannot write to standard output\n  cause: No space left on device (os error 28)\n  \
              help: what arrived there is not whole: run it again where it can be written\n",
         );
+    }
+}
+
+/// Fails with the error that it is told when it writes to standard output.
+fn writes() -> String {
+    guests::preview1(
+        r#"(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+           (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+           (data (i32.const 8) "hello\n")"#,
+        "(i32.store (i32.const 0) (i32.const 8)) (i32.store (i32.const 4) (i32.const 6))
+         (call $exit (i32.ne (i32.const 0) (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 256))))",
+    )
+}
+
+#[test]
+fn standard_output_that_is_closed_loses_nothing_in_silence() {
+    let place = place();
+    place.write("writes.wat", writes());
+    place.write("silent.wat", guests::exits(0));
+    let shell = |line: &str, redirection: &str| {
+        let program = place.command("");
+        let mut command = Command::new("sh");
+        command
+            .current_dir(place.path("."))
+            .args(["-c", &format!("exec \"$0\" {line} {redirection}")])
+            .arg(program.get_program());
+        for (name, value) in program.get_envs() {
+            value.map(|value| command.env(name, value));
+        }
+        finished(&mut command)
+    };
+    for line in ["--help", "wit", "run calc.wat --invoke 'add(1,2)'"] {
+        shell(line, ">&-").assert(
+            1,
+            "error: cannot write to standard output\n  cause: Operation not permitted (os error 1)\n  \
+             help: what arrived there is not whole: run it again where it can be written\n",
+        );
+    }
+    // A plugin is told, as on a disk that is full, and whoever prints nothing loses nothing.
+    for (line, redirection, status) in [
+        ("run writes.wat", ">&-", 1),
+        ("run writes.wat", ">/dev/full", 1),
+        ("run writes.wat", ">/dev/null", 0),
+        ("run writes.wat", "<&- 2>&-", 0),
+        ("run silent.wat", ">&-", 0),
+        ("run silent.wat", "<&- >&- 2>&-", 0),
+    ] {
+        let outcome = shell(line, redirection);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{line} {redirection}");
     }
 }
 

@@ -5,11 +5,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use clap::{Arg, Command};
 
-/// Options that are the plugin's own wherever they stand behind it: every program has them.
-const ALWAYS_THE_PLUGINS: [&str; 2] = ["help", "version"];
+use super::{standard_input, wasmtime_options};
+
+/// Options that every program has.
+const EVERY_PROGRAMS: [&str; 2] = ["help", "version"];
+
+/// The last parts of names by which a program is known though there is no such file.
+const PROGRAMS: [&str; 3] = ["wasm", "wat", "cwasm"];
 
 /// The words of a command line in an order in which clap takes each for what it is: those of `run` with the plugin behind the
 /// host's options and `--`. Those of other commands are as they were.
@@ -18,8 +24,12 @@ const ALWAYS_THE_PLUGINS: [&str; 2] = ["help", "version"];
 /// * Otherwise long options of the host may follow PLUGIN. The first word that is none ends them, and with it everything is the
 ///   plugin's.
 /// * A `--` that ends the options of the host is not the plugin's.
+/// * Where a program stands in place of a command it is run.
 pub(super) fn in_order(command: &Command, words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let words: Vec<OsString> = words.into_iter().collect();
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    if let Some(place) = place_of_run(command, &words) {
+        words.insert(place, "run".into());
+    }
     let Some(split) = Split::find(command, &words) else { return words };
     let (before, rest) = words.split_at(split.plugin);
     let (plugin, rest) = rest.split_at(1);
@@ -27,6 +37,36 @@ pub(super) fn in_order(command: &Command, words: impl IntoIterator<Item = OsStri
     let arguments = if split.is_open && rest.first().is_some_and(|word| word == "--") { &rest[1..] } else { rest };
     let before = if before.last().is_some_and(|word| word == "--") { &before[..before.len() - 1] } else { before };
     [before, options, &[OsString::from("--")], plugin, arguments].concat()
+}
+
+/// Where `run` is to be put before a program that stands in place of a command.
+fn place_of_run(command: &Command, words: &[OsString]) -> Option<usize> {
+    let general = Options(vec![command]);
+    // What `run` alone has may stand before the program, but is no option of the whole.
+    let place = general.skip_known(words, 1);
+    if is_command(command, words.get(place)?) {
+        return None;
+    }
+    let all = Options(vec![command, command.find_subcommand("run")?]);
+    let word = words.get(all.skip(words, place))?;
+    (!is_command(command, word) && is_program(word)).then_some(place)
+}
+
+fn is_command(command: &Command, word: &OsStr) -> bool {
+    word == "help" || command.find_subcommand(word).is_some()
+}
+
+/// Whether a word in place of a command is meant to be a program, and is no command with a mistake in it.
+fn is_program(word: &OsStr) -> bool {
+    let path = Path::new(word);
+    let has_name_of_one = path.extension().is_some_and(|extension| PROGRAMS.iter().any(|known| extension == *known));
+    has_name_of_one || standard_input::is_meant_by(path) || path.is_file()
+}
+
+/// Whether an option is the plugin's own wherever it stands behind it: one that every program has, or one of wasmtime, which takes
+/// none there.
+fn is_always_the_plugins(name: &OsStr) -> bool {
+    EVERY_PROGRAMS.iter().chain(&wasmtime_options::LONG_NAMES).any(|own| name == *own)
 }
 
 /// Where the parts of a command line are.
@@ -45,7 +85,7 @@ impl Split {
         let run = command.find_subcommand("run")?;
         let general = Options(vec![command]);
         let all = Options(vec![command, run]);
-        let name = general.skip(words, 1);
+        let name = general.skip_known(words, 1);
         if words.get(name)? != "run" {
             return None;
         }
@@ -71,12 +111,30 @@ impl Options<'_> {
         place.min(words.len())
     }
 
+    /// The same, but no further than to the first option that nobody here knows.
+    fn skip_known(&self, words: &[OsString], start: usize) -> usize {
+        let mut place = start;
+        while let Some(word) = words.get(place).filter(|word| self.knows(word)) {
+            place += self.length(word).unwrap_or(1);
+        }
+        place.min(words.len())
+    }
+
+    /// Whether it is an option of these commands, or several in one word.
+    fn knows(&self, word: &OsStr) -> bool {
+        if let Some(name) = long_name(word) {
+            return self.long(name).is_some() || EVERY_PROGRAMS.iter().any(|known| name == *known);
+        }
+        let first = word.as_bytes().strip_prefix(b"-").and_then(|letters| letters.first());
+        first.is_some_and(|letter| self.short(*letter).is_some() || b"hV".contains(letter))
+    }
+
     /// How many words at the start are long options of the host with their values.
     fn count_long(&self, words: &[OsString]) -> usize {
         let mut count = 0;
         while let Some(word) = words.get(count) {
             let Some(name) = long_name(word) else { break };
-            let is_the_hosts = self.long(name).is_some() && !ALWAYS_THE_PLUGINS.iter().any(|own| name == *own);
+            let is_the_hosts = self.long(name).is_some() && !is_always_the_plugins(name);
             let Some(length) = self.length(word).filter(|_| is_the_hosts) else { break };
             count += length;
         }
@@ -181,6 +239,42 @@ mod tests {
         for own in ["-h", "-v", "-q", "-V", "-x", "--help", "--version", "--help=x"] {
             assert_eq!(in_order(&format!("x run p {own} --dir d")), format!("x run -- p {own} --dir d"));
             assert_eq!(in_order(&format!("x run p --dir d {own} --dir e")), format!("x run --dir d -- p {own} --dir e"));
+        }
+    }
+
+    #[test]
+    fn an_option_of_wasmtime_behind_the_plugin_is_the_plugins() {
+        for own in ["--debug", "--wasi inherit-env", "--wasm=simd", "--allow-precompiled", "-S inherit-env", "-Wsimd"] {
+            assert_eq!(in_order(&format!("x run p {own} --dir d")), format!("x run -- p {own} --dir d"));
+        }
+        for taken in ["--debug logging", "--wasi inherit-env", "--wasm=simd", "--allow-precompiled", "-S inherit-env", "-Wsimd"]
+        {
+            assert_eq!(in_order(&format!("x run {taken} p --dir d")), format!("x run {taken} -- p --dir d"));
+        }
+        assert_eq!(in_order("x run -Wsimd -W timeout=1s p -W x"), "x run -Wsimd -W timeout=1s -- p -W x");
+    }
+
+    #[test]
+    fn a_program_in_place_of_a_command_is_run() {
+        let cases = [
+            ("x p.wasm", "x run -- p.wasm"),
+            ("x p.wasm -l a --dir d", "x run -- p.wasm -l a --dir d"),
+            ("x p.wat --dir d a", "x run --dir d -- p.wat a"),
+            ("x - a", "x run -- - a"),
+            ("x --dir d p.cwasm --dir e", "x run --dir d -- p.cwasm --dir e"),
+            ("x -q p.wasm --dir d", "x -q run -- p.wasm --dir d"),
+            ("x -W timeout=1s -qSp3 --argv0 run.wasm p.wasm run", "x run -W timeout=1s -qSp3 --argv0 run.wasm -- p.wasm run"),
+            ("x --log debug --dir run p.wasm a", "x --log debug run --dir run -- p.wasm a"),
+            ("x --unknown p.wasm", "x run --unknown -- p.wasm"),
+            ("x --version p.wasm", "x --version run -- p.wasm"),
+            ("x Cargo.toml a", "x run -- Cargo.toml a"),
+        ];
+        for (typed, meant) in cases {
+            assert_eq!(in_order(typed), meant, "{typed}");
+        }
+        for no_program in ["x rum p.wasm", "x src", "x none", "x p.wasm.txt", "x help p.wasm", "x --dir p.wasm", "x -- p.wasm"]
+        {
+            assert_eq!(in_order(no_program), no_program);
         }
     }
 

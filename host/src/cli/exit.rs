@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use aiohost::{Problem, ProblemKind};
 use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 
 use super::remedy::{Remedied, Usage};
 use super::streams;
@@ -24,7 +25,11 @@ const TRAPPED: u8 = 134;
 
 /// Prints what clap has to say: help, the version, or what is wrong with the command line; and gives the exit status for it.
 pub(super) fn clap(error: &clap::Error) -> ExitCode {
-    let text = error.render();
+    let text = match error.get(ContextKind::Custom) {
+        // Help that is not clap's own.
+        Some(ContextValue::StyledStr(help)) => help.clone(),
+        _ => error.render(),
+    };
     if error.use_stderr() {
         streams::say(&styled(&text, io::stderr().is_terminal()));
         return ExitCode::from(USAGE);

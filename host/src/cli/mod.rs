@@ -1,6 +1,7 @@
 //! The commands, and what they have in common: options, logging, and how a failure is told.
 
 mod arguments;
+mod closed_output;
 mod compile;
 mod compile_limits;
 mod componentize;
@@ -19,10 +20,13 @@ mod replacement;
 mod run;
 mod run_options;
 mod signals;
+mod standard_input;
 mod stats;
 mod streams;
 mod templates;
 mod values;
+mod wasmtime_groups;
+mod wasmtime_options;
 mod watch;
 mod wit;
 mod work;
@@ -73,6 +77,7 @@ const EXAMPLES: &str = "\
 Examples:
   aiohost run plugin.wasm --dir data                a plugin, and a directory for it to work in
   aiohost run plugin.wasm --ro-dir songs -- --fast  `songs` to read only, and the argument `--fast`
+  aiohost --dir data plugin.wasm in out             `run` may be left out, as with wasmtime
   aiohost inspect plugin.wasm                       what a plugin needs, before you run it
   aiohost new rust my-plugin                        a plugin of your own, ready to build
   aiohost wit --out wit/deps/aiohost-aio            the WIT package to build a plugin with
@@ -82,6 +87,7 @@ Examples:
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
     signals::ignore_file_size_limit();
+    closed_output::let_writes_fail();
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return exit::clap(&error),
@@ -107,16 +113,27 @@ pub(crate) fn main() -> ExitCode {
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words = arguments::in_order(&Cli::command(), words);
-    Cli::try_parse_from(words).map_err(|mut error| {
-        let is_of_run = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("aiohost run"));
-        if error.kind() == ErrorKind::UnknownArgument && is_of_run {
-            // clap's own tip takes the option for a value.
-            error.remove(ContextKind::Suggested);
-            let tip = "options for the plugin itself go behind it, as in: aiohost run plugin.wasm -- --option".to_owned();
-            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-        }
-        error
-    })
+    let mut cli = Cli::try_parse_from(words).map_err(with_tip)?;
+    if let Command::Run(options) = &mut cli.command {
+        options.take_those_of_wasmtime();
+    }
+    Ok(cli)
+}
+
+/// Tells of an option that `run` does not have what to do instead.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let is_of_run = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("aiohost run"));
+    if error.kind() == ErrorKind::UnknownArgument && is_of_run {
+        // clap's own tip takes the option for a value.
+        error.remove(ContextKind::Suggested);
+        let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+        let tip = match wasmtime_options::instead_of(&unknown) {
+            Some(instead) => format!("that is an option of wasmtime: {instead}"),
+            None => "options for the plugin itself go behind it, as in: aiohost run plugin.wasm -- --option".to_owned(),
+        };
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[cfg(test)]

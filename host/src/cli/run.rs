@@ -14,7 +14,7 @@ use super::keeper::{self, Left};
 use super::run_options::Options;
 use super::watch::{Done, Event, Watch};
 use super::work::Work;
-use super::{Verbosity, exit};
+use super::{Verbosity, exit, standard_input};
 
 /// Stack of the thread that runs the plugin: as much as a program's first thread has. Compilation may need it.
 const STACK_BYTES: usize = 8 << 20;
@@ -50,6 +50,9 @@ pub(super) fn run(options: Box<Options>, verbosity: Verbosity) -> anyhow::Result
 
 /// What a plugin is called in messages, as the library calls it.
 fn plugin_name(path: &Path) -> String {
+    if standard_input::is_meant_by(path) {
+        return standard_input::NAME.to_owned();
+    }
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 

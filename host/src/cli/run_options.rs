@@ -8,13 +8,14 @@ use clap::{Args, ValueEnum};
 
 use super::compile_limits::CompileLimits;
 use super::grants::Grants;
-use super::values;
+use super::wasmtime_options::{Set, WasmtimeOptions};
+use super::{standard_input, values};
 
 /// Run a plugin
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm
+    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm; - for standard input
     #[arg(value_name = "PLUGIN")]
     pub(super) plugin: PathBuf,
     /// Arguments for the plugin
@@ -48,6 +49,11 @@ pub(super) struct Options {
     pub(super) limits: LimitOptions,
     #[command(flatten)]
     pub(super) compile_limits: CompileLimits,
+    #[command(flatten)]
+    wasmtimes: WasmtimeOptions,
+    /// What these have set.
+    #[arg(skip)]
+    set: Set,
 }
 
 #[derive(Args)]
@@ -103,6 +109,9 @@ Arguments: if an option stands before PLUGIN, everything behind PLUGIN is the pl
 follow PLUGIN, up to the first word that is none, or `--`; but --help, --version and all short ones are the plugin's there. A \
 script writes `--` before what it was given, which can grant the plugin nothing then; that one is not passed on.
 
+Wasmtime: a command line of `wasmtime run` works unchanged for what both have, also without `run`: `aiohost --dir . p.wasm`. What \
+is not offered here is refused with the reason. Its options stand before PLUGIN only.
+
 Ends: --timeout counts from the start, but for loading and compiling the plugin, and until its last request is done. It and the \
 signals INT, TERM, HUP and QUIT end the plugin and what it has under way. What does not end within two seconds, as a call to a \
 file system that does not answer, is left to itself, and mentioned. A second signal waits for nothing. Requests of a plugin that \
@@ -120,6 +129,24 @@ Examples:
   aiohost run plugin.wasm --dir data --timeout 30s --max-memory 256MiB --stats";
 
 impl Options {
+    /// Enters what the options of wasmtime have set. Of two limits the lower one holds.
+    pub(super) fn take_those_of_wasmtime(&mut self) {
+        let set = self.wasmtimes.set();
+        let limits = &mut self.limits;
+        limits.timeout = limits.timeout.into_iter().chain(set.timeout).min();
+        limits.max_memory = limits.max_memory.into_iter().chain(set.memory_bytes_max).min();
+        self.no_cache |= set.cache == Some(false);
+        if set.inherit_environment {
+            // What is not UTF-8 no plugin can be given.
+            let here =
+                std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let is_given = |name: &str| self.environment.iter().any(|(given, _)| given == name);
+            let inherited: Vec<(String, String)> = here.filter(|(name, _)| !is_given(name)).collect();
+            self.environment.splice(0..0, inherited);
+        }
+        self.set = set;
+    }
+
     /// The host with everything that these options grant and limit, but for the time, which is the watcher's.
     pub(super) fn host(&self) -> Result<Host, Problem> {
         let limits = &self.limits;
@@ -131,6 +158,8 @@ impl Options {
             open_files_max: limits.max_open_files.unwrap_or(defaults.open_files_max),
             in_flight_max: limits.max_in_flight.unwrap_or(defaults.in_flight_max),
             entries_max: limits.max_entries.unwrap_or(defaults.entries_max),
+            table_elements_max: self.set.table_elements_max.unwrap_or(defaults.table_elements_max),
+            hostcall_bytes_max: self.set.hostcall_bytes_max.unwrap_or(defaults.hostcall_bytes_max),
             ..defaults
         });
         for grant in &self.grants.0 {
@@ -142,7 +171,8 @@ impl Options {
         for (name, value) in &self.environment {
             builder = builder.env(name, value);
         }
-        if let Some(argv0) = &self.argv0 {
+        let argv0 = self.argv0.as_deref().or_else(|| standard_input::is_meant_by(&self.plugin).then_some("-"));
+        if let Some(argv0) = argv0 {
             builder = builder.argv0(argv0);
         }
         if let Some(workers) = limits.workers {

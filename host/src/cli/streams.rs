@@ -1,10 +1,11 @@
-//! The command's own standard output and standard error: what is printed is never lost in silence, and what is said never ends the
+//! The command's own standard streams: what is printed is never lost in silence, and what is said never ends the
 //! command.
 //!
 //! The standard library's macros panic where standard error cannot be written, and its locks are held by a guest that waits for a
 //! reader of its output. So this writes to the descriptors themselves.
 
-use std::io::{self, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::mpsc;
 use std::thread;
@@ -41,6 +42,20 @@ pub(super) fn flush() -> anyhow::Result<()> {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => return Err(unwritable(error)),
+        }
+    }
+}
+
+/// All that comes from standard input, but no more than so many bytes. From now on it is at its end, whatever it was.
+pub(super) fn take_input(bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    replace(STREAMS[0], File::open("/dev/null")?.as_raw_fd());
+    let mut content = Vec::new();
+    loop {
+        let read = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        match (&mut input).take(bytes_max.saturating_sub(read)).read_to_end(&mut content) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for(input.as_fd(), PollFlags::IN),
+            outcome => return outcome.map(|_| content),
         }
     }
 }
@@ -142,15 +157,16 @@ pub(super) fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io:
 }
 
 fn wait_until_writable(stream: BorrowedFd<'_>) {
-    // If it fails the next write tells why.
-    let _ = poll(&mut [PollFd::from_borrowed_fd(stream, PollFlags::OUT)], None);
+    wait_for(stream, PollFlags::OUT);
+}
+
+fn wait_for(stream: BorrowedFd<'_>, event: PollFlags) {
+    // If it fails the next call tells why.
+    let _ = poll(&mut [PollFd::from_borrowed_fd(stream, event)], None);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::io::Read;
-
     use rustix::io::ioctl_fionbio;
 
     use super::*;

@@ -13,10 +13,10 @@ use futures::channel::oneshot;
 use tokio::runtime::Runtime;
 
 use super::keeper::Left;
-use super::load::{self, Note};
+use super::load::Note;
 use super::run_options::Options;
 use super::watch::{CLEANING, Done, Event, Part, calls_left};
-use super::{Verbosity, exit, stats, streams};
+use super::{Verbosity, exit, standard_input, stats, streams};
 
 /// How long requests that run may take to finish, when the plugin has ended, before it is mentioned.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ impl Work<'_> {
             (false, true) => Note::EveryTime,
             (false, false) => Note::OnceOnly,
         };
-        let plugin = load::load(&host, &self.options.plugin, note)?;
+        let plugin = standard_input::load(&host, &self.options.plugin, note)?;
         Ok((host, plugin))
     }
 

@@ -129,9 +129,9 @@ impl World {
         }
     }
 
-    /// The export by which this plugin is run: `wasi:cli/run` of WASI 0.2 or 0.3.
+    /// The export by which this plugin is run: `wasi:cli/run` of WASI 0.3, or else of 0.2.
     pub fn command(&self) -> Option<Command<'_>> {
-        self.exports.iter().find_map(|export| {
+        let commands = self.exports.iter().filter_map(|export| {
             let wasi_minor = match export.name.strip_prefix("wasi:cli/run@0.") {
                 Some(rest) if rest.starts_with("2.") => 2,
                 Some(rest) if rest.starts_with("3.") => 3,
@@ -139,7 +139,8 @@ impl World {
             };
             let runs = export.functions().iter().any(|function| function.name == "run");
             runs.then_some(Command { interface: &export.name, wasi_minor })
-        })
+        });
+        commands.max_by_key(|command| command.wasi_minor)
     }
 
     /// Whether it imports or exports anything of WASI 0.2 or 0.3.
@@ -221,6 +222,28 @@ mod tests {
         assert_eq!(world.imports[0].functions(), [Function { name: "nop".to_owned(), is_async: false }]);
         assert_eq!(world.imports[1].kind, ItemKind::Function { is_async: false });
         assert_eq!(world.command(), Some(Command { interface: "wasi:cli/run@0.2.6", wasi_minor: 2 }));
+    }
+
+    #[test]
+    fn a_plugin_that_can_be_run_both_ways_is_run_by_wasi_0_3() {
+        let run = |version: &str, lifted: &str| {
+            format!(
+                r#"(func $f{version} {lifted} (result (result)) (canon lift (core func $m "run")))
+                (instance $i{version} (export "run" (func $f{version})))
+                (export "wasi:cli/run@0.{version}" (instance $i{version}))"#
+            )
+        };
+        let (older, newer) = (run("2.6", ""), run("3.0", "async"));
+        for exports in [format!("{older} {newer}"), format!("{newer} {older}")] {
+            let (world, kind) = read(&format!(
+                r#"(component
+                    (core module $m (func (export "run") (result i32) i32.const 0))
+                    (core instance $m (instantiate $m))
+                    {exports})"#
+            ));
+            assert_eq!(world.command(), Some(Command { interface: "wasi:cli/run@0.3.0", wasi_minor: 3 }));
+            assert_eq!(kind, EngineKind::Concurrent);
+        }
     }
 
     #[test]
