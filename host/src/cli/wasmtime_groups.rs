@@ -60,7 +60,7 @@ pub(super) const WASM: Group = Group {
         // What these are here, `plugin/machine.rs` says.
         ("max-wasm-stack", UpTo(1 << 20)),
         ("async-stack-size", UpTo(2 << 20)),
-        ("async-stack-zeroing", Off("a stack is one plugin's only")),
+        ("async-stack-zeroing", Free),
         ("epoch-interruption", Free),
         ("concurrency-support", Free),
         ("gc-support", Free),
