@@ -10,6 +10,8 @@ mod code;
 mod compiling;
 #[path = "cli/componentize.rs"]
 mod componentize;
+#[path = "cli/core_modules.rs"]
+mod core_modules;
 #[path = "cli/ends.rs"]
 mod ends;
 #[path = "support/fuse.rs"]

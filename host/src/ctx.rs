@@ -23,6 +23,7 @@ pub struct AioCtx {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) allowed: Allowed,
+    own_thread: bool,
     /// In what manner the next request is carried out.
     pub(crate) next: Manner,
     pub(crate) request_handles: usize,
@@ -40,6 +41,7 @@ pub struct AioCtxBuilder {
     allowed: Allowed,
     resolver: Resolver,
     weight: u32,
+    own_thread: bool,
 }
 
 impl AioCtxBuilder {
@@ -114,6 +116,14 @@ impl AioCtxBuilder {
         self
     }
 
+    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls of WASI's file functions
+    /// are then carried out on that thread, which waits for the file system where it must, instead of on a worker, unless other
+    /// requests of the guest are under way. What is to end the guest while it waits has to come from another thread.
+    pub fn own_thread(&mut self) -> &mut Self {
+        self.own_thread = true;
+        self
+    }
+
     /// The state of a guest whose requests are done by the workers of `engine`.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
         AioCtx {
@@ -127,6 +137,7 @@ impl AioCtxBuilder {
             )),
             limits: self.limits,
             allowed: self.allowed,
+            own_thread: self.own_thread,
             next: Manner::default(),
             request_handles: 0,
             group_handles: 0,
@@ -149,6 +160,12 @@ impl AioCtx {
     /// What the guest has set for this request, and for no other.
     pub(crate) fn take_manner(&mut self) -> Manner {
         std::mem::take(&mut self.next)
+    }
+
+    /// Whether a request in this manner may wait on the guest's own thread: that is the guest's alone, and nothing of the guest's is
+    /// under way that could want to be told of meanwhile.
+    pub(crate) fn may_wait_here(&self, manner: &Manner) -> bool {
+        self.own_thread && manner.deadline.is_none() && self.member.is_idle()
     }
 
     /// How the requests went, by name.

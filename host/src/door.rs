@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use wasmtime::component::Resource;
 
-use crate::arguments::{Arguments, Lookup};
+use crate::arguments::{Arguments, Held, Lookup};
 use crate::budget::Reservation;
-use crate::ctx::AioCtxView;
+use crate::ctx::{AioCtx, AioCtxView};
 use crate::error::{Error, Result};
-use crate::output::{Answer, Member, OnWorker, Output, RequestHandle};
+use crate::output::{Answer, Member, OnWorker, Output, OwnThread, RequestHandle};
 use crate::sandbox::{Ticket, Wait};
 use crate::sched::{Entrance, Flow, Kind, Manner, Origin, Outcome, Refusal, Report, RequestId, Submission, Work};
 
@@ -78,6 +78,20 @@ impl<A, O: Answer> Run<A, O> {
         if matches!(result, Err(Error::WOULD_BLOCK)) { None } else { Some(result) }
     }
 
+    /// Carries it out on a thread that the guest has to itself, which may wait. None if it is long, or has to be tried again: then
+    /// a worker goes on with it.
+    fn on_own_thread(self, arguments: &mut A, ticket: &dyn Ticket) -> Option<Result<O>> {
+        let flow = match self {
+            Self::Inline(run) => Flow::Done(run(arguments, Wait::May)),
+            Self::InlineOrAgain(_, run) | Self::Again(run) => run(arguments, ticket),
+            Self::Worker(run) => Flow::Done(run(arguments, ticket)),
+        };
+        match flow {
+            Flow::Done(Err(Error::NOT_YET | Error::WOULD_BLOCK)) | Flow::Again(_) | Flow::Parked => None,
+            Flow::Done(result) => Some(result),
+        }
+    }
+
     fn on_worker(self, arguments: &mut A, ticket: &dyn Ticket) -> Flow<Result<Output>> {
         let flow = match self {
             Self::Inline(run) => match ticket.check().and_then(|()| run(arguments, Wait::May)) {
@@ -102,6 +116,8 @@ pub(crate) struct Terms {
     /// Whether any number of calls can wait to be admitted. Then the arguments of each are on the books before it does; a call
     /// that suspends its guest waits alone, and holds its own meanwhile.
     pub(crate) waits_in_numbers: bool,
+    /// Whether the call may wait on its guest's own thread, where that belongs to the guest alone.
+    pub(crate) waits_on_own_thread: bool,
 }
 
 /// A request that has passed the door.
@@ -130,9 +146,21 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
     terms: Terms,
 ) -> Passed<O> {
     let ctx = &mut *view.ctx;
-    let member = &ctx.member;
     let mut lookup = Lookup { grants: &ctx.grants, limits: &ctx.limits, allowed: &ctx.allowed, table: view.table };
-    let mut arguments = match A::parse(wire, &mut lookup) {
+    let parsed = A::parse(wire, &mut lookup);
+    enter_parsed(ctx, request, parsed, manner, terms)
+}
+
+/// The same with arguments that the face has parsed.
+pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
+    ctx: &AioCtx,
+    request: Request<A, O>,
+    parsed: Result<A>,
+    manner: Manner,
+    terms: Terms,
+) -> Passed<O> {
+    let member = &ctx.member;
+    let mut arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return Passed::done(member, request.kind, Err(error), member.memory().nothing()),
     };
@@ -141,6 +169,13 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
         return Passed::refused(member, &submission, refusal, arguments);
     }
     let (held, needed) = (arguments.bytes(), arguments.result_bytes());
+    if terms.waits_on_own_thread
+        && ctx.may_wait_here(&manner)
+        && let Some(memory) = member.memory().try_take(needed)
+        && let Some(result) = request.run.on_own_thread(&mut arguments, &OwnThread(member))
+    {
+        return Passed::done(member, request.kind, result, memory);
+    }
     if held.max(needed) <= terms.inline_bytes_max
         && let Some(memory) = member.memory().try_take(needed)
         && let Some(result) = request.run.try_inline(&mut arguments)
@@ -149,24 +184,52 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
     }
     let held = if terms.waits_in_numbers {
         match member.memory().try_take(held) {
-            Some(held) => Held::Taken(held),
+            Some(held) => Books::Entered(held),
             None => return Passed::refused(member, &submission, Refusal::Full, arguments),
         }
     } else {
-        Held::Missing(held)
+        Books::Missing(held)
     };
     let entrance = match held {
-        Held::Taken(held) => Entrance::new(member, &submission, Some(held), needed),
-        Held::Missing(held) => Entrance::new(member, &submission, None, held.saturating_add(needed)),
+        Books::Entered(held) => Entrance::new(member, &submission, Some(held), needed),
+        Books::Missing(held) => Entrance::new(member, &submission, None, held.saturating_add(needed)),
     };
     let entrance = if request.entry == Entry::LetIn { entrance.let_in() } else { entrance };
     let work: Work<_> = Box::new(move |running| request.run.on_worker(&mut arguments, &OnWorker(running)));
     Passed::ToQueue(Queued { member: Arc::clone(member), submission, entrance, work: Some(work) })
 }
 
+/// Moves bytes between a file and the guest's own memory, on the guest's own thread and without any memory of the host's. None if
+/// that would have to wait where it may not: then nothing was moved.
+pub(crate) fn transfer_here(
+    ctx: &AioCtx,
+    kind: Kind,
+    bytes: usize,
+    terms: Terms,
+    transfer: impl FnOnce(Wait) -> Result<u64>,
+) -> Option<Result<u64>> {
+    let manner = Manner::default();
+    let member = &ctx.member;
+    if member.refusal(&manner).is_some() {
+        return None;
+    }
+    let wait = if terms.waits_on_own_thread && ctx.may_wait_here(&manner) { Wait::May } else { Wait::Never };
+    if wait == Wait::Never && bytes > terms.inline_bytes_max {
+        return None;
+    }
+    match transfer(wait) {
+        Err(Error::WOULD_BLOCK | Error::NOT_YET) => None,
+        result => {
+            let moved = result.unwrap_or(0);
+            member.account().report_inline(&Report { kind, id: 0, failed: result.is_err(), bytes: moved, times: None });
+            Some(result)
+        }
+    }
+}
+
 /// The memory of arguments: on the books, or to be put there.
-enum Held {
-    Taken(Reservation),
+enum Books {
+    Entered(Reservation),
     Missing(usize),
 }
 

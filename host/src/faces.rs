@@ -19,9 +19,10 @@ const SUBMIT: &str = "aiohost:aio/submit@0.1.0";
 const REQUESTS: &str = "aiohost:aio/requests@0.1.0";
 
 /// A call that suspends its guest waits alone.
-const BLOCKING_TERMS: Terms = Terms { inline_bytes_max: INLINE_CALL_BYTES_MAX, waits_in_numbers: false };
-const SUBMIT_TERMS: Terms = Terms { inline_bytes_max: INLINE_BYTES_MAX, waits_in_numbers: false };
-const REQUESTS_TERMS: Terms = Terms { inline_bytes_max: INLINE_BYTES_MAX, waits_in_numbers: true };
+const BLOCKING_TERMS: Terms =
+    Terms { inline_bytes_max: INLINE_CALL_BYTES_MAX, waits_in_numbers: false, waits_on_own_thread: false };
+const SUBMIT_TERMS: Terms = Terms { inline_bytes_max: INLINE_BYTES_MAX, waits_in_numbers: false, waits_on_own_thread: false };
+const REQUESTS_TERMS: Terms = Terms { inline_bytes_max: INLINE_BYTES_MAX, waits_in_numbers: true, waits_on_own_thread: false };
 
 /// Which faces a linker gets.
 #[derive(Clone, Copy, PartialEq, Eq)]

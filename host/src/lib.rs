@@ -112,6 +112,8 @@ mod reaper;
 mod sandbox;
 mod sched;
 mod types;
+#[cfg(feature = "host")]
+mod wasi;
 
 pub use allowed::Gated;
 pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView};

@@ -138,6 +138,38 @@ impl Ticket for OnWorker<'_> {
     }
 }
 
+/// A request that is carried out on a thread that its guest has to itself: nobody else waits for that, and nobody can cancel it.
+pub(crate) struct OwnThread<'a>(pub(crate) &'a Member);
+
+impl Ticket for OwnThread<'_> {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn advance(&self, _bytes: u64, _names: u64) {}
+
+    /// What is long is for a worker, so that whoever is to end the guest need not wait for it.
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    /// What grows is for a worker, which can wait for memory.
+    fn reserve(&self, _bytes: usize) -> Result<()> {
+        Err(Error::WOULD_BLOCK)
+    }
+
+    fn memory(&self) -> Budget {
+        self.0.memory().clone()
+    }
+
+    /// What would have to wait is begun again on a worker.
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+
+    fn call(&self, _help: Help) {}
+}
+
 /// `aiohost:aio/types.outcome`.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]

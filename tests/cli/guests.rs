@@ -44,7 +44,7 @@ pub(crate) fn traps() -> String {
     says("ready", "", "unreachable")
 }
 
-/// Ends with this status, as far as WASI preview 1 on 0.2 can tell it: 0 or 1.
+/// Ends with this status.
 pub(crate) fn exits(status: u8) -> String {
     preview1(EXIT, &format!("(call $exit (i32.const {status}))"))
 }

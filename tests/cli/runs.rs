@@ -22,7 +22,9 @@ fn a_plugin_prints_and_succeeds() {
 #[test]
 fn the_status_is_the_plugins_own() {
     status_of(guests::exits(0), "").assert_output(0, "");
-    status_of(guests::exits(1), "").assert_output(1, "");
+    for status in [1, 2, 42, 126, 255] {
+        status_of(guests::exits(status), "").assert_output(status.into(), "");
+    }
     status_of(guests::exits_with_code(42), "").assert_output(42, "");
     status_of(guests::async_command(0), "").assert_output(0, "");
     status_of(guests::async_command(1), "").assert_output(1, "");

@@ -25,7 +25,8 @@ pub(super) struct Options {
 }
 
 const EXAMPLES: &str = "\
-The plugin is looked at, not run. A core module is shown as the component it becomes. Of compiled code it is told who made it \
+The plugin is looked at, not run. A core module that imports WASI preview 1, or nothing, is shown as it is; another one as the \
+component it becomes. Of compiled code it is told who made it \
 and for what; what it imports is told by the .wasm that it was compiled from.
 
 Examples:
@@ -54,7 +55,7 @@ fn trusted(path: &Path) -> anyhow::Result<Description> {
 }
 
 fn code_as_text(code: &CompiledCode) -> String {
-    let of = if code.is_component { "a component" } else { "a core module, which aiohost does not run" };
+    let of = if code.is_component { "a component" } else { "a core module" };
     let version = code.wasmtime.as_ref().map_or_else(|| "of an unknown version".to_owned(), Clone::clone);
     let seal = if code.is_sealed { ", whole as `aiohost compile` wrote it" } else { ", not by `aiohost compile`, or damaged" };
     format!(
@@ -92,10 +93,7 @@ fn as_text(description: &Description) -> String {
     );
     line("wasi", &or_none(&wasi_versions(description)));
     line("aiohost", &or_none(&faces(description)));
-    line(
-        "run",
-        world.command().map_or("it has no wasi:cli/run export; call a function with --invoke", |command| command.interface),
-    );
+    line("run", world.command().map_or("it is no command; call a function with --invoke", |command| command.interface));
     text.push_str(&items("imports", &world.imports));
     text.push_str(&items("exports", &world.exports));
     let missing = world.missing();
@@ -126,7 +124,8 @@ fn or_none(values: &[String]) -> String {
 fn items(title: &str, items: &[Item]) -> String {
     let mut text = format!("\n{title}:{}\n", if items.is_empty() { " nothing" } else { "" });
     for item in items {
-        text.push_str(&format!("  {}{}\n", item.name, kind_suffix(item)));
+        let core = if let ItemKind::Core(ty) = &item.kind { format!(": {ty}") } else { String::new() };
+        text.push_str(&format!("  {}{core}{}\n", item.name, kind_suffix(item)));
         for function in item.functions() {
             text.push_str(&format!("    {}{}\n", function.name, if function.is_async { " (async)" } else { "" }));
         }
@@ -155,7 +154,8 @@ fn format_name(format: Format) -> &'static str {
 }
 
 fn wasi_versions(description: &Description) -> Vec<String> {
-    [2, 3].into_iter().filter(|minor| description.world.uses_wasi(*minor)).map(|minor| format!("0.{minor}")).collect()
+    let versions = [(1, "preview 1"), (2, "0.2"), (3, "0.3")].into_iter();
+    versions.filter(|(minor, _)| description.world.uses_wasi(*minor)).map(|(_, version)| version.to_owned()).collect()
 }
 
 /// The interfaces of `aiohost:aio` that the plugin uses.
@@ -185,7 +185,8 @@ fn as_json(description: &Description) -> Value {
 fn item_as_json(item: &Item) -> Value {
     let functions: Vec<Value> =
         item.functions().iter().map(|function| json!({ "name": function.name, "async": function.is_async })).collect();
-    match item.kind {
+    match &item.kind {
+        ItemKind::Core(ty) => json!({ "name": item.name, "kind": "core", "type": ty }),
         ItemKind::Interface(_) => json!({ "name": item.name, "kind": "interface", "functions": functions }),
         ItemKind::Function { is_async } => json!({ "name": item.name, "kind": "function", "async": is_async }),
         ItemKind::Type => json!({ "name": item.name, "kind": "type" }),

@@ -21,6 +21,7 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// Runs the plugin, and ends the process.
 pub(super) fn run(options: Box<Options>, verbosity: Verbosity) -> anyhow::Result<Infallible> {
+    options.check()?;
     let keeper = keeper::split()?;
     raise_open_files();
     let (watcher, events) = mpsc::channel();

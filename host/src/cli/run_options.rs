@@ -1,5 +1,6 @@
 //! What `aiohost run` is told on the command line, and the host that follows from it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::compile_limits::CompileLimits;
 use super::grants::Grants;
+use super::remedy::Usage;
 use super::wasmtime_options::{Set, WasmtimeOptions};
 use super::{standard_input, values};
 
@@ -35,8 +37,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME", help_heading = "Rights")]
     pub(super) argv0: Option<String>,
 
-    /// Call a function instead of running the plugin, and print its result
-    #[arg(long, value_name = "CALL", conflicts_with = "arguments")]
+    /// Call a function instead of running the plugin, and print its result: 'NAME(ARGUMENTS)', or NAME with ARGS behind PLUGIN
+    #[arg(long, value_name = "CALL")]
     pub(super) invoke: Option<String>,
     /// Print at the end how many requests there were and how long they took
     #[arg(long)]
@@ -117,7 +119,7 @@ signals INT, TERM, HUP and QUIT end the plugin and what it has under way. What d
 file system that does not answer, is left to itself, and mentioned. A second signal waits for nothing. Requests of a plugin that \
 has ended by itself are waited for a minute at most.
 
-Exit status: the plugin's own; 1 if the host fails or a limit ends the plugin, 2 for a wrong command line, 124 after \
+Exit status: the plugin's own, of which every system keeps the lowest eight bits; 1 if the host fails or a limit ends the plugin, 2 for a wrong command line, 124 after \
 --timeout, 134 if the plugin traps; after a signal 128 and its number: 129 HUP, 130 INT (Ctrl-C), 131 QUIT, 143 TERM.
 
 Examples:
@@ -126,9 +128,29 @@ Examples:
   aiohost run --ro-dir songs --dir out::/out p.wasm   `songs` to read, and `out` to write as `/out`
   aiohost run plugin.wasm --dir data -- \"$@\"          in a script: what it was given is the plugin's
   aiohost run calc.wasm --invoke 'add(1, 2)'          call a function, print its result
+  aiohost run --invoke add calc.wasm 1 2              the same
   aiohost run plugin.wasm --dir data --timeout 30s --max-memory 256MiB --stats";
 
 impl Options {
+    /// Arguments are in one place.
+    pub(super) fn check(&self) -> Result<(), Usage> {
+        match &self.invoke {
+            Some(call) if call.contains('(') && !self.arguments.is_empty() => Err(Usage(format!(
+                "`--invoke {call}` has its arguments in it, and cannot be used with others behind the plugin"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The call that is to be made, with its arguments.
+    pub(super) fn call(&self) -> Option<Cow<'_, str>> {
+        let call = self.invoke.as_deref()?;
+        Some(match self.arguments.as_slice() {
+            [] => Cow::Borrowed(call),
+            arguments => Cow::Owned(format!("{call}({})", arguments.join(", "))),
+        })
+    }
+
     /// Enters what the options of wasmtime have set. Of two limits the lower one holds.
     pub(super) fn take_those_of_wasmtime(&mut self) {
         let set = self.wasmtimes.set();

@@ -64,11 +64,12 @@ impl Work<'_> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start an event loop")?;
         let mut guest = plugin.guest(&self.options.arguments)?;
+        let invoked = self.options.call();
         let outcome = runtime.block_on(async {
             tokio::select! {
                 biased;
                 _ = &mut stop => None,
-                outcome = call(&mut guest, self.options.invoke.as_deref()) => Some(outcome),
+                outcome = call(&mut guest, invoked.as_deref()) => Some(outcome),
             }
         });
         let stats = stats::table(&guest.stats(), guest.counters());
@@ -151,8 +152,9 @@ fn look_at(path: &Path) {
 
 async fn call(guest: &mut Guest, invoke: Option<&str>) -> anyhow::Result<u8> {
     let Some(call) = invoke else {
-        // A status that no process can have is a failure.
-        return Ok(u8::try_from(guest.run().await?).unwrap_or(1));
+        // Of a status a process has the lowest eight bits, whoever ends it.
+        let [status, ..] = guest.run().await?.to_le_bytes();
+        return Ok(status);
     };
     if let Some(result) = guest.invoke(call).await? {
         // What the function itself has printed comes first.

@@ -29,6 +29,9 @@ const CACHE_BYTES_MAX: u64 = 1 << 30;
 /// Age at which a file that was left half written is removed. No compilation takes an hour.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
+/// What a plugin becomes before it is compiled is this crate's doing, and changes this number: 2, since core modules run as they are.
+const FORM: u8 = 2;
+
 /// A directory of compiled code.
 pub(super) struct Cache {
     path: PathBuf,
@@ -85,7 +88,7 @@ impl Cache {
             EngineKind::Plain => 0,
             EngineKind::Concurrent => 1,
         });
-        // What a core module becomes before it is compiled is this crate's and the adapters' doing.
+        hasher.write_u8(FORM);
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
         for adapter in [WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER] {
             adapter.hash(&mut hasher);
@@ -213,6 +216,7 @@ mod tests {
     use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 
     use super::*;
+    use crate::plugin::code::Shape;
 
     fn cache(bytes_max: u64) -> (tempfile::TempDir, Cache) {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -399,7 +403,7 @@ mod tests {
     fn an_entry_that_changed_after_it_was_looked_at_is_not_used() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
         let machine = Machine::new(EngineKind::Plain).expect("an engine");
-        let refusal = |entry: Entry| entry.component(&machine.engine).map(|_| ()).expect_err("it is no code").to_string();
+        let refusal = |entry: Entry| entry.code(&machine.engine).map(|_| ()).expect_err("it is no code").to_string();
         cache.store(name("a"), b"no code of any machine");
         let entry = || cache.load(name("a")).expect("it was stored");
         assert_ne!(refusal(entry()), "it has changed just now");
@@ -413,13 +417,15 @@ mod tests {
     fn an_entry_is_mapped_and_not_copied() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
         let machine = Machine::new(EngineKind::Plain).expect("an engine");
-        let binary = wat::parse_str("(component (core module (func)))").expect("a valid component");
-        let code = machine.engine.precompile_component(&binary).expect("a valid component");
-        cache.store(name("a"), &code);
-        let entry = cache.load(name("a")).expect("it was just stored");
-        let _component = entry.component(&machine.engine).expect("it is code of this engine");
-        let maps = fs::read_to_string("/proc/self/maps").expect("a procfs");
-        assert!(maps.contains(cache.path_of("a").to_str().expect("a path of ASCII")), "{maps}");
+        for (shape, text) in [(Shape::Component, "(component (core module (func)))"), (Shape::Module, "(module (func))")] {
+            let binary = wat::parse_str(text).expect("valid WebAssembly");
+            let code = shape.precompile(&machine.engine, &binary).expect("valid WebAssembly");
+            cache.store(name(text), &code);
+            let entry = cache.load(name(text)).expect("it was just stored");
+            let _code = entry.code(&machine.engine).expect("it is code of this engine");
+            let maps = fs::read_to_string("/proc/self/maps").expect("a procfs");
+            assert!(maps.contains(cache.path_of(text).to_str().expect("a path of ASCII")), "{maps}");
+        }
     }
 
     #[test]

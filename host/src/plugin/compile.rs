@@ -1,7 +1,6 @@
 //! Compiling a plugin: in this process, or in one of its own where the embedder wants it held to a time and an amount of memory.
 
-use wasmtime::component::Component;
-
+use super::code::Code;
 use super::compile_process::CompileProcess;
 use super::format::Format;
 use super::host::{Host, HostBuilder};
@@ -20,20 +19,20 @@ impl HostBuilder {
 }
 
 impl Host {
-    /// The component that a plugin is or becomes, as code of the engine that it needs.
-    pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Component)> {
+    /// What a plugin is compiled to, for the engine that it needs.
+    pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Code)> {
         if let Some(process) = &self.0.compile_process {
             let (engine, code) = process.compile(name, bytes)?;
             let machine = self.0.machines.get(engine)?;
             // SAFETY: the code is the work of this very program, which was started for it and said so: `precompile` of `prepare`. It
             // came through a pipe into memory that nobody else has.
-            let component = unsafe { Component::deserialize(&machine.engine, code) };
-            return Ok((machine, component.map_err(|error| unusable(name, error))?));
+            let code = unsafe { Code::deserialize(&machine.engine, &code) };
+            return Ok((machine, code.map_err(|error| unusable(name, error))?));
         }
         let ready = ready(name, format, bytes)?;
         let machine = self.0.machines.get(ready.engine)?;
-        let component = Component::from_binary(&machine.engine, &ready.component);
-        Ok((machine, component.map_err(|error| invalid(name, "component", error))?))
+        let code = ready.shape.compile(&machine.engine, &ready.binary);
+        Ok((machine, code.map_err(|error| invalid(name, ready.shape.noun(), error))?))
     }
 }
 

@@ -1,9 +1,10 @@
-//! Why a core module cannot be made a component, and what to do about it: told from what it imports.
+//! What a core module imports: whether it runs as it is, and why it cannot be made a component if it has to be.
 
 use wasmparser::{Parser, Payload};
 
 use super::memory;
 use super::problem::{Problem, ProblemKind};
+use crate::wasi::preview1;
 
 /// What a core module says of itself.
 #[derive(Default)]
@@ -12,6 +13,12 @@ struct Module {
     imports: Vec<(String, String)>,
     /// Whether it tells the types of what it imports and exports, as bindings of wit-bindgen do.
     has_component_type: bool,
+}
+
+/// Whether a module runs as it is: it imports WASI preview 1, or nothing, and does not say that it is made for a component.
+pub(super) fn runs_as_it_is(module: &[u8]) -> bool {
+    Module::read(module)
+        .is_ok_and(|module| !module.has_component_type && module.imports.iter().all(|(from, _)| from == preview1::MODULE))
 }
 
 /// The problem of a module that could not be made a component, for this reason.
@@ -92,9 +99,28 @@ impl Module {
     fn first_unknown(&self) -> Option<(&str, &str)> {
         let mut imports = self.imports.iter().map(|(from, function)| (from.as_str(), function.as_str()));
         imports.find(|(from, _)| match *from {
-            "wasi_snapshot_preview1" => false,
+            preview1::MODULE => false,
             // What the component type does not name is for the encoder to tell.
             from => !(from.contains(':') && self.has_component_type) && from != "$root" && !from.starts_with('['),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_imports_preview_1_or_nothing_runs_as_it_is_unless_it_is_made_for_a_component() {
+        let runs = |text: &str| runs_as_it_is(&wat::parse_str(text).expect("a valid test module"));
+        assert!(runs("(module)"));
+        assert!(runs(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)) (@custom "producers" "") (memory 1))"#));
+        assert!(!runs(r#"(module (@custom "component-type:guest" ""))"#));
+        let and_more = |from: &str| {
+            format!(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)) (import "{from}" "nop" (func)))"#)
+        };
+        for from in ["env", "wasi_unstable", "aiohost:aio/blocking@0.1.0", "wasi_snapshot_preview2", "$root"] {
+            assert!(!runs(&and_more(from)), "{from}");
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wasmtime::Trap;
 use wasmtime::component::ResourceTableError;
+use wasmtime::{ThrownException, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::problem::{Problem, ProblemKind, Result};
@@ -37,6 +37,10 @@ fn failure(name: &str, error: wasmtime::Error) -> Problem {
         let problem = Problem::new(ProblemKind::Trap, what).help_with(remedy_for_trap(*trap));
         // The trap itself is said already; what is left is where it happened.
         return if error.chain().count() > 1 { problem.because_text(error.to_string()) } else { problem };
+    }
+    if error.is::<ThrownException>() {
+        return Problem::new(ProblemKind::Trap, format!("{name} trapped: an exception was thrown and not caught"))
+            .help_with("this is a mistake in the plugin's own code");
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         return Problem::new(ProblemKind::Host, format!("{name} ended itself with exit status {status}"))

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek};
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::time::SystemTime;
 
 use blake3::Hasher;
 use rustix::fs::FsWord;
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
+use super::code::Code;
 use super::{private, sealed};
 
 /// Compiled code that this user's aiohost has sealed.
@@ -33,15 +34,15 @@ impl Entry {
     }
 
     /// The code. A mapping of the file costs neither a copy nor the memory for one, and what is never run is never read.
-    pub(super) fn component(&self, engine: &Engine) -> wasmtime::Result<Component> {
+    pub(super) fn code(&self, engine: &Engine) -> wasmtime::Result<Code> {
         if stays_when_mapped(&self.file) {
             // The name leads to this very file, whatever has its name in the cache meanwhile.
             let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-            // SAFETY: the seal says that the file is the work of this user's `Component::serialize`. It cannot change: what is
+            // SAFETY: the seal says that the file is the work of this user's `Code::serialize`. It cannot change: what is
             // in the cache is only ever renamed and removed, and nobody but this user may write it. A plugin that could is not
             // run with a cache; see `trust`.
-            match unsafe { Component::deserialize_file(engine, path) } {
-                Ok(component) => return Ok(component),
+            match unsafe { Code::deserialize_file(engine, Path::new(&path)) } {
+                Ok(code) => return Ok(code),
                 // There is no procfs, or the file system is mounted so that nothing of it may be run.
                 Err(error) => tracing::debug!(%error, "an entry of the code cache is read instead of mapped"),
             }
@@ -50,7 +51,7 @@ impl Entry {
         let code = sealed::unseal_with(&sealed, self.seal.clone());
         let code = code.ok_or_else(|| Error::new(ErrorKind::InvalidData, "it has changed just now"))?;
         // SAFETY: as above; this copy was checked itself.
-        unsafe { Component::deserialize(engine, code) }
+        unsafe { Code::deserialize(engine, code) }
     }
 
     fn read(&self) -> Result<Vec<u8>> {

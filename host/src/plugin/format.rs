@@ -1,4 +1,4 @@
-//! What a plugin file is, by its content, and how all but compiled code becomes a component.
+//! What a plugin file is, by its content, and how a core module that does not run as it is becomes a component.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasmparser::{Parser, Payload};
-use wasmtime::{Engine, Precompiled};
+use wasmtime::Engine;
 use wit_component::ComponentEncoder;
 
 use super::core_imports;
@@ -20,11 +20,12 @@ use super::problem::{Problem, ProblemKind, Result};
 pub enum Format {
     /// A WebAssembly component.
     Component,
-    /// A core WebAssembly module. It becomes a component when it is loaded, with an adapter if it uses WASI preview 1.
+    /// A core WebAssembly module. It runs as it is if it imports WASI preview 1 or nothing; else it becomes a component when it
+    /// is loaded.
     CoreModule,
     /// The text form of one of the two.
     Text,
-    /// Native code that was compiled from a component before.
+    /// Native code that was compiled from one of them before.
     Precompiled,
 }
 
@@ -52,10 +53,8 @@ impl Format {
                 None => Err("the file is cut short".to_owned()),
             };
         }
-        match Engine::detect_precompiled(bytes) {
-            Some(Precompiled::Component) => return Ok(Self::Precompiled),
-            Some(Precompiled::Module) => return Err("it is compiled code of a core module, not of a component".to_owned()),
-            None => {}
+        if Engine::detect_precompiled(bytes).is_some() {
+            return Ok(Self::Precompiled);
         }
         if bytes.is_empty() {
             return Err("the file is empty".to_owned());

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
-use wasmtime::Store;
-use wasmtime::component::{ComponentExportIndex, Instance};
+use wasmtime::component::{self, ComponentExportIndex};
+use wasmtime::{InstancePre, Store};
 use wasmtime_wasi::I32Exit;
 
+use super::code::Linked;
 use super::ending::{self, Ending};
 use super::invoke;
+use super::invoke_core::{CoreCall, IsFirst};
 use super::load::Plugin;
 use super::problem::{Problem, ProblemKind, Result};
 use super::state::{State, new_store};
@@ -25,6 +27,24 @@ pub struct Guest {
     instance: Option<Instance>,
     ended: bool,
     plugin: Plugin,
+}
+
+#[derive(Clone, Copy)]
+enum Instance {
+    Component(component::Instance),
+    Module(wasmtime::Instance),
+}
+
+/// Where a command is entered.
+enum Entry {
+    Component(component::InstancePre<State>, ComponentExportIndex),
+    Module(InstancePre<State>),
+}
+
+/// A call of an exported function.
+enum Call {
+    Component(component::InstancePre<State>, invoke::Call),
+    Module(InstancePre<State>, CoreCall),
 }
 
 impl Plugin {
@@ -50,15 +70,16 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// If it has no `wasi:cli/run` export, traps, reaches a limit that ends it, or takes too long. To see what it did up to
-    /// then, use [`Plugin::guest`].
+    /// If it has neither a `wasi:cli/run` export nor, as a core module, a `_start`; if it traps, reaches a limit that ends it, or
+    /// takes too long. To see what it did up to then, use [`Plugin::guest`].
     pub async fn run(&self, arguments: &[impl AsRef<str>]) -> Result<i32> {
         let mut guest = self.guest(arguments)?;
         guest.run().await
     }
 
     /// Calls an exported function, with arguments in WAVE, the text form of component values, and gives its result in WAVE,
-    /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`.
+    /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`. A function of a core module takes numbers, and its
+    /// results are a line each; a library's `_initialize` is called before it.
     ///
     /// # Errors
     ///
@@ -70,21 +91,19 @@ impl Plugin {
 }
 
 impl Guest {
-    /// Runs it as a command and gives its exit status: what it said to `exit`, else 0 or 1 for success and failure.
+    /// Runs it as a command and gives its exit status: what it said to `exit`, whatever number that is, else 0 or 1 for success
+    /// and failure.
     ///
     /// Needs to be within a tokio runtime whose time is enabled. Dropping the future ends the guest.
     ///
     /// # Errors
     ///
-    /// If it has no `wasi:cli/run` export, traps, reaches a limit that ends it, or takes too long.
+    /// If it has neither a `wasi:cli/run` export nor, as a core module, a `_start`; if it traps, reaches a limit that ends it, or
+    /// takes too long.
     pub async fn run(&mut self) -> Result<i32> {
-        let Some(command) = self.plugin.description().world.command() else { return Err(self.no_command()) };
-        let component = self.plugin.pre.component();
-        let interface = component.get_export_index(None, command.interface);
-        let function = interface.and_then(|interface| component.get_export_index(Some(&interface), "run"));
-        let Some(function) = function else { return Err(self.no_command()) };
+        let Some(entry) = self.entry() else { return Err(self.no_command()) };
         let _ticks = self.enter()?;
-        let ending = within(self.timeout(), self.call_run(function)).await;
+        let ending = within(self.timeout(), self.call_run(entry)).await;
         // A command is run once.
         self.close(ending)
     }
@@ -97,16 +116,17 @@ impl Guest {
     /// If there is no such function, or the arguments do not fit; if it traps, ends itself with `exit`, reaches a limit that
     /// ends it, or takes too long.
     pub async fn invoke(&mut self, call: &str) -> Result<Option<String>> {
-        let call = invoke::Call::parse(&self.plugin, call)?;
+        let name = &self.plugin.name;
+        let call = match &self.plugin.linked {
+            Linked::Component(pre) => Call::Component(pre.clone(), invoke::Call::parse(name, pre.component(), call)?),
+            Linked::Module(pre) => Call::Module(pre.clone(), CoreCall::parse(name, pre.module(), call)?),
+        };
         let _ticks = self.enter()?;
         let ending = within(self.timeout(), self.call_export(&call)).await;
         let is_alive = matches!(ending, Ending::Returned(_));
         let results = self.close(ending)?;
         self.ended = !is_alive;
-        match results.first() {
-            Some(result) => call.show(result).map(Some),
-            None => Ok(None),
-        }
+        results
     }
 
     /// How its requests went, by name.
@@ -135,31 +155,78 @@ impl Guest {
             .map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
     }
 
-    async fn instance(&mut self) -> wasmtime::Result<Instance> {
-        if let Some(instance) = self.instance {
+    /// Where it is entered as a command, if it is one.
+    fn entry(&self) -> Option<Entry> {
+        let command = self.plugin.description().world.command()?;
+        match &self.plugin.linked {
+            Linked::Component(pre) => {
+                let component = pre.component();
+                let interface = component.get_export_index(None, command.interface)?;
+                Some(Entry::Component(pre.clone(), component.get_export_index(Some(&interface), "run")?))
+            }
+            Linked::Module(pre) => Some(Entry::Module(pre.clone())),
+        }
+    }
+
+    async fn component(&mut self, pre: &component::InstancePre<State>) -> wasmtime::Result<component::Instance> {
+        if let Some(Instance::Component(instance)) = self.instance {
             return Ok(instance);
         }
-        let instance = self.plugin.pre.instantiate_async(&mut self.store).await?;
-        self.instance = Some(instance);
+        let instance = pre.instantiate_async(&mut self.store).await?;
+        self.instance = Some(Instance::Component(instance));
         Ok(instance)
     }
 
-    async fn call_run(&mut self, function: ComponentExportIndex) -> wasmtime::Result<i32> {
-        let instance = self.instance().await?;
-        let run = instance.get_typed_func::<(), (std::result::Result<(), ()>,)>(&mut self.store, function)?;
-        // For an `async func` this drives everything asynchronous in the store, too.
-        match run.call_async(&mut self.store, ()).await {
-            Ok((outcome,)) => Ok(i32::from(outcome.is_err())),
-            Err(error) => match error.downcast_ref::<I32Exit>() {
-                Some(I32Exit(status)) => Ok(*status),
-                None => Err(error),
-            },
+    async fn module(&mut self, pre: &InstancePre<State>) -> wasmtime::Result<(wasmtime::Instance, IsFirst)> {
+        if let Some(Instance::Module(instance)) = self.instance {
+            return Ok((instance, IsFirst::No));
         }
+        let instance = pre.instantiate_async(&mut self.store).await?;
+        self.instance = Some(Instance::Module(instance));
+        Ok((instance, IsFirst::Yes))
     }
 
-    async fn call_export(&mut self, call: &invoke::Call) -> wasmtime::Result<Vec<wasmtime::component::Val>> {
-        let instance = self.instance().await?;
-        call.make(&mut self.store, instance).await
+    async fn call_run(&mut self, entry: Entry) -> wasmtime::Result<i32> {
+        let outcome = match entry {
+            Entry::Component(pre, function) => self.run_component(&pre, function).await,
+            Entry::Module(pre) => self.run_module(&pre).await,
+        };
+        outcome.or_else(|error| match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(status)) => Ok(*status),
+            None => Err(error),
+        })
+    }
+
+    async fn run_component(
+        &mut self,
+        pre: &component::InstancePre<State>,
+        function: ComponentExportIndex,
+    ) -> wasmtime::Result<i32> {
+        let instance = self.component(pre).await?;
+        let run = instance.get_typed_func::<(), (std::result::Result<(), ()>,)>(&mut self.store, function)?;
+        // For an `async func` this drives everything asynchronous in the store, too.
+        let (outcome,) = run.call_async(&mut self.store, ()).await?;
+        Ok(i32::from(outcome.is_err()))
+    }
+
+    async fn run_module(&mut self, pre: &InstancePre<State>) -> wasmtime::Result<i32> {
+        let (instance, _) = self.module(pre).await?;
+        let start = instance.get_typed_func::<(), ()>(&mut self.store, "_start")?;
+        start.call_async(&mut self.store, ()).await?;
+        Ok(0)
+    }
+
+    async fn call_export(&mut self, call: &Call) -> wasmtime::Result<Result<Option<String>>> {
+        match call {
+            Call::Component(pre, call) => {
+                let instance = self.component(pre).await?;
+                Ok(call.show(&call.make(&mut self.store, instance).await?))
+            }
+            Call::Module(pre, call) => {
+                let (instance, is_first) = self.module(pre).await?;
+                Ok(call.show(&call.make(&mut self.store, instance, is_first).await?))
+            }
+        }
     }
 
     fn close<T>(&self, ending: Ending<T>) -> Result<T> {
@@ -168,8 +235,11 @@ impl Guest {
 
     fn no_command(&self) -> Problem {
         let world = &self.plugin.description().world;
-        let problem =
-            Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no `wasi:cli/run` export", self.plugin.name));
+        let (lacking, invoke) = match self.plugin.linked {
+            Linked::Component(_) => ("`wasi:cli/run` export", CALL_ONE),
+            Linked::Module(_) => ("`_start` function without parameters", CALL_ONE_OF_A_MODULE),
+        };
+        let problem = Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no {lacking}", self.plugin.name));
         if world.exports.is_empty() {
             return problem.because_text("it exports nothing").help_with("build it as a command, with a main function");
         }
@@ -178,15 +248,22 @@ impl Guest {
         let exports = |interface: &str| world.exports.iter().any(|export| export.name.starts_with(interface));
         problem.help_with(if exports("wasi:cli/run") {
             "this host runs wasi:cli/run of WASI 0.2 and 0.3: build the plugin with a toolchain for one of these"
-        } else if exports("run") {
+        } else if exports("run") && matches!(self.plugin.linked, Linked::Component(_)) {
             "a world that is to be run has `export wasi:cli/run@0.2.6;`, not a function of its own: see `aiohost new`"
         } else if exports("wasi:http/") {
             "it is built for an HTTP server, and this host has none: build it for a world with `export wasi:cli/run@0.2.6;`"
         } else {
-            "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function"
+            invoke
         })
     }
 }
+
+/// What can be done with a plugin that is no command.
+const CALL_ONE: &str =
+    "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function";
+
+/// The same for a core module.
+const CALL_ONE_OF_A_MODULE: &str = "call one of its functions with --invoke NAME and arguments behind the plugin, or build it as a command, with a main function";
 
 /// Waits for a guest, but not longer than it may take. It yields at every tick, so that it can be given up at any time.
 async fn within<T>(timeout: Option<Duration>, guest: impl Future<Output = wasmtime::Result<T>>) -> Ending<T> {
@@ -235,6 +312,25 @@ mod tests {
             assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1"));
             assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("2"));
             assert_eq!(plugin.invoke("next()").await.expect("a call").as_deref(), Some("1"));
+        });
+    }
+
+    #[test]
+    fn a_library_is_initialized_once_however_often_it_is_called() {
+        let plugin = plugin(
+            r#"(module (global $ready (mut i32) (i32.const 0)) (global $count (mut i32) (i32.const 0))
+                (func (export "_initialize") (global.set $ready (i32.add (global.get $ready) (i32.const 1))))
+                (func (export "next") (result i32 i32)
+                    (global.set $count (i32.add (global.get $count) (i32.const 1))) (global.get $ready) (global.get $count))
+                (func (export "trap") unreachable))"#,
+        );
+        block_on(async {
+            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1\n1"));
+            assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1\n2"));
+            assert_eq!(plugin.invoke("next()").await.expect("a call").as_deref(), Some("1\n1"));
+            assert_eq!(guest.invoke("trap()").await.expect_err("a trap").kind(), ProblemKind::Trap);
+            assert_eq!(guest.invoke("next()").await.expect_err("it has ended").kind(), ProblemKind::Call);
         });
     }
 

@@ -290,6 +290,9 @@ impl Inner {
         for gated in &self.allowed {
             aio.allow(*gated);
         }
+        if self.blocking_wasi {
+            aio.own_thread();
+        }
         for (granted, dir) in self.granted.iter().zip(&self.dirs) {
             aio.grant(dir.dir(granted)?, &granted.name, granted.rights);
         }

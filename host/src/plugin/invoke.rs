@@ -1,12 +1,11 @@
-//! Calls of exported functions, with arguments and results in WAVE, the text form of component values.
+//! Calls of a component's functions, with arguments and results in WAVE, the text form of component values.
 
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
 use wasmtime::component::wasm_wave::wasm::DisplayType;
-use wasmtime::component::{ComponentExportIndex, Instance, Type, Val};
+use wasmtime::component::{Component, ComponentExportIndex, Instance, Type, Val};
 use wasmtime::{Store, format_err};
 
-use super::load::Plugin;
 use super::offer::closest;
 use super::problem::{Problem, ProblemKind, Result};
 use super::state::State;
@@ -29,7 +28,7 @@ struct Callable {
 
 impl Call {
     /// Finds what `NAME(ARGUMENTS)` calls.
-    pub(super) fn parse(plugin: &Plugin, call: &str) -> Result<Self> {
+    pub(super) fn parse(plugin: &str, component: &Component, call: &str) -> Result<Self> {
         let (name, arguments) = match call.find('(') {
             Some(start) => call.split_at(start),
             None => (call, "()"),
@@ -37,10 +36,9 @@ impl Call {
         // The name may have characters that WAVE does not take; one of the same length keeps the places in error messages.
         let wave = "f".repeat(name.len()) + arguments;
         let name = name.trim();
-        let callables = callables(plugin);
+        let callables = callables(component);
         let callable = find(plugin, &callables, name)?;
         let arguments = parse_arguments(callable, &wave)?;
-        let component = plugin.pre.component();
         let interface = callable.interface.as_ref().and_then(|interface| component.get_export_index(None, interface));
         let function = component
             .get_export_index(interface.as_ref(), &callable.name)
@@ -57,8 +55,12 @@ impl Call {
         Ok(results)
     }
 
-    /// A result in WAVE.
-    pub(super) fn show(&self, result: &Val) -> Result<String> {
+    /// The result in WAVE, if there is one.
+    pub(super) fn show(&self, results: &[Val]) -> Result<Option<String>> {
+        results.first().map(|result| self.show_one(result)).transpose()
+    }
+
+    fn show_one(&self, result: &Val) -> Result<String> {
         let unshowable = |error| {
             Problem::new(ProblemKind::Call, format!("`{}` returned something that has no text form", self.name)).because(error)
         };
@@ -90,8 +92,7 @@ fn parse_arguments(callable: &Callable, call: &str) -> Result<Vec<Val>> {
 }
 
 /// Everything that can be called.
-fn callables(plugin: &Plugin) -> Vec<Callable> {
-    let component = plugin.pre.component();
+fn callables(component: &Component) -> Vec<Callable> {
     let engine = component.engine();
     let mut callables = Vec::new();
     for (name, export) in component.component_type().exports(engine) {
@@ -113,29 +114,37 @@ fn callables(plugin: &Plugin) -> Vec<Callable> {
 }
 
 /// The function of this name: with its interface, or without if no other has the same name.
-fn find<'a>(plugin: &Plugin, callables: &'a [Callable], name: &str) -> Result<&'a Callable> {
+fn find<'a>(plugin: &str, callables: &'a [Callable], name: &str) -> Result<&'a Callable> {
     let matches: Vec<&Callable> = callables.iter().filter(|callable| callable.is_called(name)).collect();
     match *matches.as_slice() {
         [callable] => Ok(callable),
-        [] => Err(not_found(plugin, callables, name)),
+        [] => {
+            let signatures = callables.iter().map(Callable::signature).collect();
+            let full_names: Vec<String> = callables.iter().map(Callable::full_name).collect();
+            let short_names = callables.iter().map(|callable| callable.name.as_str());
+            Err(not_found(plugin, signatures, short_names.chain(full_names.iter().map(String::as_str)), name))
+        }
         [..] => {
             let names: Vec<String> = matches.iter().map(|callable| format!("`{}`", callable.full_name())).collect();
-            Err(Problem::new(ProblemKind::Export, format!("{} has several functions `{name}`", plugin.name))
+            Err(Problem::new(ProblemKind::Export, format!("{plugin} has several functions `{name}`"))
                 .help_with(format!("name one of {}", names.join(", "))))
         }
     }
 }
 
-fn not_found(plugin: &Plugin, callables: &[Callable], name: &str) -> Problem {
-    let problem = Problem::new(ProblemKind::Export, format!("{} has no function `{name}`", plugin.name));
-    if callables.is_empty() {
+/// The problem of a function that is not among those with these signatures and names.
+pub(super) fn not_found<'a>(
+    plugin: &str,
+    signatures: Vec<String>,
+    names: impl Iterator<Item = &'a str>,
+    name: &str,
+) -> Problem {
+    let problem = Problem::new(ProblemKind::Export, format!("{plugin} has no function `{name}`"));
+    if signatures.is_empty() {
         return problem.because_text("it exports no functions");
     }
-    let all: Vec<String> = callables.iter().map(Callable::signature).collect();
-    let problem = problem.because_text(format!("its functions are\n{}", all.join("\n")));
-    let full_names: Vec<String> = callables.iter().map(Callable::full_name).collect();
-    let short_names = callables.iter().map(|callable| callable.name.as_str());
-    match closest(name, short_names.chain(full_names.iter().map(String::as_str))) {
+    let problem = problem.because_text(format!("its functions are\n{}", signatures.join("\n")));
+    match closest(name, names) {
         Some(closest) => problem.help_with(format!("the closest is `{closest}`")),
         None => problem.help_with("name one of them, with arguments in parentheses"),
     }

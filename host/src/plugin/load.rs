@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use wasmtime::component::{Component, InstancePre};
-
 use super::bytes::PluginBytes;
+use super::code::{Code, Linked};
 use super::format::{self, Format};
 use super::host::Host;
 use super::machine::{EngineKind, Machine};
 use super::prepare::{Prepared, REBUILD, check, prepare, untrusted};
 use super::problem::{Problem, ProblemKind, Result};
-use super::state::State;
 use super::validate::Unsupported;
 use super::world::World;
 use super::{difference, sealed, source, trust};
@@ -20,7 +18,7 @@ use super::{difference, sealed, source, trust};
 pub struct Plugin {
     pub(super) host: Host,
     pub(super) name: String,
-    pub(super) pre: InstancePre<State>,
+    pub(super) linked: Linked,
     description: Description,
 }
 
@@ -30,7 +28,7 @@ pub struct Plugin {
 pub struct Description {
     /// What its file is.
     pub format: Format,
-    /// What it imports and exports, once it is a component.
+    /// What it imports and exports, as it is or once it is a component.
     pub world: World,
     /// The engine it runs on.
     pub engine: EngineKind,
@@ -104,21 +102,26 @@ impl Host {
     }
 
     fn load_as(&self, name: &str, source: &PluginBytes<'_>, trust: Trust) -> Result<Plugin> {
-        let (format, machine, component) = match self.find(name, source)? {
+        let (format, machine, code) = match self.find(name, source)? {
             Some(found) => found,
             None => self.make(name, source, trust)?,
         };
-        let world = World::of_compiled(&component);
-        let pre = machine
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| check(name, &world).err().unwrap_or_else(|| wrong_types(name, format, source, error)))?;
+        let world = match &code {
+            Code::Component(component) => World::of_compiled(component),
+            Code::Module(module) => World::of_compiled_module(module),
+        };
+        let linked = code.link(machine).map_err(|error| {
+            check(name, &world).err().unwrap_or_else(|| match &code {
+                Code::Component(_) => wrong_types(name, difference(name, format, source), error, REBUILD),
+                Code::Module(_) => wrong_types(name, None, error, REBUILD_MODULE),
+            })
+        })?;
         let description = Description { format, world, engine: machine.kind, unsupported: Vec::new() };
-        Ok(Plugin { host: self.clone(), name: name.to_owned(), pre, description })
+        Ok(Plugin { host: self.clone(), name: name.to_owned(), linked, description })
     }
 
-    /// The component from the cache.
-    fn find(&self, name: &str, source: &PluginBytes<'_>) -> Result<Option<(Format, &Machine, Component)>> {
+    /// The code from the cache.
+    fn find(&self, name: &str, source: &PluginBytes<'_>) -> Result<Option<(Format, &Machine, Code)>> {
         let Some(cache) = &self.0.cache else { return Ok(None) };
         let head = source.head()?;
         let format = match &head[..] {
@@ -133,19 +136,19 @@ impl Host {
             let machine = self.0.machines.get(kind)?;
             let entry_name = cache.name(hash, machine);
             let Some(entry) = cache.load(entry_name) else { continue };
-            match entry.component(&machine.engine) {
-                Ok(component) => return Ok(Some((format, machine, component))),
+            match entry.code(&machine.engine) {
+                Ok(code) => return Ok(Some((format, machine, code))),
                 Err(error) => cache.refuse(entry_name, &error),
             }
         }
         Ok(None)
     }
 
-    /// The component from compiled code, or compiled and put into the cache.
-    fn make(&self, name: &str, source: &PluginBytes<'_>, trust: Trust) -> Result<(Format, &Machine, Component)> {
+    /// The code from a file of compiled code, or compiled and put into the cache.
+    fn make(&self, name: &str, source: &PluginBytes<'_>, trust: Trust) -> Result<(Format, &Machine, Code)> {
         let bytes = source.bytes()?;
         let format = Format::detect(name, &bytes)?;
-        let (machine, component) = match (format, trust) {
+        let (machine, code) = match (format, trust) {
             (Format::Precompiled, Trust::WebAssemblyOnly) => return Err(untrusted(name)),
             (Format::Precompiled, Trust::Precompiled) => {
                 if let Some((path, file)) = source.origin() {
@@ -155,10 +158,10 @@ impl Host {
             }
             (Format::Component | Format::CoreModule | Format::Text, _) => self.compile_and_keep(name, format, &bytes)?,
         };
-        Ok((format, machine, component))
+        Ok((format, machine, code))
     }
 
-    fn compile_and_keep(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Component)> {
+    fn compile_and_keep(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Code)> {
         let (machine, compiled) = self.compile(name, format, bytes)?;
         if let Some(cache) = &self.0.cache {
             match compiled.serialize() {
@@ -170,7 +173,7 @@ impl Host {
     }
 
     /// Compiled code, for whichever engine it was compiled.
-    fn deserialize(&self, name: &str, bytes: &[u8]) -> Result<(&Machine, Component)> {
+    fn deserialize(&self, name: &str, bytes: &[u8]) -> Result<(&Machine, Code)> {
         let refuse = |problem: Problem| problem.help_with("compile it again with this version: aiohost compile PLUGIN.wasm");
         let Some(code) = sealed::unseal(bytes) else {
             let what = format!("{name} is damaged, or was not made by `aiohost compile`");
@@ -180,8 +183,8 @@ impl Host {
         for kind in EngineKind::ALL {
             let machine = self.0.machines.get(kind)?;
             // SAFETY: the caller of `load_trusted` vouches for the file; that it is intact was checked just now.
-            match unsafe { Component::deserialize(&machine.engine, code) } {
-                Ok(component) => return Ok((machine, component)),
+            match unsafe { Code::deserialize(&machine.engine, code) } {
+                Ok(code) => return Ok((machine, code)),
                 Err(error) => reason = Some(error),
             }
         }
@@ -199,22 +202,28 @@ fn display_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// `source` is for showing where the types differ.
-fn wrong_types(name: &str, format: Format, source: &PluginBytes<'_>, error: wasmtime::Error) -> Problem {
-    let difference = || match format {
+/// Where the types of a component differ from what is offered here.
+fn difference(name: &str, format: Format, source: &PluginBytes<'_>) -> Option<String> {
+    match format {
         Format::Precompiled => None,
         Format::Component | Format::CoreModule | Format::Text => {
             difference::find(&format::into_component(name, format, &source.bytes().ok()?).ok()?)
         }
-    };
+    }
+}
+
+fn wrong_types(name: &str, difference: Option<String>, error: wasmtime::Error, help: &str) -> Problem {
     let problem =
         Problem::new(ProblemKind::World, format!("{name} imports something with another type than it has in this host"));
-    match difference() {
+    match difference {
         Some(difference) => problem.because_text(difference),
         None => problem.because(error),
     }
-    .help_with(REBUILD)
+    .help_with(help)
 }
+
+/// What to do about a core module whose imports do not fit.
+const REBUILD_MODULE: &str = "build it with a toolchain for WASI preview 1, as for wasm32-wasip1";
 
 impl Plugin {
     /// What it is called: the name of its file.
@@ -233,7 +242,7 @@ impl Plugin {
     ///
     /// If there is not enough memory.
     pub fn compiled(&self) -> Result<Vec<u8>> {
-        let code = self.pre.component().serialize();
+        let code = self.linked.serialize();
         let problem =
             |error| Problem::new(ProblemKind::Host, format!("cannot get at the code of {}", self.name)).because(error);
         Ok(sealed::seal(code.map_err(problem)?))

@@ -9,6 +9,7 @@ use super::problem::{Problem, ProblemKind, Result};
 use super::state::State;
 use super::ticker::Ticker;
 use crate::linker::{add_plain_to_linker, add_to_linker};
+use crate::wasi::preview1;
 
 /// Stack of WebAssembly code. 1 MiB, twice what wasmtime gives: interpreters compiled to WebAssembly recurse deeply.
 const WASM_STACK_BYTES: usize = 1 << 20;
@@ -31,6 +32,8 @@ pub(super) struct Machine {
     pub(super) kind: EngineKind,
     pub(super) engine: Engine,
     pub(super) linker: Linker<State>,
+    /// The same for core modules, which run on the plain engine.
+    pub(super) modules: wasmtime::Linker<State>,
 }
 
 /// Both engines, each made when it is first needed.
@@ -49,15 +52,19 @@ impl Machine {
     pub(super) fn new(kind: EngineKind) -> wasmtime::Result<Self> {
         let engine = Engine::new(&config(kind))?;
         let mut linker = Linker::new(&engine);
+        let mut modules = wasmtime::Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         match kind {
-            EngineKind::Plain => add_plain_to_linker(&mut linker)?,
+            EngineKind::Plain => {
+                add_plain_to_linker(&mut linker)?;
+                preview1::add_to_linker(&mut modules)?;
+            }
             EngineKind::Concurrent => {
                 wasmtime_wasi::p3::add_to_linker(&mut linker)?;
                 add_to_linker(&mut linker)?;
             }
         }
-        Ok(Self { kind, engine, linker })
+        Ok(Self { kind, engine, linker, modules })
     }
 }
 

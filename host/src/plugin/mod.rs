@@ -35,6 +35,7 @@
 
 mod bytes;
 mod cache;
+mod code;
 mod compile;
 mod compile_process;
 mod compile_wire;
@@ -49,6 +50,7 @@ mod grant;
 mod guest;
 mod host;
 mod invoke;
+mod invoke_core;
 mod load;
 mod machine;
 mod marker;

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use wit_parser::{PackageId, Resolve, SourceMap};
 
 use super::world::{ItemKind, World};
+use crate::wasi::preview1;
 
 /// The WIT package `aiohost:aio`: the name and the text of each file, for the authors of plugins.
 pub const WIT: [(&str, &str); 7] = [
@@ -35,10 +36,19 @@ const WASI_0_3: &str = "cli/environment cli/exit cli/stderr cli/stdin cli/stdout
     clocks/types filesystem/preopens filesystem/types random/insecure random/insecure-seed random/random \
     sockets/ip-name-lookup sockets/types";
 
+/// The functions of WASI preview 1.
+const PREVIEW_1: &str = "args_get args_sizes_get clock_res_get clock_time_get environ_get environ_sizes_get fd_advise fd_allocate \
+    fd_close fd_datasync fd_fdstat_get fd_fdstat_set_flags fd_fdstat_set_rights fd_filestat_get fd_filestat_set_size \
+    fd_filestat_set_times fd_pread fd_prestat_dir_name fd_prestat_get fd_pwrite fd_read fd_readdir fd_renumber fd_seek fd_sync \
+    fd_tell fd_write path_create_directory path_filestat_get path_filestat_set_times path_link path_open path_readlink \
+    path_remove_directory path_rename path_symlink path_unlink_file poll_oneoff proc_exit proc_raise random_get sched_yield \
+    sock_accept sock_recv sock_send sock_shutdown";
+
 /// Something that a plugin imports and this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The import, as `aiohost:aio/blocking@0.2.0`, or `aiohost:aio/blocking@0.1.0 raed` for a function of it.
+    /// The import, as `aiohost:aio/blocking@0.2.0`, or `aiohost:aio/blocking@0.1.0 raed` for a function of it,
+    /// or `wasi_snapshot_preview1::fd_raed`.
     pub import: String,
     /// What this host has instead.
     pub why: String,
@@ -65,7 +75,7 @@ impl World {
             // An interface of which only types are used needs nothing from the host.
             ItemKind::Interface(functions) => !functions.is_empty(),
             ItemKind::Type => false,
-            ItemKind::Function { .. } | ItemKind::Other => true,
+            ItemKind::Function { .. } | ItemKind::Core(_) | ItemKind::Other => true,
         });
         let missing = imports.flat_map(|import| {
             let functions: Vec<&str> = import.functions().iter().map(|function| function.name.as_str()).collect();
@@ -76,6 +86,9 @@ impl World {
 }
 
 fn missing_of(import: &str, functions: &[&str]) -> Vec<Missing> {
+    if import.starts_with(preview1::MODULE) {
+        return missing_of_preview_1(import, functions);
+    }
     let name = Name::parse(import);
     if let Some(missing) = missing_interface(import, name) {
         return vec![missing];
@@ -91,6 +104,20 @@ fn missing_of(import: &str, functions: &[&str]) -> Vec<Missing> {
             closest: closest(function, offered.iter().map(String::as_str)),
             is_other_version: false,
         })
+        .collect()
+}
+
+/// What a core module imports of preview 1: functions, or something else by its full name.
+fn missing_of_preview_1(import: &str, functions: &[&str]) -> Vec<Missing> {
+    let missing = |import, why: &str, closest| Missing { import, why: why.to_owned(), closest, is_other_version: false };
+    if functions.is_empty() {
+        return vec![missing(import.to_owned(), "WASI preview 1 has functions only", None)];
+    }
+    let offered = || PREVIEW_1.split_whitespace();
+    let unknown = functions.iter().filter(|function| !offered().any(|offered| offered == **function));
+    let name = |function: &&&str| format!("{import}::{function}");
+    unknown
+        .map(|function| missing(name(&function), "WASI preview 1 has no such function", closest(function, offered())))
         .collect()
 }
 
@@ -245,6 +272,29 @@ mod tests {
             // Interfaces with types alone are not in any linker.
             assert!(taken || interface.ends_with("/types"), "{name}");
         }
+    }
+
+    #[test]
+    fn the_functions_of_preview_1_are_in_the_linker() {
+        let machine = Machine::new(EngineKind::Plain).expect("an engine");
+        for function in PREVIEW_1.split_whitespace() {
+            let mut linker = machine.modules.clone();
+            // Nothing can be added under a name that is taken.
+            assert!(linker.func_wrap(preview1::MODULE, function, || {}).is_err(), "{function}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_of_preview_1_is_named_with_what_comes_nearest() {
+        assert_eq!(missing_of(preview1::MODULE, &["fd_read", "proc_exit"]), []);
+        let function = missing_of(preview1::MODULE, &["fd_read", "fd_raed"]).remove(0);
+        assert_eq!(function.import, "wasi_snapshot_preview1::fd_raed");
+        assert_eq!(function.closest.as_deref(), Some("fd_read"));
+        let memory = missing_of("wasi_snapshot_preview1::memory", &[]).remove(0);
+        assert_eq!(
+            (memory.import.as_str(), memory.why.as_str()),
+            ("wasi_snapshot_preview1::memory", "WASI preview 1 has functions only")
+        );
     }
 
     #[test]

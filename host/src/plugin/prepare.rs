@@ -1,7 +1,9 @@
-//! From a plugin's bytes to a component that is valid and whose world is known: all that is done before it is compiled.
+//! From a plugin's bytes to WebAssembly that is valid and whose world is known: all that is done before it is compiled.
 
 use std::borrow::Cow;
 
+use super::code::Shape;
+use super::core_imports;
 use super::format::{self, Format};
 use super::machine::{EngineKind, Machine};
 use super::offer::Missing;
@@ -11,7 +13,9 @@ use super::world::World;
 
 /// A plugin that can be compiled, unless it uses what is not supported.
 pub(super) struct Prepared<'a> {
-    pub(super) component: Cow<'a, [u8]>,
+    pub(super) shape: Shape,
+    /// The component that it is or becomes, or the core module.
+    pub(super) binary: Cow<'a, [u8]>,
     pub(super) world: World,
     pub(super) engine: EngineKind,
     pub(super) unsupported: Vec<Unsupported>,
@@ -21,23 +25,28 @@ pub(super) struct Prepared<'a> {
 pub(super) fn prepare<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Prepared<'a>> {
     let binary = format::into_binary(name, format, bytes)?;
     if Format::detect(name, &binary)? == Format::CoreModule {
-        return prepare_core(name, &binary);
+        return prepare_core(name, binary);
     }
     let (world, engine) = World::read(&binary).map_err(|error| invalid(name, "component", error))?;
     let unsupported = validate::unsupported(&binary, engine).map_err(|error| invalid(name, "component", error))?;
-    Ok(Prepared { component: binary, world, engine, unsupported })
+    Ok(Prepared { shape: Shape::Component, binary, world, engine, unsupported })
 }
 
 /// A core module is validated as it is, so that places in it are those of its file.
-fn prepare_core<'a>(name: &str, module: &[u8]) -> Result<Prepared<'a>> {
-    let unsupported = validate::unsupported(module, EngineKind::Plain).map_err(|error| invalid(name, "core module", error))?;
-    let component = match format::adapt(name, module) {
+fn prepare_core<'a>(name: &str, module: Cow<'a, [u8]>) -> Result<Prepared<'a>> {
+    let engine = EngineKind::Plain;
+    let unsupported = validate::unsupported(&module, engine).map_err(|error| invalid(name, "core module", error))?;
+    if core_imports::runs_as_it_is(&module) {
+        let world = World::read_module(&module).map_err(|error| invalid(name, "core module", error))?;
+        return Ok(Prepared { shape: Shape::Module, binary: module, world, engine, unsupported });
+    }
+    let component = match format::adapt(name, &module) {
         // It may be just that which was in the way.
         Err(_) if !unsupported.is_empty() => return Err(validate::problem(name, &unsupported)),
         component => component?,
     };
     let (world, engine) = World::read(&component).map_err(|error| invalid(name, "component", error))?;
-    Ok(Prepared { component: Cow::Owned(component), world, engine, unsupported })
+    Ok(Prepared { shape: Shape::Component, binary: Cow::Owned(component), world, engine, unsupported })
 }
 
 /// The problem of a plugin that is no valid component or core module.
@@ -56,8 +65,8 @@ pub(super) fn precompile(name: &str, bytes: &[u8]) -> Result<(EngineKind, Vec<u8
     let ready = ready(name, format, bytes)?;
     let machine = Machine::new(ready.engine)
         .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
-    let code = machine.engine.precompile_component(&ready.component);
-    Ok((ready.engine, code.map_err(|error| invalid(name, "component", error))?))
+    let code = ready.shape.precompile(&machine.engine, &ready.binary);
+    Ok((ready.engine, code.map_err(|error| invalid(name, ready.shape.noun(), error))?))
 }
 
 /// The plugin as it can be compiled: whatever is wrong with it is found before that, which may take long.

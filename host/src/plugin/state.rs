@@ -6,6 +6,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::ctx::{AioCtx, AioCtxView, AioView};
 use crate::limits::Limits;
+use crate::wasi::preview1::{Preview1, Preview1View};
 
 /// Handles of WASI that a guest may hold beside its requests and files: streams, pollables and descriptors. 10,000, for the
 /// same reason as for requests.
@@ -15,6 +16,7 @@ const WASI_HANDLES_MAX: usize = 10_000;
 pub(super) struct State {
     wasi: WasiCtx,
     pub(super) aio: AioCtx,
+    preview1: Preview1,
     table: ResourceTable,
     ceiling: Ceiling,
 }
@@ -31,7 +33,17 @@ impl AioView for State {
     }
 }
 
-/// What a guest may still take. wasmtime's own `StoreLimits` bounds each memory, of which a component may have many; this
+impl Preview1View for State {
+    fn preview1(&mut self) -> &mut Preview1 {
+        &mut self.preview1
+    }
+
+    fn preview1_and_aio(&mut self) -> (&mut Preview1, &mut AioCtx) {
+        (&mut self.preview1, &mut self.aio)
+    }
+}
+
+/// What a guest may still take. wasmtime's own `StoreLimits` bounds each memory, of which a guest may have many; this
 /// bounds all of them together.
 struct Ceiling {
     memory_bytes: usize,
@@ -70,7 +82,7 @@ pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Li
     let mut table = ResourceTable::new();
     table.set_max_capacity(handles_max);
     let ceiling = Ceiling { memory_bytes: limits.memory_bytes_max, table_elements: limits.table_elements_max };
-    let mut store = Store::new(engine, State { wasi, aio, table, ceiling });
+    let mut store = Store::new(engine, State { wasi, aio, preview1: Preview1::default(), table, ceiling });
     store.limiter(|state| &mut state.ceiling);
     store.set_hostcall_fuel(limits.hostcall_bytes_max);
     store.set_max_component_handles(handles_max);

@@ -1,13 +1,15 @@
-//! What a component imports and exports, and whether anything in it is asynchronous.
+//! What a plugin imports and exports, and whether anything in it is asynchronous.
 
 use anyhow::Context as _;
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
-use wasmparser::types::Types;
-use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
+use wasmparser::types::{EntityType, Types};
+use wasmparser::{Parser, Payload, ValType, ValidPayload, Validator, WasmFeatures};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem as CompiledItem;
+use wasmtime::{ExternType, FuncType, Module};
 
 use super::machine::EngineKind;
+use crate::wasi::preview1;
 
 /// What a plugin imports and exports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct World {
 /// One import or export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its name, with the version, as `wasi:cli/run@0.2.6`.
+    /// Its name, with the version, as `wasi:cli/run@0.2.6`, or `_start` of a core module.
     pub name: String,
     /// What it is.
     pub kind: ItemKind,
@@ -36,10 +38,12 @@ pub enum ItemKind {
         /// Whether it is an `async func`.
         is_async: bool,
     },
-    /// An interface.
+    /// An interface; for a core module, the module that the functions are of.
     Interface(Vec<Function>),
     /// A type outside of any interface.
     Type,
+    /// What a core module exports, by its type: `func(i32, i32) -> i32`, `memory`, `table`, `global`, `tag`.
+    Core(String),
     /// A module or a component.
     Other,
 }
@@ -56,9 +60,9 @@ pub struct Function {
 /// The export by which a plugin is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
-    /// The name of the interface, as `wasi:cli/run@0.2.6`.
+    /// The name of the interface, as `wasi:cli/run@0.2.6`; of a core module it is the function `_start`.
     pub interface: &'a str,
-    /// 2 for WASI 0.2, 3 for WASI 0.3.
+    /// 1 for WASI preview 1, 2 for WASI 0.2, 3 for WASI 0.3.
     pub wasi_minor: u64,
 }
 
@@ -129,9 +133,61 @@ impl World {
         }
     }
 
-    /// The export by which this plugin is run: `wasi:cli/run` of WASI 0.3, or else of 0.2.
+    /// Reads a core module that runs as it is, without looking at the code of its functions.
+    pub(super) fn read_module(module: &[u8]) -> anyhow::Result<Self> {
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        let mut types = None;
+        for payload in Parser::new(0).parse_all(module) {
+            if let ValidPayload::End(end) = validator.payload(&payload?)? {
+                types = Some(end);
+            }
+        }
+        let types = types.context("the module is cut short")?;
+        let view = types.as_ref();
+        let imports = view.core_imports().into_iter().flatten();
+        let exports = view.core_exports().into_iter().flatten();
+        Ok(Self::of_core(
+            imports.map(|(from, name, ty)| (from, name, core_type(&types, ty))),
+            exports.map(|(name, ty)| (name, core_type(&types, ty))),
+        ))
+    }
+
+    /// The same from a core module that was compiled.
+    pub(super) fn of_compiled_module(module: &Module) -> Self {
+        Self::of_core(
+            module.imports().map(|import| (import.module(), import.name(), compiled_core_type(&import.ty()))),
+            module.exports().map(|export| (export.name(), compiled_core_type(&export.ty()))),
+        )
+    }
+
+    /// Functions are listed by the module that they are imported from.
+    fn of_core<'a>(
+        imports: impl Iterator<Item = (&'a str, &'a str, String)>,
+        exports: impl Iterator<Item = (&'a str, String)>,
+    ) -> Self {
+        let mut world = Self::default();
+        for (from, name, ty) in imports {
+            if !ty.starts_with(FUNCTION) {
+                world.imports.push(Item { name: format!("{from}::{name}"), kind: ItemKind::Core(ty) });
+                continue;
+            }
+            let function = Function { name: name.to_owned(), is_async: false };
+            let known = world.imports.iter_mut().find(|import| import.name == from);
+            match known.map(|import| &mut import.kind) {
+                Some(ItemKind::Interface(functions)) => functions.push(function),
+                _ => world.imports.push(Item { name: from.to_owned(), kind: ItemKind::Interface(vec![function]) }),
+            }
+        }
+        world.exports = exports.map(|(name, ty)| Item { name: name.to_owned(), kind: ItemKind::Core(ty) }).collect();
+        world
+    }
+
+    /// The export by which this plugin is run: `wasi:cli/run` of WASI 0.3, or else of 0.2, or `_start` of a core module.
     pub fn command(&self) -> Option<Command<'_>> {
         let commands = self.exports.iter().filter_map(|export| {
+            if export.name == "_start" && matches!(&export.kind, ItemKind::Core(ty) if ty == "func()") {
+                return Some(Command { interface: &export.name, wasi_minor: 1 });
+            }
             let wasi_minor = match export.name.strip_prefix("wasi:cli/run@0.") {
                 Some(rest) if rest.starts_with("2.") => 2,
                 Some(rest) if rest.starts_with("3.") => 3,
@@ -143,8 +199,11 @@ impl World {
         commands.max_by_key(|command| command.wasi_minor)
     }
 
-    /// Whether it imports or exports anything of WASI 0.2 or 0.3.
+    /// Whether it imports or exports anything of WASI 0.2 or 0.3, or of preview 1, for which `minor` is 1.
     pub fn uses_wasi(&self, minor: u64) -> bool {
+        if minor == 1 {
+            return self.imports.iter().any(|import| import.name == preview1::MODULE);
+        }
         let of_wasi = |item: &Item| item.name.starts_with("wasi:") && item.name.contains(&format!("@0.{minor}."));
         self.imports.iter().chain(&self.exports).any(of_wasi)
     }
@@ -155,7 +214,7 @@ impl Item {
     pub fn functions(&self) -> &[Function] {
         match &self.kind {
             ItemKind::Interface(functions) => functions,
-            ItemKind::Function { .. } | ItemKind::Type | ItemKind::Other => &[],
+            ItemKind::Function { .. } | ItemKind::Type | ItemKind::Core(_) | ItemKind::Other => &[],
         }
     }
 }
@@ -189,6 +248,57 @@ impl ItemKind {
             CompiledItem::Type(_) | CompiledItem::Resource(_) => Self::Type,
             CompiledItem::CoreFunc(_) | CompiledItem::Module(_) | CompiledItem::Component(_) => Self::Other,
         }
+    }
+}
+
+/// How the type of a function begins.
+const FUNCTION: &str = "func";
+
+/// A type as [`ItemKind::Core`] has it.
+fn core_type(types: &Types, ty: EntityType) -> String {
+    match ty {
+        EntityType::Func(id) | EntityType::FuncExact(id) => {
+            let function = types[id].unwrap_func();
+            let signature = signature(function.params().iter().map(value_type), function.results().iter().map(value_type));
+            format!("{FUNCTION}{signature}")
+        }
+        EntityType::Memory(_) => "memory".to_owned(),
+        EntityType::Table(_) => "table".to_owned(),
+        EntityType::Global(_) => "global".to_owned(),
+        EntityType::Tag(_) => "tag".to_owned(),
+    }
+}
+
+fn value_type(ty: &ValType) -> String {
+    if ty.is_reference_type() { REFERENCE.to_owned() } else { ty.to_string() }
+}
+
+fn compiled_core_type(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(function) => format!("{FUNCTION}{}", compiled_signature(function)),
+        ExternType::Memory(_) => "memory".to_owned(),
+        ExternType::Table(_) => "table".to_owned(),
+        ExternType::Global(_) => "global".to_owned(),
+        ExternType::Tag(_) => "tag".to_owned(),
+    }
+}
+
+/// The parameters and results of a function, as `(i32, i32) -> i32`.
+pub(super) fn compiled_signature(function: &FuncType) -> String {
+    let value_type = |ty: wasmtime::ValType| if ty.is_ref() { REFERENCE.to_owned() } else { ty.to_string() };
+    signature(function.params().map(value_type), function.results().map(value_type))
+}
+
+/// What every reference is called, since nobody here can give one.
+const REFERENCE: &str = "ref";
+
+fn signature(parameters: impl Iterator<Item = String>, results: impl Iterator<Item = String>) -> String {
+    let parameters = parameters.collect::<Vec<_>>().join(", ");
+    let results: Vec<String> = results.collect();
+    match results.as_slice() {
+        [] => format!("({parameters})"),
+        [result] => format!("({parameters}) -> {result}"),
+        _ => format!("({parameters}) -> ({})", results.join(", ")),
     }
 }
 
@@ -252,6 +362,44 @@ mod tests {
         let binary = wat::parse_str(TEXT).expect("a valid test component");
         let component = Component::new(&engine, binary).expect("a valid component");
         assert_eq!(World::of_compiled(&component), read(TEXT).0);
+    }
+
+    #[test]
+    fn a_core_module_tells_its_functions_by_their_types_compiled_or_not() {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+            (import "wasi_snapshot_preview1" "memory" (memory 1))
+            (func (export "_start"))
+            (func (export "swap") (param i32 f64 externref) (result externref i64) unreachable)
+            (table (export "t") 1 funcref) (global (export "g") i32 (i32.const 0)) (tag (export "e")))"#;
+        let binary = wat::parse_str(text).expect("a valid test module");
+        let world = World::read_module(&binary).expect("a valid module");
+        let import = |name: &str, kind| Item { name: name.to_owned(), kind };
+        let function = |name: &str| Function { name: name.to_owned(), is_async: false };
+        assert_eq!(
+            world.imports,
+            [
+                import("wasi_snapshot_preview1", ItemKind::Interface(vec![function("fd_write"), function("proc_exit")])),
+                import("wasi_snapshot_preview1::memory", ItemKind::Core("memory".to_owned())),
+            ]
+        );
+        let exports: Vec<String> = world.exports.iter().map(|export| format!("{} {:?}", export.name, export.kind)).collect();
+        let core = |name: &str, ty: &str| format!("{name} {:?}", ItemKind::Core(ty.to_owned()));
+        assert_eq!(
+            exports,
+            [
+                core("_start", "func()"),
+                core("swap", "func(i32, f64, ref) -> (ref, i64)"),
+                core("t", "table"),
+                core("g", "global"),
+                core("e", "tag")
+            ]
+        );
+        assert_eq!(world.command(), Some(Command { interface: "_start", wasi_minor: 1 }));
+        assert!(world.uses_wasi(1) && !world.uses_wasi(2));
+        let module = Module::new(&wasmtime::Engine::default(), binary).expect("a valid module");
+        assert_eq!(World::of_compiled_module(&module), world);
     }
 
     #[test]

@@ -83,6 +83,11 @@ impl Place<Write> {
         procfs::utime_unchecked(self.open(OFlags::PATH, Mode::empty(), Wait::May)?, &times.0)
     }
 
+    /// The times of a symbolic link itself, if it is one.
+    pub(crate) fn lutime(&self, times: &NewTimes) -> Result<()> {
+        procfs::utime_unchecked(self.open(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), Wait::May)?, &times.0)
+    }
+
     pub(crate) fn chmod(&self, permissions: Permissions) -> Result<()> {
         procfs::chmod_unchecked(self.open(OFlags::PATH, Mode::empty(), Wait::May)?, permissions.0)
     }

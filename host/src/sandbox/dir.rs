@@ -35,3 +35,10 @@ pub(super) struct Root {
 pub(crate) struct OpenDir {
     pub(super) base: Base,
 }
+
+#[cfg(feature = "host")]
+impl OpenDir {
+    pub(crate) fn rights(&self) -> Rights {
+        self.base.rights
+    }
+}

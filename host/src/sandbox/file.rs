@@ -152,6 +152,37 @@ impl OpenFile {
         self.without_waiting(|flags| sys::preadv2(&*self.0.file, &mut [IoSliceMut::new(buffer)], at, flags))
     }
 
+    /// Fills a buffer from an offset on, up to the end of the file.
+    pub(super) fn read_at(&self, at: u64, buffer: &mut [u8], wait: Wait) -> Result<usize> {
+        if !self.is_readable() {
+            return Err(Error::BAD_DESCRIPTOR);
+        }
+        self.check_wait(wait)?;
+        let at = checked(at)?;
+        if wait == Wait::May {
+            return Ok(sys::retry_on_intr(|| sys::pread(&*self.0.file, &mut *buffer, at))?);
+        }
+        let mut filled = 0;
+        while filled < buffer.len() {
+            // A short count means that a part is not cached; only nothing at all is the end of the file.
+            match self.read_cached(&mut buffer[filled..], at + u64::try_from(filled).expect("a length fits"))? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Writes at the end of the file. Returns how much was written, and where the end is then.
+    pub(super) fn append(&self, data: &[u8]) -> Result<(u64, u64)> {
+        let count = match sys::append(&*self.0.file, data) {
+            // A file system that cannot do it in one step.
+            Err(Errno::OPNOTSUPP) => sys::pwrite(&*self.0.file, data, self.size()?),
+            result => result,
+        };
+        Ok((u64::try_from(count?).expect("a count fits"), self.size()?))
+    }
+
     /// Makes a call that gives `EAGAIN` where it would have to wait. See `RWF_NOWAIT` in `preadv2(2)`.
     fn without_waiting(&self, mut call: impl FnMut(ReadWriteFlags) -> rustix::io::Result<usize>) -> Result<usize> {
         loop {

@@ -54,6 +54,12 @@ impl Granted {
     pub(crate) fn rights(&self) -> Rights {
         self.base.rights
     }
+
+    /// A handle of it, as of a directory that the guest has opened.
+    #[cfg(feature = "host")]
+    pub(crate) fn open(&self) -> OpenDir {
+        OpenDir { base: self.base.clone() }
+    }
 }
 
 /// Everything that the guest was given.
@@ -90,6 +96,12 @@ impl Grants {
             temporaries: Temporaries::default(),
         };
         Self { list, path_bytes_max: limits.path_bytes_max, shared: Arc::new(shared) }
+    }
+
+    /// What hides the numbers of devices and inodes.
+    #[cfg(feature = "host")]
+    pub(crate) fn identity_key(&self) -> IdentityKey {
+        self.shared.key.clone()
     }
 
     pub(crate) fn list(&self) -> &[Granted] {

@@ -11,6 +11,8 @@ mod attributes;
 mod content;
 mod copy;
 mod copy_tree;
+#[cfg(feature = "host")]
+mod cursor;
 mod descriptor;
 mod dir;
 mod discard;
@@ -31,6 +33,8 @@ mod mountinfo;
 mod move_file;
 mod names;
 mod node;
+#[cfg(feature = "host")]
+mod open_any;
 mod path;
 mod place;
 mod position;
@@ -68,6 +72,8 @@ pub(crate) use attributes::{ChangeableFile, NewTime, NewTimes, Permissions};
 pub(crate) use content::Content;
 pub(crate) use copy::CopyFile;
 pub(crate) use copy_tree::CopyTree;
+#[cfg(feature = "host")]
+pub(crate) use cursor::{Cursor, Visited};
 pub(crate) use descriptor::Quota;
 pub(crate) use dir::OpenDir;
 pub(crate) use file::{OpenFile, Whence};
@@ -79,8 +85,10 @@ pub(crate) use lock_table::{Lock, LockKind};
 pub(crate) use locks::Locked;
 pub(crate) use mount::{KernelFiles, leads_to_processes, refusal};
 pub(crate) use move_file::MoveFile;
+#[cfg(feature = "host")]
+pub(crate) use open_any::{FileOrDir, OpenKind, OpeningAny};
 pub(crate) use place::{OpenFlags, Opening, Place, RenameFlags, RenameHow};
-pub(crate) use positioned::{Reading, Seeking, Writing};
+pub(crate) use positioned::{Reading, Seeking, WriteTo, Writing};
 pub(crate) use range::{Advice, AllocateFlags, Allocation, ExtentSearch, SyncRangeFlags};
 pub(crate) use reach::{Location, MountTable};
 pub use resolver::Resolver;

@@ -15,7 +15,7 @@ use super::dir::{Base, OpenDir};
 use super::file::OpenFile;
 use super::grant::{Grants, Shared};
 use super::path::{Last, RelativePath};
-use super::regular::check_regular;
+use super::regular::{check_directory, check_regular};
 use super::resolve::{How, open_beneath};
 use super::storage::Opened;
 use super::{Read, Right, Rights, Wait, Write, procfs, status, sys};
@@ -182,8 +182,20 @@ impl<R: Right> Place<R> {
     }
 
     pub(crate) fn open_dir(&self, wait: Wait) -> Result<OpenDir> {
+        self.open_dir_as(OFlags::empty(), wait)
+    }
+
+    /// The same. With `NOFOLLOW` a symbolic link is one too many, of which the kernel itself says only that it is no directory.
+    pub(super) fn open_dir_as(&self, link: OFlags, wait: Wait) -> Result<OpenDir> {
         let token = self.shared.quota.take()?;
-        let Opened { fd, storage } = self.locate(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), wait)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let Opened { fd, storage } = if link.contains(OFlags::NOFOLLOW) {
+            let object = self.locate(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), wait)?;
+            check_directory(&object.fd)?;
+            Opened { fd: procfs::reopen(&object.fd, flags, wait)?, storage: object.storage }
+        } else {
+            self.locate(flags, Mode::empty(), wait)?
+        };
         let root = Arc::clone(&self.base.root);
         let file = Arc::new(Descriptor::new(fd, token, &self.shared.quota));
         Ok(OpenDir { base: Base { file, storage, rights: self.base.rights, root } })
@@ -272,7 +284,22 @@ impl OpenAs {
         if no_access || lone_create || lone_truncate || has(OpenFlags::TRUNCATE | OpenFlags::APPEND) {
             return Err(Error::INVALID);
         }
-        let mut oflags = match (has(OpenFlags::READ), writes) {
+        let oflags = Self::system(flags);
+        Ok(if writes { Self::Write(oflags) } else { Self::Read(oflags) })
+    }
+
+    /// As `open(2)` takes them: also a file that is made or emptied, and opened for reading. What has to be granted for writing is
+    /// told apart all the same.
+    fn parse_leniently(flags: OpenFlags) -> Self {
+        let has = |flag| flags & flag == flag;
+        let changes = [OpenFlags::WRITE, OpenFlags::CREATE, OpenFlags::TRUNCATE].into_iter().any(has);
+        let oflags = Self::system(flags);
+        if changes { Self::Write(oflags) } else { Self::Read(oflags) }
+    }
+
+    fn system(flags: OpenFlags) -> OFlags {
+        let has = |flag| flags & flag == flag;
+        let mut oflags = match (has(OpenFlags::READ), has(OpenFlags::WRITE) || has(OpenFlags::APPEND)) {
             (true, true) => OFlags::RDWR,
             (false, true) => OFlags::WRONLY,
             _ => OFlags::RDONLY,
@@ -290,7 +317,7 @@ impl OpenAs {
                 oflags |= oflag;
             }
         }
-        Ok(if writes { Self::Write(oflags) } else { Self::Read(oflags) })
+        oflags
     }
 }
 
@@ -311,10 +338,27 @@ impl Opening {
     }
 
     pub(crate) fn new(place: Place<Read>, flags: OpenFlags, mode: u16) -> Result<Self> {
-        Ok(match OpenAs::parse(flags)? {
+        Self::with(place, OpenAs::parse(flags)?, mode)
+    }
+
+    fn with(place: Place<Read>, flags: OpenAs, mode: u16) -> Result<Self> {
+        Ok(match flags {
             OpenAs::Read(flags) => Self::Read(place, flags),
             OpenAs::Write(flags) => Self::Write(place.writable()?, flags, permissions(mode)),
         })
+    }
+
+    /// With flags as `open(2)` takes them.
+    pub(super) fn lenient(place: Place<Read>, flags: OpenFlags, mode: u16) -> Result<Self> {
+        Self::with(place, OpenAs::parse_leniently(flags), mode)
+    }
+
+    /// Opens what is no file after all.
+    pub(super) fn open_dir(&self, flags: OFlags, wait: Wait) -> Result<OpenDir> {
+        match self {
+            Self::Read(place, _) => place.open_dir_as(flags, wait),
+            Self::Write(place, ..) => place.open_dir_as(flags, wait),
+        }
     }
 
     pub(crate) fn open(&self, wait: Wait) -> Result<OpenFile> {

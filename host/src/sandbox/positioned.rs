@@ -16,6 +16,52 @@ impl OpenFile {
     }
 }
 
+/// Where bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteTo {
+    Offset(u64),
+    /// At the position, which moves.
+    Position,
+    /// At the end of the file, wherever that is by then. The position is behind it afterwards.
+    End,
+    /// The same, and the position stays where it is.
+    EndAlone,
+}
+
+/// Between a file and memory that stays where it is.
+impl OpenFile {
+    /// Reads at an offset, or at the position. Gives `WOULD_BLOCK` if it may not wait and not all of it is cached, or if a request
+    /// has the position.
+    pub(crate) fn read_into(&self, offset: Option<u64>, buffer: &mut [u8], wait: Wait) -> Result<usize> {
+        match offset {
+            Some(offset) => self.read_at(offset, buffer, wait),
+            None => self.with_position(|position| {
+                let count = self.read_at(*position, buffer, wait)?;
+                *position += u64::try_from(count).expect("a count fits");
+                Ok(count)
+            }),
+        }
+    }
+
+    /// The same for a write, which may wait.
+    pub(crate) fn write_from(&self, to: WriteTo, data: &[u8]) -> Result<u64> {
+        match to {
+            WriteTo::Offset(offset) => self.write(offset, data),
+            WriteTo::Position => self.with_position(|position| {
+                let count = self.write(*position, data)?;
+                *position = self.after_writing(*position, count)?;
+                Ok(count)
+            }),
+            WriteTo::EndAlone => Ok(self.append(data)?.0),
+            WriteTo::End => self.with_position(|position| {
+                let (count, end) = self.append(data)?;
+                *position = end;
+                Ok(count)
+            }),
+        }
+    }
+}
+
 /// Where a request reads or writes: at an offset, or at the position, which it then has for itself.
 #[derive(Debug)]
 pub(super) struct Where {

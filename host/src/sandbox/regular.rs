@@ -1,4 +1,4 @@
-//! Regular files, and nothing else: to open a FIFO or a device would be noticed by others.
+//! Regular files and directories, and nothing else: to open a FIFO or a device would be noticed by others.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -17,6 +17,15 @@ pub(super) fn check_regular(fd: impl AsFd) -> Result<()> {
         FileType::Directory => Err(Error::IS_DIRECTORY),
         FileType::Symlink => Err(Errno::LOOP.into()),
         _ => Err(Error::UNSUPPORTED),
+    }
+}
+
+/// The same of a directory.
+pub(super) fn check_directory(fd: impl AsFd) -> Result<()> {
+    match FileType::from_raw_mode(sys::fstat(fd)?.st_mode) {
+        FileType::Directory => Ok(()),
+        FileType::Symlink => Err(Errno::LOOP.into()),
+        _ => Err(Error::NOT_DIRECTORY),
     }
 }
 

@@ -43,6 +43,11 @@ impl<R: Outcome> Membership<R> {
         self.account.counters()
     }
 
+    /// Whether nothing of it is queued or runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.account.active.taken() == 0
+    }
+
     /// What its requests and their results may hold.
     pub(crate) fn memory(&self) -> &Budget {
         &self.account.budgets.memory

@@ -9,7 +9,7 @@ pub(super) mod fault;
 mod raw;
 
 use std::ffi::CString;
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
@@ -150,6 +150,15 @@ pub(super) fn write(fd: impl AsFd, data: &[u8]) -> Result<usize> {
 #[inline]
 pub(super) fn pwrite(fd: impl AsFd, data: &[u8], at: u64) -> Result<usize> {
     again("pwrite", || rustix::io::pwrite(&fd, &data[..fault::shortened("pwrite", data.len())], at))
+}
+
+/// Writes at the end of a file, wherever that is by then.
+#[inline]
+pub(super) fn append(fd: impl AsFd, data: &[u8]) -> Result<usize> {
+    again("append", || {
+        let data = &data[..fault::shortened("append", data.len())];
+        rustix::io::pwritev2(&fd, &[IoSlice::new(data)], 0, ReadWriteFlags::APPEND)
+    })
 }
 
 /// `copy_file_range(2)` between offsets of two files.

@@ -1,0 +1,158 @@
+//! The guest's descriptors: the standard streams, the directories that it was granted, and what it has opened.
+
+use std::collections::BTreeSet;
+
+use super::errno::{Errno, Result};
+use crate::budget::Reservation;
+use crate::ctx::AioCtx;
+use crate::sandbox::{Cursor, OpenDir, OpenFile, Rights};
+use crate::wasi::preopens::preopens;
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standard {
+    Input,
+    Output,
+    Error,
+}
+
+/// What a descriptor stands for.
+#[derive(Debug)]
+pub(super) enum Descriptor {
+    Standard(Standard),
+    File(FileDescriptor),
+    Dir(DirDescriptor),
+}
+
+/// An open file, with what belongs to the descriptor and not to the file.
+#[derive(Debug)]
+pub(super) struct FileDescriptor {
+    pub(super) file: OpenFile,
+    /// What it was opened for.
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+    /// `fdflags`, of which `append` can be changed.
+    pub(super) flags: u16,
+}
+
+#[derive(Debug)]
+pub(super) struct DirDescriptor {
+    pub(super) dir: OpenDir,
+    /// The name of a directory that was granted.
+    pub(super) preopen: Option<String>,
+    /// The listing that is read.
+    pub(super) listing: Option<Cursor>,
+}
+
+pub(super) const APPEND: u16 = 1;
+pub(super) const DATA_SYNC: u16 = 1 << 1;
+pub(super) const NONBLOCK: u16 = 1 << 2;
+pub(super) const READ_SYNC: u16 = 1 << 3;
+pub(super) const SYNC: u16 = 1 << 4;
+
+/// The descriptors by their numbers.
+#[derive(Debug)]
+pub(super) struct Descriptors {
+    list: Vec<Option<Descriptor>>,
+    free: BTreeSet<usize>,
+}
+
+fn index(fd: u32) -> usize {
+    usize::try_from(fd).unwrap_or(usize::MAX)
+}
+
+impl Descriptors {
+    /// The standard streams, then the directories in the order in which they were granted, and the first of them once more as
+    /// `.`, which programs look relative paths up in.
+    pub(super) fn new(ctx: &AioCtx) -> Self {
+        let standard = [Standard::Input, Standard::Output, Standard::Error].map(Descriptor::Standard);
+        let granted =
+            |(dir, name): (OpenDir, String)| Descriptor::Dir(DirDescriptor { dir, preopen: Some(name), listing: None });
+        let list = standard.into_iter().chain(preopens(ctx).into_iter().map(granted)).map(Some).collect();
+        Self { list, free: BTreeSet::new() }
+    }
+
+    pub(super) fn get(&self, fd: u32) -> Result<&Descriptor> {
+        Ok(self.list.get(index(fd)).and_then(Option::as_ref).ok_or(Errno::BADF)?)
+    }
+
+    pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor> {
+        Ok(self.list.get_mut(index(fd)).and_then(Option::as_mut).ok_or(Errno::BADF)?)
+    }
+
+    /// The open file. The numbers of other things are wrong for what only files can do.
+    pub(super) fn file(&self, fd: u32) -> Result<&FileDescriptor> {
+        match self.get(fd)? {
+            Descriptor::File(file) => Ok(file),
+            Descriptor::Standard(_) | Descriptor::Dir(_) => Err(Errno::BADF.into()),
+        }
+    }
+
+    /// The open file of a call that moves its position.
+    pub(super) fn seekable(&self, fd: u32) -> Result<&FileDescriptor> {
+        match self.get(fd)? {
+            Descriptor::Standard(_) => Err(Errno::SPIPE.into()),
+            _ => self.file(fd),
+        }
+    }
+
+    pub(super) fn dir(&self, fd: u32) -> Result<&DirDescriptor> {
+        match self.get(fd)? {
+            Descriptor::Dir(dir) => Ok(dir),
+            Descriptor::File(_) | Descriptor::Standard(_) => Err(Errno::BADF.into()),
+        }
+    }
+
+    pub(super) fn dir_mut(&mut self, fd: u32) -> Result<&mut DirDescriptor> {
+        match self.get_mut(fd)? {
+            Descriptor::Dir(dir) => Ok(dir),
+            Descriptor::File(_) | Descriptor::Standard(_) => Err(Errno::BADF.into()),
+        }
+    }
+
+    /// Gives something the lowest number that is free.
+    pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<u32> {
+        let place = match self.free.pop_first() {
+            Some(place) => place,
+            None => {
+                self.list.push(None);
+                self.list.len() - 1
+            }
+        };
+        self.list[place] = Some(descriptor);
+        Ok(u32::try_from(place).map_err(|_| Errno::MFILE)?)
+    }
+
+    pub(super) fn remove(&mut self, fd: u32) -> Result<Descriptor> {
+        let removed = self.list.get_mut(index(fd)).and_then(Option::take).ok_or(Errno::BADF)?;
+        self.free.insert(index(fd));
+        Ok(removed)
+    }
+
+    /// Gives what one number stands for another number, which has to be in use. Returns what that stood for.
+    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<Option<Descriptor>> {
+        self.get(from)?;
+        self.get(to)?;
+        if from == to {
+            return Ok(None);
+        }
+        let moved = self.remove(from)?;
+        Ok(self.list[index(to)].replace(moved))
+    }
+}
+
+impl DirDescriptor {
+    /// A listing that was begun, or one that is made of `begin`.
+    pub(super) fn set_listing(&mut self, listing: Cursor) -> Cursor {
+        self.listing.insert(listing).clone()
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.dir.rights() == Rights::ReadWrite
+    }
+}
+
+/// Memory for the listing of one directory.
+pub(super) fn listing_memory(ctx: &AioCtx) -> Result<Reservation> {
+    Ok(ctx.member.memory().try_take(Cursor::BYTES).ok_or(Errno::NOMEM)?)
+}

@@ -1,0 +1,451 @@
+//! Functions of preview 1 on a descriptor.
+
+use super::Preview1View;
+use super::descriptors::{APPEND, DATA_SYNC, Descriptor, FileDescriptor, NONBLOCK, READ_SYNC, SYNC, Standard};
+use super::errno::{Errno, Failure, Result};
+use super::memory::{Guest, Pieces};
+use super::records::{self, FileKind, Whence as WireWhence};
+use super::requests::{TERMS, kind, request};
+use crate::door::{Entry, Request, Run, transfer_here};
+use crate::error::{Error, Result as AioResult};
+use crate::sandbox::{
+    Advice, AllocateFlags, Allocation, ChangeableFile, Content, NewTimes, OpenFile, Place, Read, Reading, Seeking, Wait,
+    Whence, Write, WriteTo,
+};
+use crate::types::Status;
+
+const ADVISE: Request<(OpenFile, u64, u64, Advice), ()> =
+    request("fd_advise", Run::Worker(|(file, offset, length, advice), _| file.advise(*offset, *length, *advice)));
+const ALLOCATE: Request<(OpenFile, Allocation, u64, u64), ()> =
+    request("fd_allocate", Run::Worker(|(file, how, offset, length), _| file.allocate(*how, *offset, *length)));
+const DATASYNC: Request<(OpenFile,), ()> = request("fd_datasync", Run::Worker(|(file,), _| file.fdatasync()));
+const FSYNC: Request<(OpenFile,), ()> = request("fd_sync", Run::Worker(|(file,), _| file.fsync()));
+const SYNC_DIR: Request<(Place<Read>,), ()> = request("fd_sync", Run::Worker(|(place,), _| place.sync()));
+const STAT: Request<(OpenFile,), Status> = request("fd_filestat_get", Run::Inline(|(file,), wait| file.stat(wait)));
+const STAT_DIR: Request<(Place<Read>,), Status> = request("fd_filestat_get", Run::Inline(|(place,), wait| place.stat(wait)));
+const TRUNCATE: Request<(OpenFile, u64), ()> =
+    request("fd_filestat_set_size", Run::Worker(|(file, length), _| file.truncate(*length)));
+const FUTIME: Request<(ChangeableFile, NewTimes), ()> =
+    request("fd_filestat_set_times", Run::Worker(|(file, times), _| file.utime(times)));
+const UTIME_DIR: Request<(Place<Write>, NewTimes), ()> =
+    request("fd_filestat_set_times", Run::Worker(|(place, times), _| place.utime(times)));
+const READ: Request<(Reading,), Content> = request("fd_read", READING);
+const PREAD: Request<(Reading,), Content> = request("fd_pread", READING);
+const READING: Run<(Reading,), Content> =
+    Run::InlineOrAgain(|(reading,)| reading.read_now(), |(reading,), ticket| reading.go_on(ticket));
+const WRITE: Request<(Copied,), u64> = request("fd_write", WRITING);
+const PWRITE: Request<(Copied,), u64> = request("fd_pwrite", WRITING);
+const WRITING: Run<(Copied,), u64> = Run::Worker(|(copied,), _| copied.write());
+const SEEK: Request<(Seeking,), u64> =
+    request("fd_seek", Run::InlineOrAgain(|(seeking,)| seeking.seek_now(), |(seeking,), ticket| seeking.go_on(ticket)));
+const CLOSE: Request<(Closing,), ()> = Request {
+    kind: kind("fd_close"),
+    run: Run::Inline(|(closing,): &mut (Closing,), wait| closing.close(wait)),
+    entry: Entry::LetIn,
+};
+
+/// Bytes of a write at most where it cannot be done on the guest's own thread, and so has to be copied first. 1 MiB: what comes
+/// after them is written by the next call.
+const COPY_BYTES_MAX: usize = 1 << 20;
+
+/// A write of bytes that were copied out of the guest's memory.
+#[derive(Debug)]
+pub(super) struct Copied {
+    file: OpenFile,
+    to: WriteTo,
+    data: Vec<u8>,
+}
+
+impl Copied {
+    pub(super) fn bytes(&self) -> usize {
+        self.data.capacity()
+    }
+
+    fn write(&self) -> AioResult<u64> {
+        match self.file.write_from(self.to, &self.data) {
+            // Another request has the position.
+            Err(Error::WOULD_BLOCK) => Err(Error::NOT_YET),
+            result => result,
+        }
+    }
+}
+
+/// A file that the guest gives up.
+#[derive(Debug)]
+pub(super) struct Closing(Option<OpenFile>);
+
+impl Closing {
+    fn close(&mut self, wait: Wait) -> AioResult<()> {
+        match (&self.0, wait) {
+            (Some(file), Wait::Never) if file.close_may_wait() => Err(Error::WOULD_BLOCK),
+            // Nobody is told of how that goes, so the reaper closes it.
+            (_, Wait::Never) => {
+                self.0 = None;
+                Ok(())
+            }
+            (_, Wait::May) => self.0.take().map_or(Ok(()), OpenFile::close),
+        }
+    }
+}
+
+impl<T: Preview1View> Guest<'_, T> {
+    fn open_file(&mut self, fd: u32) -> Result<OpenFile> {
+        Ok(self.descriptors().file(fd)?.file.clone())
+    }
+
+    /// The directory itself, as a place to make requests on.
+    fn dir_itself(&mut self, fd: u32) -> Result<AioResult<Place<Read>>> {
+        self.place(fd, ".".to_owned())
+    }
+}
+
+pub(super) async fn advise<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    offset: u64,
+    length: u64,
+    advice: u32,
+) -> Result<()> {
+    let advice = records::advice(advice)?;
+    if let Descriptor::Dir(_) = guest.descriptors().get(fd)? {
+        return Err(Errno::BADF.into());
+    }
+    let file = guest.open_file(fd)?;
+    guest.make(ADVISE, Ok((file, offset, length, advice))).await
+}
+
+pub(super) async fn allocate<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, offset: u64, length: u64) -> Result<()> {
+    let file = guest.descriptors().file(fd)?;
+    if !file.writes {
+        return Err(Errno::BADF.into());
+    }
+    let file = file.file.clone();
+    guest.make(ALLOCATE, Allocation::parse(AllocateFlags::empty()).map(|how| (file, how, offset, length))).await
+}
+
+pub(super) async fn close<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+    let closed = guest.descriptors().remove(fd)?;
+    finish(guest, Some(closed)).await
+}
+
+/// Closes what a number stood for.
+async fn finish<T: Preview1View>(guest: &mut Guest<'_, T>, descriptor: Option<Descriptor>) -> Result<()> {
+    match descriptor {
+        Some(Descriptor::File(file)) => guest.make(CLOSE, Ok((Closing(Some(file.file)),))).await,
+        // What is dropped hands its descriptor to the reaper.
+        Some(Descriptor::Dir(_) | Descriptor::Standard(_)) | None => Ok(()),
+    }
+}
+
+pub(super) async fn renumber<T: Preview1View>(guest: &mut Guest<'_, T>, from: u32, to: u32) -> Result<()> {
+    let closed = guest.descriptors().renumber(from, to)?;
+    // That is done, whatever the file says as it is closed.
+    match finish(guest, closed).await {
+        Err(Failure::Errno(_)) => Ok(()),
+        result => result,
+    }
+}
+
+pub(super) async fn datasync<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+    synchronize(guest, fd, DATASYNC).await
+}
+
+pub(super) async fn sync<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+    synchronize(guest, fd, FSYNC).await
+}
+
+async fn synchronize<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, request: Request<(OpenFile,), ()>) -> Result<()> {
+    match guest.descriptors().get(fd)? {
+        Descriptor::Dir(_) => {
+            let place = guest.dir_itself(fd)?;
+            guest.make(SYNC_DIR, place.map(|place| (place,))).await
+        }
+        _ => {
+            let file = guest.open_file(fd)?;
+            guest.make(request, Ok((file,))).await
+        }
+    }
+}
+
+pub(super) async fn fdstat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+    let kind = match guest.descriptors().get(fd)? {
+        Descriptor::Standard(standard) => {
+            let standard = *standard;
+            FileKind::of_stream(guest.is_terminal(standard)?)
+        }
+        Descriptor::File(_) => FileKind::RegularFile,
+        Descriptor::Dir(_) => FileKind::Directory,
+    };
+    let record = match guest.descriptors().get(fd)? {
+        Descriptor::Standard(Standard::Input) => records::fdstat(kind, 0, records::STREAM_READS, records::STREAM_READS),
+        Descriptor::Standard(_) => records::fdstat(kind, 0, records::STREAM_WRITES, records::STREAM_WRITES),
+        Descriptor::File(file) => {
+            let rights = records::file_rights(file.reads, file.writes);
+            records::fdstat(kind, file.flags, rights, rights)
+        }
+        Descriptor::Dir(dir) => {
+            let (own, below) = records::dir_rights(dir.is_writable());
+            records::fdstat(kind, 0, own, below)
+        }
+    };
+    guest.write(at, &record)
+}
+
+pub(super) async fn fdstat_set_flags<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, flags: u32) -> Result<()> {
+    let flags = u16::try_from(flags).map_err(|_| Errno::INVAL)?;
+    let synchronous = DATA_SYNC | READ_SYNC | SYNC;
+    let Descriptor::File(file) = guest.descriptors().get_mut(fd)? else { return Err(Errno::BADF.into()) };
+    // Whether writes wait for the device is decided when a file is opened.
+    if flags & !(APPEND | NONBLOCK | synchronous) != 0 || flags & synchronous & !file.flags != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    file.flags = flags & (APPEND | NONBLOCK) | file.flags & synchronous;
+    Ok(())
+}
+
+/// Rights cannot be taken back: what a guest may do is decided by what it was granted.
+pub(super) async fn fdstat_set_rights<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    _base: u64,
+    _inheriting: u64,
+) -> Result<()> {
+    guest.descriptors().get(fd)?;
+    Err(Errno::NOTSUP.into())
+}
+
+pub(super) async fn filestat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+    let status = match guest.descriptors().get(fd)? {
+        Descriptor::Standard(standard) => {
+            let standard = *standard;
+            let kind = FileKind::of_stream(guest.is_terminal(standard)?);
+            return guest.write(at, &records::stream_filestat(kind));
+        }
+        Descriptor::File(file) => {
+            let file = file.file.clone();
+            guest.make(STAT, Ok((file,))).await?
+        }
+        Descriptor::Dir(_) => {
+            let place = guest.dir_itself(fd)?;
+            guest.make(STAT_DIR, place.map(|place| (place,))).await?
+        }
+    };
+    guest.write(at, &records::filestat(&status))
+}
+
+pub(super) async fn filestat_set_size<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, size: u64) -> Result<()> {
+    let file = guest.open_file(fd)?;
+    if i64::try_from(size).is_err() {
+        return Err(Errno::INVAL.into());
+    }
+    guest.make(TRUNCATE, Ok((file, size))).await
+}
+
+pub(super) async fn filestat_set_times<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    accessed: u64,
+    modified: u64,
+    which: u32,
+) -> Result<()> {
+    let times = records::new_times(accessed, modified, which)?;
+    if let Descriptor::Dir(_) = guest.descriptors().get(fd)? {
+        let place = guest.dir_itself(fd)?;
+        return guest.make(UTIME_DIR, place.and_then(Place::writable).map(|place| (place, times))).await;
+    }
+    let file = guest.open_file(fd)?;
+    guest.make(FUTIME, ChangeableFile::parse(file).map(|file| (file, times))).await
+}
+
+pub(super) async fn prestat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+    let length = preopen(guest, fd)?.len();
+    guest.write_u32(at, 0)?;
+    guest.write_count(at.saturating_add(4), length)
+}
+
+pub(super) async fn prestat_dir_name<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32, length: u32) -> Result<()> {
+    let name = preopen(guest, fd)?;
+    if name.len() > usize::try_from(length).unwrap_or(usize::MAX) {
+        return Err(Errno::NAMETOOLONG.into());
+    }
+    guest.write(at, name.as_bytes())
+}
+
+fn preopen<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<String> {
+    match guest.descriptors().get(fd)? {
+        Descriptor::Dir(dir) => Ok(dir.preopen.clone().ok_or(Errno::BADF)?),
+        Descriptor::File(_) | Descriptor::Standard(_) => Err(Errno::BADF.into()),
+    }
+}
+
+pub(super) async fn read<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, list: u32, count: u32, at: u32) -> Result<()> {
+    let pieces = guest.pieces(list, count)?;
+    let read = match guest.descriptors().get(fd)? {
+        Descriptor::Standard(Standard::Input) => guest.read_input(&pieces).await?,
+        Descriptor::Standard(_) => return Err(Errno::BADF.into()),
+        Descriptor::Dir(_) => return Err(Errno::BADF.into()),
+        Descriptor::File(file) => {
+            let file = readable(file)?;
+            read_file(guest, file, None, &pieces, READ).await?
+        }
+    };
+    guest.write_count(at, read)
+}
+
+pub(super) async fn pread<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    offset: u64,
+    at: u32,
+) -> Result<()> {
+    let pieces = guest.pieces(list, count)?;
+    let file = readable(guest.descriptors().seekable(fd)?)?;
+    let read = read_file(guest, file, Some(offset), &pieces, PREAD).await?;
+    guest.write_count(at, read)
+}
+
+/// Files of preview 1 are read and written only as their descriptors say.
+fn readable(file: &FileDescriptor) -> Result<OpenFile> {
+    if file.reads { Ok(file.file.clone()) } else { Err(Errno::BADF.into()) }
+}
+
+async fn read_file<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    file: OpenFile,
+    offset: Option<u64>,
+    pieces: &Pieces,
+    request: Request<(Reading,), Content>,
+) -> Result<usize> {
+    let (memory, data) = guest.parts();
+    let done = transfer_here(data.aio().ctx, request.kind, pieces.length, TERMS, |wait| {
+        let mut read = 0;
+        for piece in &pieces.pieces {
+            let at = offset.map(|offset| offset.saturating_add(number(read)));
+            let count = match file.read_into(at, &mut memory[piece.clone()], wait) {
+                // What was read is told; the error comes again.
+                Err(_) if read > 0 => break,
+                result => result?,
+            };
+            read += count;
+            if count < piece.len() {
+                break;
+            }
+        }
+        Ok(number(read))
+    });
+    if let Some(result) = done {
+        return Ok(usize::try_from(result.map_err(Errno::from)?).expect("it fits in the guest's memory"));
+    }
+    let limits = &guest.caller.data_mut().aio().ctx.limits;
+    let length = pieces.length.min(limits.read_bytes_max).min(limits.bytes_in_flight_max);
+    let content = guest.make(request, Ok((Reading::new(file, offset, length),))).await?.into_bytes();
+    guest.scatter(pieces, &content);
+    Ok(content.len())
+}
+
+/// A count of bytes.
+fn number(bytes: usize) -> u64 {
+    u64::try_from(bytes).expect("a count fits")
+}
+
+pub(super) async fn write<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, list: u32, count: u32, at: u32) -> Result<()> {
+    let pieces = guest.pieces(list, count)?;
+    let written = match guest.descriptors().get(fd)? {
+        Descriptor::Standard(Standard::Input) => return Err(Errno::BADF.into()),
+        Descriptor::Standard(standard) => {
+            let standard = *standard;
+            guest.write_output(standard, &pieces).await?
+        }
+        Descriptor::Dir(_) => return Err(Errno::BADF.into()),
+        Descriptor::File(file) => {
+            let to = if file.flags & APPEND != 0 { WriteTo::End } else { WriteTo::Position };
+            let file = writable(file)?;
+            write_file(guest, file, to, &pieces, WRITE).await?
+        }
+    };
+    guest.write_count(at, written)
+}
+
+pub(super) async fn pwrite<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    offset: u64,
+    at: u32,
+) -> Result<()> {
+    let pieces = guest.pieces(list, count)?;
+    let file = guest.descriptors().seekable(fd)?;
+    // As in Linux, what is opened to append is not written elsewhere.
+    let to = if file.flags & APPEND != 0 { WriteTo::EndAlone } else { WriteTo::Offset(offset) };
+    let file = writable(file)?;
+    let written = write_file(guest, file, to, &pieces, PWRITE).await?;
+    guest.write_count(at, written)
+}
+
+fn writable(file: &FileDescriptor) -> Result<OpenFile> {
+    if file.writes { Ok(file.file.clone()) } else { Err(Errno::BADF.into()) }
+}
+
+async fn write_file<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    file: OpenFile,
+    to: WriteTo,
+    pieces: &Pieces,
+    request: Request<(Copied,), u64>,
+) -> Result<usize> {
+    let (memory, data) = guest.parts();
+    let done = transfer_here(data.aio().ctx, request.kind, pieces.length, TERMS, |wait| match wait {
+        Wait::Never => Err(Error::WOULD_BLOCK),
+        Wait::May => write_pieces(&file, to, pieces, memory),
+    });
+    let written = match done {
+        Some(result) => result.map_err(Errno::from)?,
+        None => {
+            let data = guest.gather(pieces, COPY_BYTES_MAX);
+            guest.make(request, Ok((Copied { file, to, data },))).await?
+        }
+    };
+    Ok(usize::try_from(written).expect("it came out of the guest's memory"))
+}
+
+/// Several pieces at the end of a file are one write, so that no other one comes between them.
+fn write_pieces(file: &OpenFile, to: WriteTo, pieces: &Pieces, memory: &[u8]) -> AioResult<u64> {
+    if let (WriteTo::End | WriteTo::EndAlone, [_, _, ..]) = (to, pieces.pieces.as_slice()) {
+        let joined: Vec<u8> = pieces.pieces.iter().flat_map(|piece| &memory[piece.clone()]).copied().collect();
+        return file.write_from(to, &joined);
+    }
+    let mut written = 0;
+    for piece in &pieces.pieces {
+        let to = match to {
+            WriteTo::Offset(offset) => WriteTo::Offset(offset.saturating_add(written)),
+            to => to,
+        };
+        let count = match file.write_from(to, &memory[piece.clone()]) {
+            Err(_) if written > 0 => break,
+            result => result?,
+        };
+        written += count;
+        if count < number(piece.len()) {
+            break;
+        }
+    }
+    Ok(written)
+}
+
+pub(super) async fn seek<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, offset: i64, whence: u32, at: u32) -> Result<()> {
+    let whence = match records::whence(whence)? {
+        WireWhence::Set => Whence::Start,
+        WireWhence::Current => Whence::Current,
+        WireWhence::End => Whence::End,
+    };
+    let file = guest.descriptors().seekable(fd)?.file.clone();
+    let position = guest.make(SEEK, Ok((Seeking::new(file, offset, whence),))).await?;
+    guest.write_u64(at, position)
+}
+
+pub(super) async fn tell<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+    seek(guest, fd, 0, 1, at).await
+}

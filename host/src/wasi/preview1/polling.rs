@@ -1,0 +1,123 @@
+//! `poll_oneoff`: waiting for a time, for a standard stream, or for a file, which never keeps anybody waiting.
+
+use std::collections::HashSet;
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::clocks::WasiClocksView as _;
+use wasmtime_wasi::p2::DynPollable;
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::io::{poll, streams};
+
+use super::Preview1View;
+use super::descriptors::{Descriptor, Standard};
+use super::errno::{Errno, Failure, Result, trap};
+use super::memory::Guest;
+use super::process::MONOTONIC;
+use super::records::{Subscription, Waited};
+
+/// Things that are waited for at a time, at most.
+const SUBSCRIPTIONS_MAX: u32 = 4096;
+
+/// Something to be waited for, or what is known of it at once.
+enum Pending {
+    Wait(Resource<DynPollable>),
+    Known(Errno),
+}
+
+pub(super) async fn poll_oneoff<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    subscriptions: u32,
+    events: u32,
+    count: u32,
+    at: u32,
+) -> Result<()> {
+    if count == 0 || count > SUBSCRIPTIONS_MAX {
+        return Err(Errno::INVAL.into());
+    }
+    let subscriptions = parse(guest, subscriptions, count)?;
+    let (mut pending, mut failure) = (Vec::new(), None);
+    for subscription in &subscriptions {
+        match begin(guest, subscription) {
+            Ok(begun) => pending.push(begun),
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    let known = match failure {
+        Some(failure) => Err(failure),
+        None => wait(guest, &pending).await,
+    };
+    for pending in pending {
+        if let Pending::Wait(pollable) = pending {
+            poll::HostPollable::drop(guest.caller.data_mut().aio().table, pollable).map_err(trap)?;
+        }
+    }
+    let mut written = 0;
+    for (number, errno) in known? {
+        let Some(subscription) = subscriptions.get(number) else { continue };
+        let place = events.checked_add(written * 32).ok_or(Errno::FAULT)?;
+        guest.write(place, &subscription.event(errno, 1))?;
+        written += 1;
+    }
+    guest.write_u32(at, written)
+}
+
+fn parse<T: Preview1View>(guest: &Guest<'_, T>, at: u32, count: u32) -> Result<Vec<Subscription>> {
+    let place = |number: u32| at.checked_add(number * Subscription::SIZE).ok_or(Failure::Errno(Errno::FAULT));
+    (0..count).map(|number| Subscription::parse(&guest.array(place(number)?)?)).collect()
+}
+
+fn begin<T: Preview1View>(guest: &mut Guest<'_, T>, subscription: &Subscription) -> Result<Pending> {
+    match subscription.what {
+        Waited::Clock { id, timeout, is_absolute } => {
+            let duration = if is_absolute { timeout.saturating_sub(guest.time(id)?) } else { timeout };
+            if id > MONOTONIC {
+                return Err(Errno::INVAL.into());
+            }
+            let mut clocks = guest.caller.data_mut().clocks();
+            Ok(Pending::Wait(monotonic_clock::Host::subscribe_duration(&mut clocks, duration).map_err(trap)?))
+        }
+        Waited::Read(fd) => match guest.descriptors().get(fd) {
+            Ok(Descriptor::Standard(Standard::Input)) => {
+                let stream = guest.input()?;
+                let table = guest.caller.data_mut().aio().table;
+                Ok(Pending::Wait(streams::HostInputStream::subscribe(table, stream).map_err(trap)?))
+            }
+            Ok(Descriptor::File(_)) => Ok(Pending::Known(Errno::SUCCESS)),
+            _ => Ok(Pending::Known(Errno::BADF)),
+        },
+        Waited::Write(fd) => match guest.descriptors().get(fd) {
+            Ok(Descriptor::Standard(standard @ (Standard::Output | Standard::Error))) => {
+                let standard = *standard;
+                let stream = guest.output(standard)?;
+                let table = guest.caller.data_mut().aio().table;
+                Ok(Pending::Wait(streams::HostOutputStream::subscribe(table, stream).map_err(trap)?))
+            }
+            Ok(Descriptor::File(_)) => Ok(Pending::Known(Errno::SUCCESS)),
+            _ => Ok(Pending::Known(Errno::BADF)),
+        },
+    }
+}
+
+/// Waits until something has come. Returns which, by the numbers of the subscriptions.
+async fn wait<T: Preview1View>(guest: &mut Guest<'_, T>, pending: &[Pending]) -> Result<Vec<(usize, Errno)>> {
+    let known = |(number, pending): (usize, &Pending)| match pending {
+        Pending::Known(errno) => Some((number, *errno)),
+        Pending::Wait(_) => None,
+    };
+    let known: Vec<_> = pending.iter().enumerate().filter_map(known).collect();
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let borrowed = |pending: &Pending| match pending {
+        Pending::Wait(pollable) => Some(Resource::new_borrow(pollable.rep())),
+        Pending::Known(_) => None,
+    };
+    let waited = pending.iter().filter_map(borrowed).collect();
+    let ready = poll::Host::poll(guest.caller.data_mut().aio().table, waited).await.map_err(trap)?;
+    let ready: HashSet<u32> = ready.into_iter().collect();
+    let is_ready = |number: &usize| u32::try_from(*number).is_ok_and(|number| ready.contains(&number));
+    Ok((0..pending.len()).filter(is_ready).map(|number| (number, Errno::SUCCESS)).collect())
+}

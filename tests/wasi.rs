@@ -1,0 +1,14 @@
+//! Programs that know only WASI: random plans of calls, beside `wasmtime-wasi`, and programs of other languages.
+//!
+//! A plan that fails can be had again: `AIOHOST_PLAN_SEED=1234 AIOHOST_PLAN_STEPS=4000`. Programs whose toolchain cannot be had are
+//! skipped, and said to be.
+
+#[path = "wasi/guests.rs"]
+mod guests;
+#[path = "wasi/plans.rs"]
+mod plans;
+#[path = "wasi/programs.rs"]
+mod programs;
+#[path = "support/toolchains.rs"]
+#[allow(dead_code, reason = "this suite needs zig and go only")]
+mod toolchains;

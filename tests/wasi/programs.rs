@@ -1,0 +1,66 @@
+//! Programs of other languages, which know nothing of aiohost.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::guests::{Language, program};
+
+/// A run in a new directory.
+fn run(guest: &Path, arguments: &[String]) -> (TempDir, Output) {
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    command.args(["run", "--max-open-files", "2000", "--dir"]).arg(dir.path()).arg(guest).args(arguments);
+    let output = command.output().expect("the host can be started");
+    (dir, output)
+}
+
+/// What a program says, and its exit status.
+fn outcome(name: &str, language: Language, arguments: &[&str]) -> Option<(String, Option<i32>)> {
+    let guest = program(name, language)?;
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let (_dir, output) = run(&guest, &arguments);
+    // What the host says itself begins like this.
+    let own = |line: &&str| !line.starts_with("compiling ");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("programs say text");
+    Some((said.lines().filter(own).map(|line| format!("{line}\n")).collect(), output.status.code()))
+}
+
+#[test]
+fn every_exit_status_is_the_programs_own() {
+    for status in [0, 1, 2, 7, 42, 125, 126, 255] {
+        let text = status.to_string();
+        let Some(outcome) = outcome("exits", Language::C, &[&text]) else { return };
+        assert_eq!(outcome, (format!("ends with {status}\n"), Some(status)));
+    }
+}
+
+#[test]
+fn a_program_gets_any_number_of_arguments() {
+    let Some(guest) = program("counts", Language::C) else { return };
+    let arguments: Vec<String> = (0..100_000).map(|number| format!("{number:08}")).collect();
+    let (_dir, output) = run(&guest, &arguments);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "100000 arguments, 800000 bytes, 0 variables, the last 00099999\n", "{output:?}");
+}
+
+#[test]
+fn a_program_has_as_many_files_open_as_the_limit_says() {
+    let Some(said) = outcome("many", Language::C, &["1000"]) else { return };
+    assert_eq!(said, ("1000 files\n".to_owned(), Some(0)));
+    let Some((said, status)) = outcome("many", Language::C, &["3000"]) else { return };
+    assert!(said.starts_with("file-") && said.contains("No file descriptors") && status == Some(1), "{said}");
+}
+
+#[test]
+fn files_of_a_program_in_c_are_as_posix_says() {
+    let Some(outcome) = outcome("works", Language::C, &[]) else { return };
+    assert_eq!(outcome, (String::new(), Some(0)));
+}
+
+#[test]
+fn the_heap_of_a_program_in_go_is_its_own() {
+    let Some(outcome) = outcome("heap", Language::Go, &[]) else { return };
+    assert_eq!(outcome, ("479800 52\n".to_owned(), Some(7)));
+}
