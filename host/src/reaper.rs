@@ -17,11 +17,9 @@ use crate::sched::{Priority, Seat, Turns};
 /// does not answer, and what waits for them is bounded by the descriptors that guests may have.
 const THREADS: usize = 8;
 
-/// How long something waits until another thread takes part. 20 ms: most files are closed in a thousandth of it.
-const LATE: Duration = Duration::from_millis(20);
-
-/// How often a thread looks by itself while there is something to do from time to time. 1 ms: to be woken for each file would cost
-/// the guest more than the call of `close` does.
+/// How often a thread looks by itself while there is something to do from time to time, also where another one is at work, which may
+/// be held up. 1 ms: to be woken for each file would cost the guest more than the call of `close` does; and a guest that opens and
+/// closes one file after the other comes nowhere near its limit meanwhile.
 const NAP: Duration = Duration::from_millis(1);
 
 /// How long a thread looks by itself after it had something to do. Then it sleeps until it is woken.
@@ -183,9 +181,7 @@ impl Shared {
         // One that looks by itself is enough.
         if state.awake == 0 && worked.elapsed() < ATTENTION {
             state.awake += 1;
-            // While another one is at work, this one steps in only for what is late.
-            let time = if state.is_busy() { LATE } else { NAP };
-            state = come.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0;
+            state = come.wait_timeout(state, NAP).unwrap_or_else(PoisonError::into_inner).0;
             state.awake -= 1;
             return Some(state);
         }
