@@ -113,6 +113,9 @@ impl<A, O: Answer> Run<A, O> {
 pub(crate) struct Terms {
     /// How much may be moved on the guest's own thread at once.
     pub(crate) inline_bytes_max: usize,
+    /// How much the result of a call that is done inline may hold off the books. Only where the guest gets it before it can make
+    /// another call, so that it is once for each guest.
+    pub(crate) unbooked_bytes_max: usize,
     /// Whether any number of calls can wait to be admitted. Then the arguments of each are on the books before it does; a call
     /// that suspends its guest waits alone, and holds its own meanwhile.
     pub(crate) waits_in_numbers: bool,
@@ -177,7 +180,7 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
         return Passed::done(member, request.kind, result, memory);
     }
     if held.max(needed) <= terms.inline_bytes_max
-        && let Some(memory) = member.memory().try_take(needed)
+        && let Some(memory) = member.memory().try_take(if needed <= terms.unbooked_bytes_max { 0 } else { needed })
         && let Some(result) = request.run.try_inline(&mut arguments)
     {
         return Passed::done(member, request.kind, result, memory);

@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::ctx::AioView;
 use crate::door::{self, Entry, Passed, Request, Run, Submitted, Terms};
 use crate::error::Result;
-use crate::limits::{INLINE_BYTES_MAX, INLINE_CALL_BYTES_MAX};
+use crate::limits::{INLINE_BYTES_MAX, INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
 use crate::output::Answer;
 use crate::sandbox::{Ticket, Wait};
 use crate::sched::{Flow, Kind};
@@ -19,10 +19,15 @@ const SUBMIT: &str = "aiohost:aio/submit@0.1.0";
 const REQUESTS: &str = "aiohost:aio/requests@0.1.0";
 
 /// A call that suspends its guest waits alone.
-const BLOCKING_TERMS: Terms =
-    Terms { inline_bytes_max: INLINE_CALL_BYTES_MAX, waits_in_numbers: false, waits_on_own_thread: false };
-const SUBMIT_TERMS: Terms = Terms { inline_bytes_max: INLINE_BYTES_MAX, waits_in_numbers: false, waits_on_own_thread: false };
-const REQUESTS_TERMS: Terms = Terms { inline_bytes_max: INLINE_BYTES_MAX, waits_in_numbers: true, waits_on_own_thread: false };
+const BLOCKING_TERMS: Terms = Terms {
+    inline_bytes_max: INLINE_CALL_BYTES_MAX,
+    unbooked_bytes_max: UNBOOKED_BYTES_MAX,
+    waits_in_numbers: false,
+    waits_on_own_thread: false,
+};
+const SUBMIT_TERMS: Terms =
+    Terms { inline_bytes_max: INLINE_BYTES_MAX, unbooked_bytes_max: 0, waits_in_numbers: false, waits_on_own_thread: false };
+const REQUESTS_TERMS: Terms = Terms { waits_in_numbers: true, ..SUBMIT_TERMS };
 
 /// Which faces a linker gets.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -117,6 +117,11 @@ pub(crate) const STEP_BYTES: u64 = 8 << 20;
 /// Bytes that `blocking` moves on the guest's own thread at once. 1 MiB: some 200 µs, which others on the same thread wait.
 pub(crate) const INLINE_CALL_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that the result of one call of a guest may hold without being on its books, where the guest gets it before it can make
+/// another one. 16 KiB: less than the guest costs anyway; to take and give back what is for a moment only would make a read of 4 KiB
+/// from the page cache slower by a twentieth.
+pub(crate) const UNBOOKED_BYTES_MAX: usize = 16 << 10;
+
 /// Bytes that `submit` and `requests` move on the guest's own thread. 256 KiB: copying more takes longer than the hop to a
 /// worker, where it overlaps with the guest. It counts what was asked for, and programs ask for more than small files have.
 pub(crate) const INLINE_BYTES_MAX: usize = 256 << 10;

@@ -321,7 +321,7 @@ async fn read_file<T: Preview1View>(
     let (memory, data) = guest.parts();
     let done = transfer_here(data.aio().ctx, request.kind, pieces.length, TERMS, |wait| {
         let mut read = 0;
-        for piece in &pieces.pieces {
+        for piece in pieces.iter() {
             let at = offset.map(|offset| offset.saturating_add(number(read)));
             let count = match file.read_into(at, &mut memory[piece.clone()], wait) {
                 // What was read is told; the error comes again.
@@ -413,12 +413,12 @@ async fn write_file<T: Preview1View>(
 
 /// Several pieces at the end of a file are one write, so that no other one comes between them.
 fn write_pieces(file: &OpenFile, to: WriteTo, pieces: &Pieces, memory: &[u8]) -> AioResult<u64> {
-    if let (WriteTo::End | WriteTo::EndAlone, [_, _, ..]) = (to, pieces.pieces.as_slice()) {
-        let joined: Vec<u8> = pieces.pieces.iter().flat_map(|piece| &memory[piece.clone()]).copied().collect();
+    if matches!(to, WriteTo::End | WriteTo::EndAlone) && pieces.are_several() {
+        let joined: Vec<u8> = pieces.iter().flat_map(|piece| &memory[piece.clone()]).copied().collect();
         return file.write_from(to, &joined);
     }
     let mut written = 0;
-    for piece in &pieces.pieces {
+    for piece in pieces.iter() {
         let to = match to {
             WriteTo::Offset(offset) => WriteTo::Offset(offset.saturating_add(written)),
             to => to,

@@ -27,9 +27,16 @@ fn range(at: u32, length: u32) -> Piece {
 }
 
 impl<'a, T: 'static> Guest<'a, T> {
-    pub(super) fn new(mut caller: Caller<'a, T>) -> Result<Self> {
+    /// `known` is where the memory is kept once it was looked up: a store is for one guest.
+    pub(super) fn new(mut caller: Caller<'a, T>, known: impl Fn(&mut T) -> &mut Option<Memory>) -> Result<Self> {
+        if let Some(memory) = *known(caller.data_mut()) {
+            return Ok(Self { caller, memory });
+        }
         match caller.get_export("memory") {
-            Some(Extern::Memory(memory)) => Ok(Self { caller, memory }),
+            Some(Extern::Memory(memory)) => {
+                *known(caller.data_mut()) = Some(memory);
+                Ok(Self { caller, memory })
+            }
             _ => Err(trap(wasmtime::format_err!("a module that uses WASI preview 1 has to export its memory as `memory`"))),
         }
     }
@@ -84,7 +91,7 @@ impl<'a, T: 'static> Guest<'a, T> {
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(PIECES_MAX);
         let size = self.memory.data_size(&self.caller);
         let list = self.bytes(at, u32::try_from(count * 8).expect("it is small"))?;
-        let mut pieces = Pieces { pieces: Vec::with_capacity(count), length: 0 };
+        let mut pieces = Pieces { first: 0..0, rest: Vec::new(), length: 0 };
         for entry in list.chunks_exact(8) {
             let number = |at: usize| u32::from_le_bytes(entry[at..at + 4].try_into().expect("four bytes"));
             let piece = range(number(0), number(4));
@@ -95,8 +102,7 @@ impl<'a, T: 'static> Guest<'a, T> {
             if pieces.length + piece.len() > usize::try_from(u32::MAX).unwrap_or(usize::MAX) {
                 break;
             }
-            pieces.length += piece.len();
-            pieces.pieces.push(piece);
+            pieces.add(piece);
         }
         Ok(pieces)
     }
@@ -104,7 +110,7 @@ impl<'a, T: 'static> Guest<'a, T> {
     /// Puts bytes into pieces, one after the other.
     pub(super) fn scatter(&mut self, pieces: &Pieces, mut bytes: &[u8]) {
         let memory = self.memory.data_mut(&mut self.caller);
-        for piece in &pieces.pieces {
+        for piece in pieces.iter() {
             let (now, rest) = bytes.split_at(piece.len().min(bytes.len()));
             memory[piece.start..piece.start + now.len()].copy_from_slice(now);
             bytes = rest;
@@ -115,7 +121,7 @@ impl<'a, T: 'static> Guest<'a, T> {
     pub(super) fn gather(&self, pieces: &Pieces, max: usize) -> Vec<u8> {
         let memory = self.memory.data(&self.caller);
         let mut bytes = Vec::with_capacity(pieces.length.min(max));
-        for piece in &pieces.pieces {
+        for piece in pieces.iter() {
             let left = (max - bytes.len()).min(piece.len());
             bytes.extend_from_slice(&memory[piece.start..piece.start + left]);
         }
@@ -126,6 +132,33 @@ impl<'a, T: 'static> Guest<'a, T> {
 /// Where bytes go to or come from.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    pub(super) pieces: Vec<Piece>,
+    /// Most transfers have one piece, and need no list.
+    first: Piece,
+    rest: Vec<Piece>,
+    /// Of all together.
     pub(super) length: usize,
+}
+
+impl Pieces {
+    /// Leaves out what is empty.
+    fn add(&mut self, piece: Piece) {
+        if piece.is_empty() {
+            return;
+        }
+        if self.length == 0 {
+            self.first = piece.clone();
+        } else {
+            self.rest.push(piece.clone());
+        }
+        self.length += piece.len();
+    }
+
+    /// A transfer of nothing has one piece, which is empty: what is wrong with the descriptor is told all the same.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Piece> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    pub(super) fn are_several(&self) -> bool {
+        !self.rest.is_empty()
+    }
 }

@@ -12,7 +12,7 @@ mod records;
 mod requests;
 mod streams;
 
-use wasmtime::{Caller, Linker};
+use wasmtime::{Caller, Linker, Memory};
 use wasmtime_wasi::WasiView;
 
 use self::descriptors::Descriptors;
@@ -33,6 +33,8 @@ pub(crate) struct Preview1 {
     /// Made at the first call.
     descriptors: Option<Descriptors>,
     streams: Streams,
+    /// The guest's memory, once it was looked up.
+    memory: Option<Memory>,
 }
 
 /// A store's data with all that preview 1 needs.
@@ -86,7 +88,7 @@ macro_rules! functions {
         $linker.func_wrap_async(MODULE, stringify!($name), |caller: Caller<'_, T>, ($($parameter,)*): ($($type,)*)| {
             Box::new(async move {
                 let call = async move {
-                    let mut guest = Guest::new(caller)?;
+                    let mut guest = Guest::new(caller, |data| &mut data.preview1().memory)?;
                     let $guest = &mut guest;
                     let result: Result<()> = $call;
                     result

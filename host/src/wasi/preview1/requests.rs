@@ -6,13 +6,17 @@ use super::memory::Guest;
 use crate::arguments::Held;
 use crate::door::{self, Entry, Passed, Request, Run, Terms};
 use crate::error::Result as AioResult;
-use crate::limits::INLINE_CALL_BYTES_MAX;
+use crate::limits::{INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
 use crate::output::Answer;
 use crate::sched::{Kind, Manner};
 
 /// A call holds up its guest, as any call of preview 1 does.
-pub(super) const TERMS: Terms =
-    Terms { inline_bytes_max: INLINE_CALL_BYTES_MAX, waits_in_numbers: false, waits_on_own_thread: true };
+pub(super) const TERMS: Terms = Terms {
+    inline_bytes_max: INLINE_CALL_BYTES_MAX,
+    unbooked_bytes_max: UNBOOKED_BYTES_MAX,
+    waits_in_numbers: false,
+    waits_on_own_thread: true,
+};
 
 /// The first number of these kinds, behind those of `aiohost:aio`.
 const FIRST_NUMBER: usize = 64;

@@ -108,7 +108,7 @@ impl<T: Preview1View> Guest<'_, T> {
     pub(super) async fn write_output(&mut self, standard: Standard, pieces: &Pieces) -> Result<usize> {
         let output = self.output(standard)?;
         let mut written = 0;
-        for piece in &pieces.pieces {
+        for piece in pieces.iter() {
             for start in piece.clone().step_by(STREAM_BYTES) {
                 let end = piece.end.min(start.saturating_add(STREAM_BYTES));
                 let (memory, data) = self.parts();
