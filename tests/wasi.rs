@@ -5,10 +5,12 @@
 
 #[path = "wasi/guests.rs"]
 mod guests;
+#[path = "wasi/p2.rs"]
+mod p2;
 #[path = "wasi/plans.rs"]
 mod plans;
 #[path = "wasi/programs.rs"]
 mod programs;
 #[path = "support/toolchains.rs"]
-#[allow(dead_code, reason = "this suite needs zig and go only")]
+#[allow(dead_code, reason = "this suite needs zig, go and rust only")]
 mod toolchains;

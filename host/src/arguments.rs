@@ -417,6 +417,8 @@ macro_rules! holds {
 
 holds! { LoadFile, SlurpFile, StoreFile, CopyFile, MoveFile, Opening, Target, Writing, ListDir, ListEntries, ScanDir, CopyTree, RemoveTree }
 
+pub(crate) use {holds, holds_nothing};
+
 impl<R> Held for Place<R> {
     fn bytes(&self) -> usize {
         Self::bytes(self)

@@ -162,15 +162,30 @@ impl AioCtx {
         std::mem::take(&mut self.next)
     }
 
-    /// Whether a request in this manner may wait on the guest's own thread: that is the guest's alone, and nothing of the guest's is
-    /// under way that could want to be told of meanwhile.
-    pub(crate) fn may_wait_here(&self, manner: &Manner) -> bool {
-        self.own_thread && manner.deadline.is_none() && self.member.is_idle()
+    /// The guest as the door sees it.
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { member: &self.member, own_thread: self.own_thread }
     }
 
     /// How the requests went, by name.
     pub fn stats(&self) -> Stats {
         self.member.account().stats()
+    }
+}
+
+/// Who makes a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) member: &'a Arc<Member>,
+    /// Whether its thread is its own.
+    pub(crate) own_thread: bool,
+}
+
+impl Caller<'_> {
+    /// Whether a request in this manner may wait on the guest's own thread: that is the guest's alone, and nothing of the guest's is
+    /// under way that could want to be told of meanwhile.
+    pub(crate) fn may_wait_here(&self, manner: &Manner) -> bool {
+        self.own_thread && manner.deadline.is_none() && self.member.is_idle()
     }
 }
 

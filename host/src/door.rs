@@ -12,7 +12,7 @@ use wasmtime::component::Resource;
 
 use crate::arguments::{Arguments, Held, Lookup};
 use crate::budget::Reservation;
-use crate::ctx::{AioCtx, AioCtxView};
+use crate::ctx::{AioCtxView, Caller};
 use crate::error::{Error, Result};
 use crate::output::{Answer, Member, OnWorker, Output, OwnThread, RequestHandle};
 use crate::sandbox::{Ticket, Wait};
@@ -151,18 +151,18 @@ pub(crate) fn enter<A: Arguments, O: Answer>(
     let ctx = &mut *view.ctx;
     let mut lookup = Lookup { grants: &ctx.grants, limits: &ctx.limits, allowed: &ctx.allowed, table: view.table };
     let parsed = A::parse(wire, &mut lookup);
-    enter_parsed(ctx, request, parsed, manner, terms)
+    enter_parsed(ctx.caller(), request, parsed, manner, terms)
 }
 
 /// The same with arguments that the face has parsed.
 pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
-    ctx: &AioCtx,
+    caller: Caller<'_>,
     request: Request<A, O>,
     parsed: Result<A>,
     manner: Manner,
     terms: Terms,
 ) -> Passed<O> {
-    let member = &ctx.member;
+    let member = caller.member;
     let mut arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return Passed::done(member, request.kind, Err(error), member.memory().nothing()),
@@ -173,7 +173,7 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     }
     let (held, needed) = (arguments.bytes(), arguments.result_bytes());
     if terms.waits_on_own_thread
-        && ctx.may_wait_here(&manner)
+        && caller.may_wait_here(&manner)
         && let Some(memory) = member.memory().try_take(needed)
         && let Some(result) = request.run.on_own_thread(&mut arguments, &OwnThread(member))
     {
@@ -205,18 +205,18 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
 /// Moves bytes between a file and the guest's own memory, on the guest's own thread and without any memory of the host's. None if
 /// that would have to wait where it may not: then nothing was moved.
 pub(crate) fn transfer_here(
-    ctx: &AioCtx,
+    caller: Caller<'_>,
     kind: Kind,
     bytes: usize,
     terms: Terms,
     transfer: impl FnOnce(Wait) -> Result<u64>,
 ) -> Option<Result<u64>> {
     let manner = Manner::default();
-    let member = &ctx.member;
+    let member = caller.member;
     if member.refusal(&manner).is_some() {
         return None;
     }
-    let wait = if terms.waits_on_own_thread && ctx.may_wait_here(&manner) { Wait::May } else { Wait::Never };
+    let wait = if terms.waits_on_own_thread && caller.may_wait_here(&manner) { Wait::May } else { Wait::Never };
     if wait == Wait::Never && bytes > terms.inline_bytes_max {
         return None;
     }

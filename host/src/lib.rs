@@ -112,8 +112,7 @@ mod reaper;
 mod sandbox;
 mod sched;
 mod types;
-#[cfg(feature = "host")]
-mod wasi;
+pub mod wasi;
 
 pub use allowed::Gated;
 pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView};

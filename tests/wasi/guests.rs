@@ -15,6 +15,8 @@ pub(crate) enum Language {
     C,
     /// Go for WASI preview 1: a folder of its own.
     Go,
+    /// Rust for WASI 0.2.
+    Rust,
 }
 
 /// A program by the name of its source; none, with a printed reason, where its toolchain cannot be had.
@@ -24,7 +26,11 @@ pub(crate) fn program(name: &str, language: Language) -> Option<PathBuf> {
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = build_folder("wasi");
     std::fs::create_dir_all(&folder).expect("the target directory can be written");
-    let script = if language == Language::Go { "go.sh" } else { "zig.sh" };
+    let script = match language {
+        Language::BareC | Language::C => "zig.sh",
+        Language::Go => "go.sh",
+        Language::Rust => "rust.sh",
+    };
     let tool = match toolchain(script, &[]) {
         Ok(tool) => tool,
         Err(reason) => {
@@ -37,6 +43,7 @@ pub(crate) fn program(name: &str, language: Language) -> Option<PathBuf> {
     command.arg(root().join("tests/wasi/guests").join(match language {
         Language::BareC | Language::C => format!("{name}.c"),
         Language::Go => format!("{name}.go"),
+        Language::Rust => format!("{name}.rs"),
     }));
     said(&mut command).unwrap_or_else(|failure| panic!("{failure}"));
     Some(built)
@@ -52,6 +59,7 @@ fn command(tool: &Path, folder: &Path, built: &Path, language: Language) -> Comm
             command.env("GOCACHE", folder.join("go-cache")).env("GOPATH", folder.join("go-path"));
             &["build", "-ldflags=-s -w"]
         }
+        Language::Rust => &["--edition=2024", "--target=wasm32-wasip2", "-O"],
     };
     command.env("ZIG_GLOBAL_CACHE_DIR", folder.join("zig-cache")).env("ZIG_LOCAL_CACHE_DIR", folder.join("zig-cache"));
     command.args(flags).arg("-o").arg(built);

@@ -21,7 +21,7 @@ const STEPS: usize = 4000;
 const PLANS: u64 = 8;
 
 /// What a plan may say at most.
-const OUTPUT_BYTES: usize = 64 << 20;
+pub(crate) const OUTPUT_BYTES: usize = 64 << 20;
 
 /// Calls that come to something else here than there, on purpose: the function, our error number, and theirs.
 const OTHER_ERRORS: &[(&str, u32, u32)] = &[
@@ -54,32 +54,32 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
-fn new_dir() -> TempDir {
+pub(crate) fn new_dir() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written")
 }
 
 /// How aiohost is asked to do it.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(crate) enum Way {
     /// By the command, where the guest waits on its own thread.
     Command(&'static str),
     /// In this process, where workers wait.
     Embedded,
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("an event loop").block_on(future)
 }
 
-fn said_here(way: Way, guest: &Path, dir: &Path, arguments: &[String; 2]) -> String {
+pub(crate) fn said_here(way: Way, guest: &Path, dir: &Path, arguments: &[String]) -> String {
     match way {
         Way::Command(resolver) => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
             command.args(["run", "--resolver", resolver, "--dir"]).arg(format!("{}::.", dir.display())).arg(guest);
             let output = command.args(arguments).output().expect("the host can be started");
             assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).expect("a plan says only ASCII")
+            String::from_utf8(output.stdout).expect("a program says text")
         }
         Way::Embedded => {
             let said = MemoryOutputPipe::new(OUTPUT_BYTES);
@@ -88,9 +88,9 @@ fn said_here(way: Way, guest: &Path, dir: &Path, arguments: &[String; 2]) -> Str
             let host = host.wasi(move |wasi| {
                 wasi.stdout(stdout.clone());
             });
-            let plugin = host.build().expect("a host").load(guest).expect("a valid module");
+            let plugin = host.build().expect("a host").load(guest).expect("a valid plugin");
             assert_eq!(block_on(plugin.run(arguments)).expect("it ends well"), 0);
-            String::from_utf8(said.contents().to_vec()).expect("a plan says only ASCII")
+            String::from_utf8(said.contents().to_vec()).expect("a program says text")
         }
     }
 }
@@ -114,11 +114,11 @@ fn said_there(guest: &Path, dir: &Path, arguments: &[String; 2]) -> String {
         }
     });
     drop(store);
-    String::from_utf8(said.contents().to_vec()).expect("a plan says only ASCII")
+    String::from_utf8(said.contents().to_vec()).expect("a program says text")
 }
 
 /// What is below a directory: each name with its kind and its content.
-fn tree(dir: &Path) -> BTreeMap<String, String> {
+pub(crate) fn tree(dir: &Path) -> BTreeMap<String, String> {
     fn add(found: &mut BTreeMap<String, String>, dir: &Path, prefix: &str) {
         for entry in std::fs::read_dir(dir).expect("a directory of our own") {
             let entry = entry.expect("it can be read");

@@ -169,7 +169,8 @@ impl HostBuilder {
     }
 
     /// Changes what WASI gives to each guest: streams, clocks, random numbers. It is called for every guest, after everything
-    /// else was set, and replaces an earlier function.
+    /// else was set, and replaces an earlier function. A directory that it opens for guests is one for those of WASI 0.3 alone:
+    /// all others find those of [`dir`](Self::dir), and nothing else.
     pub fn wasi(mut self, settings: impl Fn(&mut WasiCtxBuilder) + Send + Sync + 'static) -> Self {
         self.wasi = Some(Box::new(settings));
         self

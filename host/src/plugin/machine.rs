@@ -9,7 +9,7 @@ use super::problem::{Problem, ProblemKind, Result};
 use super::state::State;
 use super::ticker::Ticker;
 use crate::linker::{add_plain_to_linker, add_to_linker};
-use crate::wasi::preview1;
+use crate::wasi::{self, preview1};
 
 /// Stack of WebAssembly code. 1 MiB, twice what wasmtime gives: interpreters compiled to WebAssembly recurse deeply.
 const WASM_STACK_BYTES: usize = 1 << 20;
@@ -53,7 +53,7 @@ impl Machine {
         let engine = Engine::new(&config(kind))?;
         let mut linker = Linker::new(&engine);
         let mut modules = wasmtime::Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasi::add_to_linker(&mut linker)?;
         match kind {
             EngineKind::Plain => {
                 add_plain_to_linker(&mut linker)?;

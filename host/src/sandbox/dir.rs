@@ -36,7 +36,6 @@ pub(crate) struct OpenDir {
     pub(super) base: Base,
 }
 
-#[cfg(feature = "host")]
 impl OpenDir {
     pub(crate) fn rights(&self) -> Rights {
         self.base.rights

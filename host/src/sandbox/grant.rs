@@ -56,7 +56,6 @@ impl Granted {
     }
 
     /// A handle of it, as of a directory that the guest has opened.
-    #[cfg(feature = "host")]
     pub(crate) fn open(&self) -> OpenDir {
         OpenDir { base: self.base.clone() }
     }
@@ -99,7 +98,6 @@ impl Grants {
     }
 
     /// What hides the numbers of devices and inodes.
-    #[cfg(feature = "host")]
     pub(crate) fn identity_key(&self) -> IdentityKey {
         self.shared.key.clone()
     }

@@ -11,7 +11,6 @@ mod attributes;
 mod content;
 mod copy;
 mod copy_tree;
-#[cfg(feature = "host")]
 mod cursor;
 mod descriptor;
 mod dir;
@@ -33,7 +32,6 @@ mod mountinfo;
 mod move_file;
 mod names;
 mod node;
-#[cfg(feature = "host")]
 mod open_any;
 mod path;
 mod place;
@@ -72,7 +70,6 @@ pub(crate) use attributes::{ChangeableFile, NewTime, NewTimes, Permissions};
 pub(crate) use content::Content;
 pub(crate) use copy::CopyFile;
 pub(crate) use copy_tree::CopyTree;
-#[cfg(feature = "host")]
 pub(crate) use cursor::{Cursor, Visited};
 pub(crate) use descriptor::Quota;
 pub(crate) use dir::OpenDir;
@@ -83,9 +80,10 @@ pub(crate) use list::ListDir;
 pub(crate) use listing::ListEntries;
 pub(crate) use lock_table::{Lock, LockKind};
 pub(crate) use locks::Locked;
-pub(crate) use mount::{KernelFiles, leads_to_processes, refusal};
-pub(crate) use move_file::MoveFile;
 #[cfg(feature = "host")]
+pub(crate) use mount::leads_to_processes;
+pub(crate) use mount::{KernelFiles, refusal};
+pub(crate) use move_file::MoveFile;
 pub(crate) use open_any::{FileOrDir, OpenKind, OpeningAny};
 pub(crate) use place::{OpenFlags, Opening, Place, RenameFlags, RenameHow};
 pub(crate) use positioned::{Reading, Seeking, WriteTo, Writing};

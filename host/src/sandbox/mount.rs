@@ -136,6 +136,7 @@ pub(crate) fn refusal(dir: impl AsFd) -> Option<&'static str> {
 }
 
 /// Whether a directory holds procfs, or something in it does as far as is known: for those who open files in it by themselves.
+#[cfg(feature = "host")]
 pub(crate) fn leads_to_processes(dir: impl AsFd) -> bool {
     if Storage::of(&dir) == Storage::Processes {
         return true;

@@ -49,7 +49,6 @@ flags! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[repr(u8)]
-#[cfg_attr(not(feature = "host"), expect(dead_code, reason = "only a guest makes one"))]
 pub(crate) enum Advice {
     #[component(name = "normal")]
     Normal,

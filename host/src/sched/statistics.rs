@@ -28,7 +28,18 @@ pub struct RequestStats {
     pub bytes: u64,
 }
 
-/// How the requests of one guest went, by their names in the WIT package.
+impl RequestStats {
+    fn add(&mut self, more: &Self) {
+        self.count += more.count;
+        self.errors += more.errors;
+        self.inline += more.inline;
+        self.queued += more.queued;
+        self.ran += more.ran;
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
+}
+
+/// How the requests of one guest went, by their names: those of the WIT package, and of functions of WASI.
 pub type Stats = BTreeMap<&'static str, RequestStats>;
 
 /// How a request went.
@@ -100,8 +111,13 @@ impl Statistics {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let named = self.kinds.iter().filter_map(|totals| Some((*totals.name.get()?, totals.stats())));
-        named.collect()
+        let mut stats = Stats::new();
+        for totals in &self.kinds {
+            let Some(name) = totals.name.get() else { continue };
+            // A request of `aiohost:aio` and a function of WASI may have one name.
+            stats.entry(name).or_default().add(&totals.stats());
+        }
+        stats
     }
 }
 

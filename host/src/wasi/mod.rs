@@ -1,4 +1,39 @@
 //! WASI on aiohost's own engine: what programs that know only WASI call, through the same door as every request.
 
+//!
+//! An embedder has several ways. All of WASI 0.2, with files on aiohost's engine:
+//!
+//! ```
+//! # use aiohost::AioView;
+//! # use wasmtime::component::Linker;
+//! # use wasmtime_wasi::WasiView;
+//! # fn add<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+//! aiohost::wasi::add_to_linker(linker)
+//! # }
+//! ```
+//!
+//! The file system alone, in place of that of `wasmtime_wasi`, which was added before:
+//!
+//! ```
+//! # use aiohost::AioView;
+//! # use wasmtime::component::Linker;
+//! # use wasmtime_wasi::WasiView;
+//! # fn add<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+//! wasmtime_wasi::p2::add_to_linker_async(linker)?;
+//! aiohost::wasi::add_filesystem_to_linker(linker)
+//! # }
+//! ```
+//!
+//! And the functions of preview 1 for core modules, [`add_preview1_to_linker`]. Or `wasmtime_wasi` as it is, whose files are then beside all limits and counts of aiohost.
+//!
+//! The directories are those of the guest's [`AioCtx`](crate::AioCtx). A guest that has its thread to itself waits on it:
+//! [`AioCtxBuilder::own_thread`](crate::AioCtxBuilder::own_thread).
+
+mod p2;
 mod preopens;
 pub(crate) mod preview1;
+mod requests;
+mod runs;
+
+pub use p2::{add_filesystem_to_linker, add_to_linker};
+pub use preview1::{Preview1, Preview1View, add_to_linker as add_preview1_to_linker};

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::errno::{Errno, Result};
-use crate::budget::Reservation;
 use crate::ctx::AioCtx;
 use crate::sandbox::{Cursor, OpenDir, OpenFile, Rights};
 use crate::wasi::preopens::preopens;
@@ -150,9 +149,4 @@ impl DirDescriptor {
     pub(super) fn is_writable(&self) -> bool {
         self.dir.rights() == Rights::ReadWrite
     }
-}
-
-/// Memory for the listing of one directory.
-pub(super) fn listing_memory(ctx: &AioCtx) -> Result<Reservation> {
-    Ok(ctx.member.memory().try_take(Cursor::BYTES).ok_or(Errno::NOMEM)?)
 }

@@ -5,7 +5,7 @@ use super::descriptors::{APPEND, DATA_SYNC, Descriptor, FileDescriptor, NONBLOCK
 use super::errno::{Errno, Failure, Result};
 use super::memory::{Guest, Pieces};
 use super::records::{self, FileKind, Whence as WireWhence};
-use super::requests::{TERMS, kind, request};
+use super::requests::{kind, request};
 use crate::door::{Entry, Request, Run, transfer_here};
 use crate::error::{Error, Result as AioResult};
 use crate::sandbox::{
@@ -13,29 +13,24 @@ use crate::sandbox::{
     Whence, Write, WriteTo,
 };
 use crate::types::Status;
+use crate::wasi::requests::TERMS;
+use crate::wasi::runs::{self, Copied};
 
-const ADVISE: Request<(OpenFile, u64, u64, Advice), ()> =
-    request("fd_advise", Run::Worker(|(file, offset, length, advice), _| file.advise(*offset, *length, *advice)));
+const ADVISE: Request<(OpenFile, u64, u64, Advice), ()> = request("fd_advise", runs::ADVISE);
 const ALLOCATE: Request<(OpenFile, Allocation, u64, u64), ()> =
     request("fd_allocate", Run::Worker(|(file, how, offset, length), _| file.allocate(*how, *offset, *length)));
-const DATASYNC: Request<(OpenFile,), ()> = request("fd_datasync", Run::Worker(|(file,), _| file.fdatasync()));
-const FSYNC: Request<(OpenFile,), ()> = request("fd_sync", Run::Worker(|(file,), _| file.fsync()));
-const SYNC_DIR: Request<(Place<Read>,), ()> = request("fd_sync", Run::Worker(|(place,), _| place.sync()));
-const STAT: Request<(OpenFile,), Status> = request("fd_filestat_get", Run::Inline(|(file,), wait| file.stat(wait)));
-const STAT_DIR: Request<(Place<Read>,), Status> = request("fd_filestat_get", Run::Inline(|(place,), wait| place.stat(wait)));
-const TRUNCATE: Request<(OpenFile, u64), ()> =
-    request("fd_filestat_set_size", Run::Worker(|(file, length), _| file.truncate(*length)));
-const FUTIME: Request<(ChangeableFile, NewTimes), ()> =
-    request("fd_filestat_set_times", Run::Worker(|(file, times), _| file.utime(times)));
-const UTIME_DIR: Request<(Place<Write>, NewTimes), ()> =
-    request("fd_filestat_set_times", Run::Worker(|(place, times), _| place.utime(times)));
-const READ: Request<(Reading,), Content> = request("fd_read", READING);
-const PREAD: Request<(Reading,), Content> = request("fd_pread", READING);
-const READING: Run<(Reading,), Content> =
-    Run::InlineOrAgain(|(reading,)| reading.read_now(), |(reading,), ticket| reading.go_on(ticket));
-const WRITE: Request<(Copied,), u64> = request("fd_write", WRITING);
-const PWRITE: Request<(Copied,), u64> = request("fd_pwrite", WRITING);
-const WRITING: Run<(Copied,), u64> = Run::Worker(|(copied,), _| copied.write());
+const DATASYNC: Request<(OpenFile,), ()> = request("fd_datasync", runs::DATASYNC);
+const FSYNC: Request<(OpenFile,), ()> = request("fd_sync", runs::FSYNC);
+const SYNC_DIR: Request<(Place<Read>,), ()> = request("fd_sync", runs::SYNC_DIR);
+const STAT: Request<(OpenFile,), Status> = request("fd_filestat_get", runs::FSTAT);
+const STAT_DIR: Request<(Place<Read>,), Status> = request("fd_filestat_get", runs::STAT);
+const TRUNCATE: Request<(OpenFile, u64), ()> = request("fd_filestat_set_size", runs::TRUNCATE);
+const FUTIME: Request<(ChangeableFile, NewTimes), ()> = request("fd_filestat_set_times", runs::FUTIME);
+const UTIME_DIR: Request<(Place<Write>, NewTimes), ()> = request("fd_filestat_set_times", runs::UTIME);
+const READ: Request<(Reading,), Content> = request("fd_read", runs::READ);
+const PREAD: Request<(Reading,), Content> = request("fd_pread", runs::READ);
+const WRITE: Request<(Copied,), u64> = request("fd_write", runs::WRITE);
+const PWRITE: Request<(Copied,), u64> = request("fd_pwrite", runs::WRITE);
 const SEEK: Request<(Seeking,), u64> =
     request("fd_seek", Run::InlineOrAgain(|(seeking,)| seeking.seek_now(), |(seeking,), ticket| seeking.go_on(ticket)));
 const CLOSE: Request<(Closing,), ()> = Request {
@@ -47,28 +42,6 @@ const CLOSE: Request<(Closing,), ()> = Request {
 /// Bytes of a write at most where it cannot be done on the guest's own thread, and so has to be copied first. 1 MiB: what comes
 /// after them is written by the next call.
 const COPY_BYTES_MAX: usize = 1 << 20;
-
-/// A write of bytes that were copied out of the guest's memory.
-#[derive(Debug)]
-pub(super) struct Copied {
-    file: OpenFile,
-    to: WriteTo,
-    data: Vec<u8>,
-}
-
-impl Copied {
-    pub(super) fn bytes(&self) -> usize {
-        self.data.capacity()
-    }
-
-    fn write(&self) -> AioResult<u64> {
-        match self.file.write_from(self.to, &self.data) {
-            // Another request has the position.
-            Err(Error::WOULD_BLOCK) => Err(Error::NOT_YET),
-            result => result,
-        }
-    }
-}
 
 /// A file that the guest gives up.
 #[derive(Debug)]
@@ -319,7 +292,7 @@ async fn read_file<T: Preview1View>(
     request: Request<(Reading,), Content>,
 ) -> Result<usize> {
     let (memory, data) = guest.parts();
-    let done = transfer_here(data.aio().ctx, request.kind, pieces.length, TERMS, |wait| {
+    let done = transfer_here(data.aio().ctx.caller(), request.kind, pieces.length, TERMS, |wait| {
         let mut read = 0;
         for piece in pieces.iter() {
             let at = offset.map(|offset| offset.saturating_add(number(read)));
@@ -397,7 +370,7 @@ async fn write_file<T: Preview1View>(
     request: Request<(Copied,), u64>,
 ) -> Result<usize> {
     let (memory, data) = guest.parts();
-    let done = transfer_here(data.aio().ctx, request.kind, pieces.length, TERMS, |wait| match wait {
+    let done = transfer_here(data.aio().ctx.caller(), request.kind, pieces.length, TERMS, |wait| match wait {
         Wait::Never => Err(Error::WOULD_BLOCK),
         Wait::May => write_pieces(&file, to, pieces, memory),
     });

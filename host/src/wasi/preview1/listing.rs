@@ -1,23 +1,16 @@
 //! `fd_readdir`: entries from where the guest says, as many as its buffer holds.
 
 use super::Preview1View;
-use super::descriptors::listing_memory;
 use super::errno::{Failure, Result};
 use super::memory::Guest;
 use super::records::{self, FileKind};
 use super::requests::request;
-use crate::door::{Request, Run};
+use crate::door::Request;
 use crate::sandbox::{Cursor, OpenDir, Place, Read, Visited};
+use crate::wasi::runs::{self, CursorAt, listing_memory};
 
-const OPEN: Request<(Place<Read>,), OpenDir> = request("fd_readdir", Run::Inline(|(place,), wait| place.open_dir(wait)));
-const FILL: Request<(CursorAt,), ()> = request("fd_readdir", Run::Worker(|(place,), _| place.cursor.fill(place.from)));
-
-/// A place in a listing.
-#[derive(Debug)]
-pub(super) struct CursorAt {
-    cursor: Cursor,
-    from: u64,
-}
+const OPEN: Request<(Place<Read>,), OpenDir> = request("fd_readdir", runs::OPEN_DIR);
+const FILL: Request<(CursorAt,), ()> = request("fd_readdir", runs::FILL);
 
 pub(super) async fn readdir<T: Preview1View>(
     guest: &mut Guest<'_, T>,

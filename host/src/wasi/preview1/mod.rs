@@ -20,16 +20,15 @@ use self::errno::{Result, answer};
 use self::memory::Guest;
 use self::paths::How;
 use self::streams::Streams;
-use crate::arguments::Held;
+use crate::arguments::{Held, holds_nothing};
 use crate::ctx::{AioCtx, AioView};
-use crate::sandbox::OpeningAny;
 
 /// The module whose functions these are.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// What one guest has of preview 1 beside its [`AioCtx`]: its descriptors, and the standard streams.
 #[derive(Default)]
-pub(crate) struct Preview1 {
+pub struct Preview1 {
     /// Made at the first call.
     descriptors: Option<Descriptors>,
     streams: Streams,
@@ -37,8 +36,9 @@ pub(crate) struct Preview1 {
     memory: Option<Memory>,
 }
 
-/// A store's data with all that preview 1 needs.
-pub(crate) trait Preview1View: AioView + WasiView {
+/// A store's data with all that preview 1 needs. The store is for one guest, of which each module exports the same memory.
+pub trait Preview1View: AioView + WasiView {
+    /// What the guest has of preview 1.
     fn preview1(&mut self) -> &mut Preview1;
 
     /// The same beside the directories and limits of the guest.
@@ -56,31 +56,7 @@ impl<T: Preview1View> Guest<'_, T> {
     }
 }
 
-/// Arguments whose bytes are their own to tell.
-macro_rules! holds {
-    ($($argument:ty),*) => {$(
-        impl Held for $argument {
-            fn bytes(&self) -> usize {
-                Self::bytes(self)
-            }
-        }
-    )*};
-}
-
-holds! { OpeningAny, files::Copied }
-
-/// Arguments that hold nothing.
-macro_rules! holds_nothing {
-    ($($argument:ty),*) => {$(
-        impl Held for $argument {
-            fn bytes(&self) -> usize {
-                0
-            }
-        }
-    )*};
-}
-
-holds_nothing! { files::Closing, listing::CursorAt }
+holds_nothing! { files::Closing }
 
 /// Adds functions that may wait, each by its name, its parameters, and what it does.
 macro_rules! functions {
@@ -99,8 +75,13 @@ macro_rules! functions {
     )*};
 }
 
-/// Adds every function of preview 1.
-pub(crate) fn add_to_linker<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+/// Adds every function of WASI preview 1, for core modules. Their files are those of the guest's [`AioCtx`], and everything else
+/// comes from its `WasiCtx`.
+///
+/// # Errors
+///
+/// If a name is taken in the linker.
+pub fn add_to_linker<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     add_files(linker)?;
     add_paths(linker)?;
     add_others(linker)

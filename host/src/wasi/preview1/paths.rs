@@ -6,31 +6,24 @@ use super::errno::{Errno, Result};
 use super::memory::Guest;
 use super::records;
 use super::requests::request;
-use crate::door::{Request, Run};
-use crate::error::{Error, Result as AioResult};
-use crate::output::{Answer, Output};
+use crate::door::Request;
+use crate::error::Result as AioResult;
 use crate::sandbox::{FileOrDir, NewTimes, OpenFlags, OpenKind, OpeningAny, Place, Read, Target, Write};
 use crate::types::Status;
+use crate::wasi::runs::{self, both};
 
-const OPEN: Request<(OpeningAny,), FileOrDir> = request("path_open", Run::Inline(|(opening,), wait| opening.open(wait)));
-const STAT: Request<(Place<Read>,), Status> = request("path_filestat_get", Run::Inline(|(place,), wait| place.stat(wait)));
-const LSTAT: Request<(Place<Read>,), Status> = request("path_filestat_get", Run::Inline(|(place,), wait| place.lstat(wait)));
-const UTIME: Request<(Place<Write>, NewTimes), ()> =
-    request("path_filestat_set_times", Run::Worker(|(place, times), _| place.utime(times)));
-const LUTIME: Request<(Place<Write>, NewTimes), ()> =
-    request("path_filestat_set_times", Run::Worker(|(place, times), _| place.lutime(times)));
-const MKDIR: Request<(Place<Write>, u16), ()> =
-    request("path_create_directory", Run::Worker(|(place, mode), _| place.mkdir(*mode)));
-const LINK: Request<(Place<Write>, Place<Write>), ()> = request("path_link", Run::Worker(|(old, new), _| old.link(new)));
-const READLINK: Request<(Place<Read>,), String> = request("path_readlink", Run::Worker(|(place,), _| place.readlink()));
-const RMDIR: Request<(Place<Write>,), ()> = request("path_remove_directory", Run::Worker(|(place,), _| place.rmdir()));
-const RENAME: Request<(Place<Write>, Place<Write>), ()> = request("path_rename", Run::Worker(|(old, new), _| old.rename(new)));
-const SYMLINK: Request<(Target, Place<Write>), ()> =
-    request("path_symlink", Run::Worker(|(target, place), _| place.symlink(target)));
-const UNLINK: Request<(Place<Write>,), ()> = request("path_unlink_file", Run::Worker(|(place,), _| place.unlink()));
-
-/// Permission bits of a directory that is made.
-const DIR_MODE: u16 = 0o777;
+const OPEN: Request<(OpeningAny,), FileOrDir> = request("path_open", runs::OPEN);
+const STAT: Request<(Place<Read>,), Status> = request("path_filestat_get", runs::STAT);
+const LSTAT: Request<(Place<Read>,), Status> = request("path_filestat_get", runs::LSTAT);
+const UTIME: Request<(Place<Write>, NewTimes), ()> = request("path_filestat_set_times", runs::UTIME);
+const LUTIME: Request<(Place<Write>, NewTimes), ()> = request("path_filestat_set_times", runs::LUTIME);
+const MKDIR: Request<(Place<Write>,), ()> = request("path_create_directory", runs::MKDIR);
+const LINK: Request<(Place<Write>, Place<Write>), ()> = request("path_link", runs::LINK);
+const READLINK: Request<(Place<Read>,), String> = request("path_readlink", runs::READLINK);
+const RMDIR: Request<(Place<Write>,), ()> = request("path_remove_directory", runs::RMDIR);
+const RENAME: Request<(Place<Write>, Place<Write>), ()> = request("path_rename", runs::RENAME);
+const SYMLINK: Request<(Target, Place<Write>), ()> = request("path_symlink", runs::SYMLINK);
+const UNLINK: Request<(Place<Write>,), ()> = request("path_unlink_file", runs::UNLINK);
 
 impl<T: Preview1View> Guest<'_, T> {
     /// What a path below a directory names.
@@ -46,30 +39,6 @@ impl<T: Preview1View> Guest<'_, T> {
 
     fn writable_place(&mut self, fd: u32, path: u32, length: u32) -> Result<AioResult<Place<Write>>> {
         Ok(self.place_of(fd, path, length)?.and_then(Place::writable))
-    }
-}
-
-impl Answer for FileOrDir {
-    type Wire = ();
-
-    fn into_output(self) -> Output {
-        match self {
-            Self::File(file) => Output::File(file),
-            Self::Dir(dir) => Output::Dir(dir),
-        }
-    }
-
-    fn from_output(output: Output) -> Option<Self> {
-        match output {
-            Output::File(file) => Some(Self::File(file)),
-            Output::Dir(dir) => Some(Self::Dir(dir)),
-            _ => None,
-        }
-    }
-
-    /// Only functions that have a table of their own ask for it.
-    fn into_wire(self, _table: &mut wasmtime::component::ResourceTable) -> AioResult<()> {
-        Err(Error::UNSUPPORTED)
     }
 }
 
@@ -99,11 +68,7 @@ pub(super) async fn open<T: Preview1View>(
         (fdflags & DATA_SYNC != 0, OpenFlags::DATA_SYNC),
         (fdflags & (SYNC | READ_SYNC) != 0, OpenFlags::SYNC),
     ];
-    for (is_wanted, flag) in wanted {
-        if is_wanted {
-            flags |= flag;
-        }
-    }
+    flags |= runs::flags(wanted);
     if is_dir && how.oflags != records::DIRECTORY {
         return Err(Errno::INVAL.into());
     }
@@ -152,7 +117,7 @@ pub(super) async fn filestat_set_times<T: Preview1View>(
 
 pub(super) async fn create_directory<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, path: u32, length: u32) -> Result<()> {
     let place = guest.writable_place(fd, path, length)?;
-    guest.make(MKDIR, place.map(|place| (place, DIR_MODE))).await
+    guest.make(MKDIR, place.map(|place| (place,))).await
 }
 
 pub(super) async fn link<T: Preview1View>(
@@ -169,10 +134,6 @@ pub(super) async fn link<T: Preview1View>(
     let old = guest.writable_place(fd, path.0, path.1)?;
     let new = guest.writable_place(new_fd, new_path.0, new_path.1)?;
     guest.make(LINK, both(old, new)).await
-}
-
-fn both<A, B>(one: AioResult<A>, other: AioResult<B>) -> AioResult<(A, B)> {
-    Ok((one?, other?))
 }
 
 pub(super) async fn readlink<T: Preview1View>(

@@ -1,0 +1,86 @@
+//! How requests of WASI are made: what each is called in statistics, and its way through the door.
+
+use crate::arguments::Held;
+use crate::ctx::AioCtx;
+use crate::door::{Passed, Request, Terms, enter_parsed};
+use crate::error::Result;
+use crate::limits::{INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
+use crate::output::Answer;
+use crate::sched::{Kind, Manner};
+
+/// A call holds up its guest, as any call of WASI does.
+pub(super) const TERMS: Terms = Terms {
+    inline_bytes_max: INLINE_CALL_BYTES_MAX,
+    unbooked_bytes_max: UNBOOKED_BYTES_MAX,
+    waits_in_numbers: false,
+    waits_on_own_thread: true,
+};
+
+/// The first number of the kinds of preview 1, behind those of `aiohost:aio`.
+pub(super) const PREVIEW1: usize = 64;
+
+/// The same of WASI 0.2.
+pub(super) const P2: usize = 96;
+
+/// The names of functions that are requests.
+pub(super) struct Names<const COUNT: usize> {
+    /// The number of the first one's kind.
+    pub(super) first: usize,
+    pub(super) names: [&'static str; COUNT],
+}
+
+impl<const COUNT: usize> Names<COUNT> {
+    /// The kind of a function's requests: its place in the list is its number.
+    pub(super) const fn kind(&self, name: &'static str) -> Kind {
+        let mut number = 0;
+        while number < COUNT {
+            if is_same(self.names[number].as_bytes(), name.as_bytes()) {
+                return Kind { name, number: self.first + number };
+            }
+            number += 1;
+        }
+        panic!("the function is not in the list")
+    }
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Takes a request through the door, and waits for it where the future is waited for.
+pub(super) fn make<A: Held + Send + 'static, O: Answer>(
+    ctx: &AioCtx,
+    request: Request<A, O>,
+    arguments: Result<A>,
+) -> impl Future<Output = Result<O>> + Send + use<A, O> {
+    let passed = enter_parsed(ctx.caller(), request, arguments, Manner::default(), TERMS);
+    async move {
+        match passed {
+            Passed::Done(result, _) => result,
+            Passed::ToQueue(queued) => queued.run().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops;
+
+    #[test]
+    fn no_two_kinds_have_one_number() {
+        assert!(PREVIEW1 >= ops::streams::KINDS.len() + 53);
+        let names = Names { first: 7, names: ["one", "other"] };
+        assert_eq!((names.kind("one").number, names.kind("other").number), (7, 8));
+    }
+}
