@@ -66,6 +66,22 @@ fn the_heap_of_a_program_in_go_is_its_own() {
     assert_eq!(outcome, ("479800 52\n".to_owned(), Some(7)));
 }
 
+#[test]
+fn a_directory_that_is_granted_as_the_root_was_hidden_by_the_first_one() {
+    let Some(guest) = program("roots", Language::C) else { return };
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    for name in ["a", "b"] {
+        std::fs::create_dir(dir.path().join(name)).expect("a directory of our own");
+        std::fs::write(dir.path().join(name).join("f"), format!("from {name}")).expect("there is room on the disk");
+    }
+    for grants in [["b::/b", "a::/"], ["a::/", "b::/b"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        command.current_dir(dir.path()).args(["run", "--dir", grants[0], "--dir", grants[1]]).arg(&guest);
+        assert_eq!(said(&mut command).as_deref(), Ok("from a, from b\n"), "{grants:?}");
+        assert!(dir.path().join("a/new").exists() && !dir.path().join("b/new").exists(), "{grants:?}");
+    }
+}
+
 /// Modules of a program in JavaScript, each of which uses the next two.
 const MODULES: usize = 300;
 

@@ -310,9 +310,9 @@ impl Inner {
             dir.preopen(&mut wasi, granted, granted.name.as_str())?;
         }
         // WASI has no working directory; programs look a relative path up in the directory named `.`. It comes last since
-        // some programs know the others by their place.
+        // some programs know the others by their place. To their libraries `/` is the same name.
         if let (Some(first), Some(dir)) = (self.granted.first(), self.dirs.first())
-            && self.granted.iter().all(|granted| granted.name.as_str() != ".")
+            && self.granted.iter().all(|granted| !matches!(granted.name.as_str(), "." | "/"))
         {
             dir.preopen(&mut wasi, first, ".")?;
         }
