@@ -60,8 +60,9 @@ deny() {
   fi
 }
 
+# A failure is told at the end, beside the numbers: a step that fails in another way ends everything at once.
 tests() {
-  cargo test --release --no-fail-fast 2>&1 | tee "$log"
+  cargo test --release --no-fail-fast 2>&1 | tee "$log" || status=$?
 }
 
 # The scheduler alone, in every order that its threads may come to their locks. It is built without wasmtime, in a folder of its
@@ -79,7 +80,7 @@ step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny
 status=0
-step "tests" tests || status=$?
+step "tests" tests
 
 count() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$target/model.log" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 printf '\n%s passed, %s failed, %s skipped\n' "$(count passed)" "$(count failed)" "$((skipped + $(count ignored)))"
