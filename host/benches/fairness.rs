@@ -55,7 +55,7 @@ fn row_of(kind: &str, hogs: usize) {
             let arguments = ["crowd", kind, &(SECONDS + 2).to_string(), &number.to_string()].map(str::to_owned);
             scope.spawn(move || run(&plugin, &arguments));
         }
-        // The hogs have begun by then.
+        // What is measured is a load that has settled. No condition tells of that: hogs that only compute ask the host for nothing.
         std::thread::sleep(Duration::from_secs(1));
         run(&plugin, &["crowd", "modest", &SECONDS.to_string()].map(str::to_owned));
     });
@@ -80,6 +80,7 @@ fn native_row(hogs: usize) {
         }
         let ((ask, asked), (answer, answered)) = (mpsc::channel(), mpsc::channel());
         scope.spawn(move || asked.into_iter().try_for_each(|()| answer.send(())));
+        // As long as a modest guest gives its hogs.
         std::thread::sleep(Duration::from_secs(1));
         let mut times: Vec<u128> = Vec::new();
         let until = Instant::now() + Duration::from_secs(SECONDS);
@@ -88,6 +89,7 @@ fn native_row(hogs: usize) {
             ask.send(()).expect("the other thread is there");
             answered.recv().expect("it answers");
             times.push(start.elapsed().as_micros());
+            // It has nothing to do most of the time, as the modest guest.
             std::thread::sleep(Duration::from_micros(400));
         }
         times.sort_unstable();

@@ -16,7 +16,7 @@ pub(super) fn table(stats: &Stats, counters: Counters) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     let mut total = RequestStats::default();
     for (name, stats) in stats {
-        add(&mut total, stats);
+        total += stats;
         rows.push(row(name, stats));
     }
     rows.push(row("all", &total));
@@ -29,15 +29,6 @@ pub(super) fn table(stats: &Stats, counters: Counters) -> String {
         let _ = writeln!(text, "under way: {under_way}");
     }
     text
-}
-
-fn add(total: &mut RequestStats, stats: &RequestStats) {
-    total.count += stats.count;
-    total.errors += stats.errors;
-    total.inline += stats.inline;
-    total.queued += stats.queued;
-    total.ran += stats.ran;
-    total.bytes = total.bytes.saturating_add(stats.bytes);
 }
 
 fn row(name: &str, stats: &RequestStats) -> [String; 7] {

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use strsim::levenshtein;
+
 use super::values;
 use Meaning::{Free, Off, On, Only, Refused, Sets, UpTo};
 
@@ -238,7 +240,7 @@ impl Group {
     }
 
     fn unknown(self, name: &str) -> String {
-        let measured = self.options.iter().map(|(known, _)| (distance(name, known), *known));
+        let measured = self.options.iter().map(|(known, _)| (levenshtein(name, known), *known));
         let closest = measured.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= name.len() / 3);
         let letter = self.letter;
         match closest {
@@ -317,22 +319,6 @@ fn timeout(value: Option<&str>) -> Result<Duration, String> {
     let is_seconds = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let time = if is_seconds { values::duration(&format!("{value}s")) } else { values::duration(value) };
     time.map_err(|error| format!("is wrong: {error}"))
-}
-
-/// The Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ fn be_busy(time: Duration, ticket: &dyn Ticket) -> Result<()> {
     let start = Instant::now();
     while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         ticket.check()?;
+        // The wait is the request.
         std::thread::sleep(left.min(SLICE));
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use strsim::levenshtein;
 use wit_parser::{PackageId, Resolve, SourceMap};
 
 use super::world::{ItemKind, World};
@@ -222,25 +223,9 @@ fn track(version: &str) -> &str {
 
 /// The candidate with the fewest changed characters, if they are few.
 pub(super) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    let measured = candidates.map(|candidate| (distance(name, candidate), candidate));
+    let measured = candidates.map(|candidate| (levenshtein(name, candidate), candidate));
     let (distance, candidate) = measured.min_by_key(|(distance, _)| *distance)?;
     (distance <= name.chars().count() / 3).then(|| candidate.to_owned())
-}
-
-/// The Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -336,7 +321,7 @@ mod tests {
     #[test]
     fn a_distance_counts_changed_characters() {
         assert_eq!(
-            [distance("", "abc"), distance("abc", "abc"), distance("read", "raed"), distance("stat", "lstat")],
+            [levenshtein("", "abc"), levenshtein("abc", "abc"), levenshtein("read", "raed"), levenshtein("stat", "lstat")],
             [3, 0, 2, 1]
         );
     }

@@ -202,13 +202,13 @@ mod tests {
 
     use super::*;
 
-    /// `/` is one file system; `/home` is another, whose directory `/work` is seen at `/srv/bind`, too.
+    /// `/` is one file system; `/depot` is another, whose directory `/work` is seen at `/srv/bind`, too.
     const TABLE: &str = "\
 1 0 8:1 / / rw - ext4 /dev/a rw
-2 1 8:2 / /home rw shared:1 - ext4 /dev/b rw
+2 1 8:2 / /depot rw shared:1 - ext4 /dev/b rw
 3 1 8:2 /work /srv/bind rw - ext4 /dev/b rw
-4 2 0:9 / /home/a\\040b rw - tmpfs none rw
-5 4 8:1 /etc /home/a\\040b/etc rw - ext4 /dev/a rw";
+4 2 0:9 / /depot/a\\040b rw - tmpfs none rw
+5 4 8:1 /etc /depot/a\\040b/etc rw - ext4 /dev/a rw";
 
     fn mounts() -> MountTable {
         MountTable(TABLE.as_bytes().split(|byte| *byte == b'\n').filter_map(mountinfo::parse).collect())
@@ -226,30 +226,30 @@ mod tests {
 
     #[test]
     fn a_directory_reaches_what_is_below_it_by_whole_names() {
-        assert_reach((2, "/home/work"), (2, "/home/work/x/y"), true);
-        assert_reach((2, "/home/work"), (2, "/home/work"), true);
-        assert_reach((2, "/home/work"), (2, "/home/workshop"), false);
-        assert_reach((2, "/home/work/x"), (2, "/home/work"), false);
-        assert_reach((1, "/home/work"), (2, "/home/work"), false);
+        assert_reach((2, "/depot/work"), (2, "/depot/work/x/y"), true);
+        assert_reach((2, "/depot/work"), (2, "/depot/work"), true);
+        assert_reach((2, "/depot/work"), (2, "/depot/workshop"), false);
+        assert_reach((2, "/depot/work/x"), (2, "/depot/work"), false);
+        assert_reach((1, "/depot/work"), (2, "/depot/work"), false);
     }
 
     #[test]
     fn a_part_that_is_mounted_elsewhere_is_reached_both_ways() {
-        assert_reach((2, "/home/work"), (3, "/srv/bind/x"), true);
-        assert_reach((3, "/srv/bind"), (2, "/home/work/x"), true);
-        assert_reach((3, "/srv/bind/x"), (2, "/home/work/x/y"), true);
-        assert_reach((3, "/srv/bind"), (2, "/home/other"), false);
+        assert_reach((2, "/depot/work"), (3, "/srv/bind/x"), true);
+        assert_reach((3, "/srv/bind"), (2, "/depot/work/x"), true);
+        assert_reach((3, "/srv/bind/x"), (2, "/depot/work/x/y"), true);
+        assert_reach((3, "/srv/bind"), (2, "/depot/other"), false);
     }
 
     #[test]
     fn what_is_mounted_below_a_directory_is_within_its_reach() {
-        assert_reach((1, "/srv"), (2, "/home/work/x"), true);
-        assert_reach((1, "/srv"), (2, "/home/other"), false);
+        assert_reach((1, "/srv"), (2, "/depot/work/x"), true);
+        assert_reach((1, "/srv"), (2, "/depot/other"), false);
         // By two mounts, of which one is on the other.
-        assert_reach((2, "/home"), (1, "/etc/passwd"), true);
-        assert_reach((2, "/home"), (1, "/usr"), false);
-        assert_reach((2, "/home/work"), (1, "/etc/passwd"), false);
-        assert_reach((1, "/"), (4, "/home/a b/x"), true);
+        assert_reach((2, "/depot"), (1, "/etc/passwd"), true);
+        assert_reach((2, "/depot"), (1, "/usr"), false);
+        assert_reach((2, "/depot/work"), (1, "/etc/passwd"), false);
+        assert_reach((1, "/"), (4, "/depot/a b/x"), true);
     }
 
     #[test]

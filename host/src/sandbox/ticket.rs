@@ -102,6 +102,7 @@ pub(super) mod fake {
         loop {
             match go_on() {
                 Flow::Done(result) => return result,
+                // The work has asked for a pause, which a worker would spend with others.
                 Flow::Again(time) => std::thread::sleep(time.min(Duration::from_millis(5))),
                 Flow::Parked => std::thread::yield_now(),
             }

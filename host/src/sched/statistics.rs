@@ -1,6 +1,7 @@
 //! What was done: counts, times and bytes for each kind of request. Readable at any time, also while the guest runs.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub struct RequestStats {
     pub bytes: u64,
 }
 
-impl RequestStats {
-    fn add(&mut self, more: &Self) {
+impl AddAssign<&Self> for RequestStats {
+    fn add_assign(&mut self, more: &Self) {
         self.count += more.count;
         self.errors += more.errors;
         self.inline += more.inline;
@@ -115,7 +116,7 @@ impl Statistics {
         for totals in &self.kinds {
             let Some(name) = totals.name.get() else { continue };
             // A request of `aiohost:aio` and a function of WASI may have one name.
-            stats.entry(name).or_default().add(&totals.stats());
+            *stats.entry(name).or_default() += &totals.stats();
         }
         stats
     }

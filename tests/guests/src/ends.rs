@@ -25,6 +25,7 @@ pub fn run(arguments: &[String]) {
         ["complain"] => loop {
             eprintln!("{}", "x".repeat(1000));
         },
+        // A guest that waits for a time, and that the host has to end before.
         ["sleep"] => std::thread::sleep(Duration::from_secs(3600)),
         ["stdin"] => drop(stdin().read(&mut [0])),
         ["lock"] => drop(lock_twice()),
