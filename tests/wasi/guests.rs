@@ -1,5 +1,6 @@
 //! Guests of this suite, built from their sources when they are first wanted.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -13,40 +14,37 @@ pub(crate) enum Language {
     BareC,
     /// C for WASI preview 1.
     C,
-    /// Go for WASI preview 1: a folder of its own.
+    /// Go for WASI preview 1.
     Go,
+    /// Go for this machine.
+    NativeGo,
     /// Rust for WASI 0.2.
     Rust,
 }
 
 /// A program by the name of its source; none, with a printed reason, where its toolchain cannot be had.
 pub(crate) fn program(name: &str, language: Language) -> Option<PathBuf> {
+    built(name, language, &[]).inspect_err(|reason| println!("skipped: {name}: {reason}")).ok()
+}
+
+/// A program by the name of its source, or why its toolchain cannot be had. The compiler is told more where that is needed.
+pub(crate) fn built(name: &str, language: Language, more: &[&OsStr]) -> Result<PathBuf, String> {
     static BUILDING: Mutex<()> = Mutex::new(());
     // A failed build has said what was wrong.
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = build_folder("wasi");
     std::fs::create_dir_all(&folder).expect("the target directory can be written");
-    let script = match language {
-        Language::BareC | Language::C => "zig.sh",
-        Language::Go => "go.sh",
-        Language::Rust => "rust.sh",
+    let (script, extension) = match language {
+        Language::BareC | Language::C => ("zig.sh", "c"),
+        Language::Go | Language::NativeGo => ("go.sh", "go"),
+        Language::Rust => ("rust.sh", "rs"),
     };
-    let tool = match toolchain(script, &[]) {
-        Ok(tool) => tool,
-        Err(reason) => {
-            println!("skipped: {name}: {reason}");
-            return None;
-        }
-    };
-    let built = folder.join(format!("{name}.wasm"));
+    let tool = toolchain(script, &[])?;
+    let built = folder.join(if language == Language::NativeGo { name.to_owned() } else { format!("{name}.wasm") });
     let mut command = command(&tool, &folder, &built, language);
-    command.arg(root().join("tests/wasi/guests").join(match language {
-        Language::BareC | Language::C => format!("{name}.c"),
-        Language::Go => format!("{name}.go"),
-        Language::Rust => format!("{name}.rs"),
-    }));
+    command.args(more).arg(root().join(format!("tests/wasi/guests/{name}.{extension}")));
     said(&mut command).unwrap_or_else(|failure| panic!("{failure}"));
-    Some(built)
+    Ok(built)
 }
 
 fn command(tool: &Path, folder: &Path, built: &Path, language: Language) -> Command {
@@ -54,8 +52,11 @@ fn command(tool: &Path, folder: &Path, built: &Path, language: Language) -> Comm
     let flags: &[&str] = match language {
         Language::BareC => &["cc", "-target", "wasm32-freestanding", "-nostdlib", "-O2", "-Wl,--no-entry"],
         Language::C => &["cc", "-target", "wasm32-wasi", "-O2", "-s"],
-        Language::Go => {
-            command.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOFLAGS", "-mod=mod").env("GO111MODULE", "off");
+        Language::Go | Language::NativeGo => {
+            if language == Language::Go {
+                command.env("GOOS", "wasip1").env("GOARCH", "wasm");
+            }
+            command.env("GOFLAGS", "-mod=mod").env("GO111MODULE", "off");
             command.env("GOCACHE", folder.join("go-cache")).env("GOPATH", folder.join("go-path"));
             &["build", "-ldflags=-s -w"]
         }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::guests::{Language, program};
-use crate::toolchains::{said, toolchain};
+use crate::toolchains::said;
 
 /// A run in a new directory.
 fn run(guest: &Path, arguments: &[String]) -> (TempDir, Output) {
@@ -80,43 +80,4 @@ fn a_directory_that_is_granted_as_the_root_was_hidden_by_the_first_one() {
         assert_eq!(said(&mut command).as_deref(), Ok("from a, from b\n"), "{grants:?}");
         assert!(dir.path().join("a/new").exists() && !dir.path().join("b/new").exists(), "{grants:?}");
     }
-}
-
-/// Modules of a program in JavaScript, each of which uses the next two.
-const MODULES: usize = 300;
-
-#[test]
-fn a_large_program_of_a_package_makes_what_the_native_one_makes() {
-    let folder = match toolchain("esbuild.sh", &[]) {
-        Ok(folder) => folder.join("node_modules"),
-        Err(reason) => return println!("skipped: esbuild: {reason}"),
-    };
-    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
-    std::fs::create_dir(dir.path().join("src")).expect("a directory of our own");
-    for number in 0..MODULES {
-        let text = match number {
-            0..2 => format!("export const f{number} = (x) => x + {number};\n"),
-            _ => {
-                let (one, other) = (number - 1, number - 2);
-                format!(
-                    "import {{ f{one} }} from './m{one}.js';\nimport {{ f{other} }} from './m{other}.js';\n\
-                     export const f{number} = (x) => f{one}(x) - f{other}(x) * {number};\n"
-                )
-            }
-        };
-        std::fs::write(dir.path().join(format!("src/m{number}.js")), text).expect("there is room on the disk");
-    }
-    let last = MODULES - 1;
-    let made = |command: &mut Command, name: &str| {
-        command.current_dir(dir.path()).args(["--bundle", "--minify", "--log-level=warning"]);
-        command.arg(format!("src/m{last}.js")).arg(format!("--outfile=out/{name}.js"));
-        said(command).unwrap_or_else(|failure| panic!("{failure}"));
-        std::fs::read(dir.path().join(format!("out/{name}.js"))).expect("it was made")
-    };
-    let mut here = Command::new(env!("CARGO_BIN_EXE_aiohost"));
-    // A program in Go has `/` for its working directory where that is granted.
-    here.args(["run", "--dir", ".::/"]).arg(folder.join("@esbuild/wasi-preview1/esbuild.wasm"));
-    let ours = made(&mut here, "here");
-    assert!(ours.len() > MODULES * 10);
-    assert_eq!(ours, made(&mut Command::new(folder.join(".bin/esbuild")), "native"));
 }
