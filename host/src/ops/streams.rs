@@ -106,11 +106,12 @@ impl FileReader {
         Poll::Ready(Ok(StreamResult::Dropped))
     }
 
-    fn start_step(&self) -> Step<Content> {
+    /// `length` is what the guest's buffer has room for: more would be left here, and on no books, until the guest reads on.
+    fn start_step(&self, length: usize) -> Step<Content> {
         let (file, offset) = (self.transfer.file.clone(), self.transfer.offset);
-        let read = move || file.read(offset, STEP_BYTES, Wait::May).map(|bytes| Output::Data(Content::from(bytes).fit()));
+        let read = move || file.read(offset, length, Wait::May).map(|bytes| Output::Data(Content::from(bytes).fit()));
         let work = Box::new(move |_: &dyn Running| Flow::Done(read()));
-        Box::pin(Queued::step(&self.transfer.member, READ, self.transfer.member.memory().nothing(), STEP_BYTES, work).run())
+        Box::pin(Queued::step(&self.transfer.member, READ, self.transfer.member.memory().nothing(), length, work).run())
     }
 }
 
@@ -147,7 +148,10 @@ impl<D: 'static> StreamProducer<D> for FileReader {
                     self.transfer.report(READ, count);
                     return Poll::Ready(Ok(StreamResult::Completed));
                 }
-                Err(Error::WOULD_BLOCK) => self.step = Some(self.start_step()),
+                Err(Error::WOULD_BLOCK) => {
+                    let length = buffer.len().min(STEP_BYTES);
+                    self.step = Some(self.start_step(length));
+                }
                 Err(error) => return self.close(Err(error)),
             }
             return self.poll_step(cx, None, finish);

@@ -4,6 +4,10 @@
 use crate::bindings::aiohost::aio::control::{self, WhenFull};
 use crate::bindings::aiohost::aio::types::{File, Group, LockKind, OpenFlags, ReaddirxFlags, RenameFlags, Request, Walker};
 use crate::bindings::aiohost::aio::{blocking, submit};
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags as WasiOpenFlags, PathFlags};
+use wasip2::io::poll::poll;
+use wasip2::io::streams::OutputStream;
 
 /// Handles of requests that a guest may have, but for a few.
 const HANDLES: usize = 9_900;
@@ -23,6 +27,10 @@ pub fn run(how: &str) {
         "locks" => locks(),
         "files" => files(),
         "writes" => writes(),
+        "input-streams" => input_streams(),
+        "output-streams" => output_streams(),
+        "wasi-listings" => wasi_listings(),
+        "everything" => everything(),
         other => panic!("no guest takes {other}"),
     }
 }
@@ -86,6 +94,110 @@ fn crowd(names: usize) {
         let name = format!("name-{number}-{}", "x".repeat(100));
         submit::open(None, &name, OpenFlags::WRITE | OpenFlags::CREATE, 0o666).wait().expect("it is new");
     }
+}
+
+/// The directory, as WASI knows it.
+fn wasi_dir() -> Descriptor {
+    get_directories().swap_remove(0).0
+}
+
+/// Streams that are waited for and never read, more than there is memory for what is read ahead.
+fn input_streams() {
+    create("data", 1 << 20);
+    let file =
+        wasi_dir().open_at(PathFlags::empty(), "data", WasiOpenFlags::empty(), DescriptorFlags::READ).expect("it is there");
+    let mut streams = Vec::new();
+    // Where all of them have to wait, none of them ever comes.
+    for _ in 0..4_000 {
+        let stream = file.read_via_stream(0).expect("it can be read");
+        let pollable = stream.subscribe();
+        poll(&[&pollable]);
+        streams.push((pollable, stream));
+    }
+}
+
+/// Memory is taken until there is none, and something is under way that might give some back: so calls wait for it.
+fn hunger() -> Vec<Request> {
+    let data = create("data", 16 << 20);
+    let mut requests = held(20, || submit::read(&data, Some(0), 16 << 20));
+    requests.push(submit::busy(60_000));
+    for length in [1 << 20, 128 << 10, 32 << 10, 16 << 10] {
+        requests.extend((0..20).map(|_| {
+            at_once();
+            submit::read(&data, Some(0), length)
+        }));
+    }
+    requests
+}
+
+/// Streams to a file.
+fn outputs(count: usize) -> Vec<OutputStream> {
+    let flags = (WasiOpenFlags::CREATE, DescriptorFlags::WRITE);
+    let file = wasi_dir().open_at(PathFlags::empty(), "output", flags.0, flags.1).expect("it can be made");
+    (0..count).map(|_| file.write_via_stream(0).expect("it can be written")).collect()
+}
+
+/// Gives each stream bytes that have to wait for memory. It may refuse them, which is of no matter here.
+fn fill(streams: &[OutputStream]) {
+    let content = vec![7; 64 << 10];
+    for stream in streams {
+        let _ = stream.check_write().and_then(|_| stream.write(&content));
+    }
+}
+
+fn output_streams() {
+    let streams = outputs(9_000);
+    let hunger = hunger();
+    fill(&streams);
+    // To drop a stream is to wait until all of it is written, and nothing gives memory back.
+    std::mem::forget((hunger, streams));
+}
+
+/// As many listings as there may be files.
+fn wasi_listings() {
+    crowd(3_000);
+    let dir = wasi_dir();
+    let begin = |_| {
+        let listing = dir.read_directory().ok()?;
+        listing.read_directory_entry().expect("it can be read");
+        Some(listing)
+    };
+    let listings: Vec<_> = (0..1_010).map_while(begin).collect();
+    assert!(listings.len() > 900, "{} listings were begun", listings.len());
+}
+
+/// Some of each at a time, on each face and by WASI.
+fn everything() {
+    crowd(2_000);
+    let dir = wasi_dir();
+    let listings: Vec<_> = (0..200).map_while(|_| dir.read_directory().ok()).collect();
+    for listing in &listings {
+        listing.read_directory_entry().expect("it can be read");
+    }
+    let walkers: Vec<Walker> = (0..100).map_while(|_| blocking::walk(None, ".", 0, 16).ok()).collect();
+    for walker in &walkers {
+        let _ = blocking::walk_next(walker, 1);
+    }
+    let groups: Vec<Group> = (0..900).map(|_| Group::new()).collect();
+    for group in &groups {
+        group.set_deadline(Some(1 << 40));
+        control::next(None, None, Some(group), WhenFull::Fail);
+        drop(submit::readdir(None, "."));
+    }
+    let names: Vec<Request> = (0..300)
+        .map(|_| {
+            at_once();
+            submit::readdirx(None, ".", ReaddirxFlags::DENTS)
+        })
+        .collect();
+    let streams = outputs(2_000);
+    let hunger = hunger();
+    fill(&streams);
+    for _ in 0..200 {
+        at_once();
+        drop(submit::store(None, "stored", &vec![7; 4 << 20], 0o666));
+    }
+    std::mem::forget((listings, walkers, groups, names, hunger, streams));
 }
 
 fn listings() {

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use futures::future::{join, join_all};
 
 use crate::bindings::aiohost::aio::control::WhenFull;
-use crate::bindings::aiohost::aio::types::{Group, LockKind};
+use crate::bindings::aiohost::aio::types::{Advice, Group, LockKind};
 use crate::bindings::aiohost::aio::{control, requests, streams};
 use crate::bindings::wit_stream;
 use crate::check::{content, create, fails, pattern, readable, works, writable};
@@ -161,8 +161,30 @@ async fn copy_by_streams<F: Face>() {
     assert_eq!(works(F::read(&output, Some((20 << 20) - 2), 10).await), b"\0\0right");
 }
 
-/// A guest that takes all it can get by calls that wait, for `tests/memory.rs` of the host.
+/// A guest that takes all it can get, for `tests/memory.rs` of the host.
 pub async fn take_all(how: &str) {
+    match how {
+        "read-streams" => many_streams().await,
+        how => waiting_calls(how).await,
+    }
+}
+
+/// Streams of which one byte was read, from a file that is not in the page cache.
+async fn many_streams() {
+    let file = works(requests::open(None, "data".into(), OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE, 0o666).await);
+    works(requests::write(&file, Some(0), vec![7; 1 << 20]).await);
+    works(requests::fsync(&file).await);
+    let mut kept = Vec::new();
+    for _ in 0..3_000 {
+        works(requests::advise(&file, 0, 0, Advice::DontNeed).await);
+        let (mut bytes, end) = streams::read_stream(&file, 0);
+        assert_eq!(bytes.next().await, Some(7));
+        kept.push((bytes, end));
+    }
+}
+
+/// Calls that wait.
+async fn waiting_calls(how: &str) {
     let file = works(requests::open(None, "data".into(), OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE, 0o666).await);
     let other = works(requests::open(None, "data".into(), OpenFlags::WRITE, 0).await);
     works(requests::lock(&file, LockKind::Exclusive, 0, 0, false).await);

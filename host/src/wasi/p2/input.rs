@@ -11,6 +11,7 @@ use crate::budget::Reservation;
 use crate::door::Request;
 use crate::error::{Error, Result};
 use crate::sandbox::{Content, OpenFile, Reading};
+use crate::wasi::requests::TERMS;
 use crate::wasi::runs;
 
 const READ: Request<(Reading,), Content> = request("read-via-stream", runs::READ);
@@ -47,7 +48,7 @@ impl FileInput {
             return;
         }
         let reading = Reading::new(self.file.clone(), Some(self.at), size.min(self.length_max));
-        match self.asker.begin(READ, (reading,)) {
+        match self.asker.begin(READ, (reading,), TERMS) {
             Begun::Done(result, memory) => self.settle(result, memory),
             Begun::Step(step) => self.step = Some(step),
         }

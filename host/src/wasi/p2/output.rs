@@ -8,9 +8,10 @@ use super::error::failed;
 use super::requests::request;
 use super::steps::{Asker, Begun, Step};
 use crate::arguments::{Held, holds};
-use crate::door::{Request, Run};
+use crate::door::{Request, Run, Terms};
 use crate::error::{Error, Result};
 use crate::sandbox::{OpenFile, WriteTo};
+use crate::wasi::requests::TERMS;
 
 const WRITE: Request<(Whole,), u64> = request("write-via-stream", WRITING);
 const APPEND: Request<(Whole,), u64> = request("append-via-stream", WRITING);
@@ -18,6 +19,10 @@ const WRITING: Run<(Whole,), u64> = Run::Worker(|(whole,), _| whole.write());
 
 /// Bytes that a guest may write at once. 64 KiB: as much as `wasmtime_wasi` takes.
 const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// A write that its guest goes on beside. There are any number of streams, so what each of them brings is on the books before it
+/// waits, or is refused.
+const IN_NUMBERS: Terms = Terms { waits_in_numbers: true, ..TERMS };
 
 holds! { Whole }
 
@@ -81,9 +86,9 @@ impl FileOutput {
         Self { asker, file, to: WriteTo::EndAlone, request: APPEND, step: None, state: State::Open }
     }
 
-    fn begin(&mut self, data: Vec<u8>) {
+    fn begin(&mut self, data: Vec<u8>, terms: Terms) {
         let whole = Whole { file: self.file.clone(), to: self.to, data };
-        match self.asker.begin(self.request, (whole,)) {
+        match self.asker.begin(self.request, (whole,), terms) {
             Begun::Done(result, _) => self.settle(result),
             Begun::Step(step) => self.step = Some(step),
         }
@@ -118,11 +123,8 @@ impl FileOutput {
             self.settle(result);
         }
     }
-}
 
-#[async_trait]
-impl OutputStream for FileOutput {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+    fn give(&mut self, bytes: Bytes, terms: Terms) -> StreamResult<()> {
         self.look()?;
         if self.step.is_some() || bytes.len() > WRITE_BYTES_MAX {
             return Err(StreamError::trap("a write is larger than `check-write` has said that it may be"));
@@ -130,8 +132,15 @@ impl OutputStream for FileOutput {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.begin(bytes.into());
+        self.begin(bytes.into(), terms);
         self.look()
+    }
+}
+
+#[async_trait]
+impl OutputStream for FileOutput {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.give(bytes, IN_NUMBERS)
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -144,9 +153,10 @@ impl OutputStream for FileOutput {
         Ok(if self.step.is_some() { 0 } else { WRITE_BYTES_MAX })
     }
 
+    /// It holds up its guest, so there is one at a time, which may wait with what it brings.
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.wait().await;
-        self.write(bytes)?;
+        self.give(bytes, TERMS)?;
         self.wait().await;
         self.look()
     }

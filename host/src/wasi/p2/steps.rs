@@ -8,11 +8,10 @@ use futures::FutureExt;
 use crate::arguments::Held;
 use crate::budget::Reservation;
 use crate::ctx::Caller;
-use crate::door::{Passed, Request, enter_parsed};
+use crate::door::{Passed, Request, Terms, enter_parsed};
 use crate::error::Result;
 use crate::output::{Answer, Member};
 use crate::sched::Manner;
-use crate::wasi::requests::TERMS;
 
 /// The guest whose stream it is.
 pub(super) struct Asker {
@@ -36,17 +35,24 @@ impl Asker {
     }
 
     /// Takes a request through the door.
-    pub(super) fn begin<A: Held + Send + 'static, O: Answer>(&self, request: Request<A, O>, arguments: A) -> Begun<O> {
+    pub(super) fn begin<A: Held + Send + 'static, O: Answer>(
+        &self,
+        request: Request<A, O>,
+        arguments: A,
+        terms: Terms,
+    ) -> Begun<O> {
         let caller = Caller { member: &self.member, own_thread: self.own_thread };
-        match enter_parsed(caller, request, Ok(arguments), Manner::default(), TERMS) {
+        match enter_parsed(caller, request, Ok(arguments), Manner::default(), terms) {
             Passed::Done(result, memory) => Begun::Done(result, memory),
             Passed::ToQueue(queued) => Begun::Step(Step(Box::pin(queued.run()))),
         }
     }
 
-    /// Memory for what came of a step, as far as there is any.
+    /// What came of a step goes back on the books, where it was until just now: also where others were faster.
     pub(super) fn memory(&self, bytes: usize) -> Reservation {
-        self.member.memory().try_take(bytes).unwrap_or_else(|| self.member.memory().nothing())
+        let mut memory = self.member.memory().nothing();
+        memory.count(bytes);
+        memory
     }
 }
 
