@@ -1,6 +1,7 @@
 //! Every system call of each request that changes files, made to fail, one after the other until none is left, with what must
 //! hold afterwards.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::mem::MaybeUninit;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -15,8 +16,8 @@ use super::scene::{Scene, has_two_file_systems};
 use super::steps::InSteps;
 use super::sys::fault::{Fault, inject, meanwhile, trace, without};
 use super::ticket::fake::{FakeTicket, finish};
-use super::{CopyFile, LoadFile, MoveFile, StoreFile};
-use crate::error::Result;
+use super::{CopyFile, FileOrDir, LoadFile, MoveFile, OpenFlags, OpenKind, OpeningAny, StoreFile, Wait, WriteTo};
+use crate::error::{Error, Result};
 
 /// Makes a request.
 type Run = fn(&Scene) -> Result<()>;
@@ -227,7 +228,54 @@ const RMTREE: Case = Case {
     check: |scene, outcome| assert!(!outcome.worked() || !scene.path("/near/source").exists()),
 };
 
-const CASES: [Case; 9] = [STORE, STORE_NEW, COPY, COPY_NEW, RENAME, MOVE, MOVE_NEW, COPY_TREE, RMTREE];
+/// Writes as the fronts of WASI do, until all of it is written.
+fn write_as_wasi(scene: &Scene, mut to: WriteTo) -> Result<()> {
+    let opening = OpeningAny::new(scene.read("/near/target"), OpenFlags::WRITE | OpenFlags::CREATE, OpenKind::Any)?;
+    let FileOrDir::File(file) = opening.open(Wait::May)? else { return Err(Error::IS_DIRECTORY) };
+    let content = new();
+    let mut written = 0;
+    let mut result = Ok(());
+    while result.is_ok() && written < content.len() {
+        match file.write_from(to, &content[written..]) {
+            Ok(count) => written += usize::try_from(count).expect("no more than there is"),
+            Err(error) => result = Err(error),
+        }
+        if let WriteTo::Offset(offset) = &mut to {
+            *offset = written.try_into().expect("a length fits");
+        }
+    }
+    let closed = file.close();
+    result.and(closed)
+}
+
+/// What is in the file beyond what was written there in front.
+fn rest(content: Vec<u8>) -> Vec<u8> {
+    let written = content.iter().zip(new()).take_while(|(found, new)| **found == *new).count();
+    content[written..].to_vec()
+}
+
+const WRITE: Case = Case {
+    name: "write (WASI)",
+    prepare: STORE.prepare,
+    run: |scene| write_as_wasi(scene, WriteTo::Offset(0)),
+    check: |scene, outcome| {
+        let content = scene.content("/near/target").expect("it was there before");
+        assert!(whole(scene, "/near/target") || !outcome.worked() && OLD.ends_with(&rest(content)));
+    },
+};
+
+const APPEND: Case = Case {
+    name: "append (WASI)",
+    run: |scene| write_as_wasi(scene, WriteTo::End),
+    check: |scene, outcome| {
+        let content = scene.content("/near/target").expect("it was there before");
+        let written = content.strip_prefix(OLD).expect("what was there stays");
+        assert!(written == new() || !outcome.worked() && new().starts_with(written));
+    },
+    ..WRITE
+};
+
+const CASES: [Case; 11] = [STORE, STORE_NEW, COPY, COPY_NEW, RENAME, MOVE, MOVE_NEW, COPY_TREE, RMTREE, WRITE, APPEND];
 
 /// Systems that lack something: file systems, kernels, and filters of system calls differ in what they have.
 const SYSTEMS: [&[&str]; 7] = [
@@ -267,52 +315,54 @@ fn sweep(case: &Case, missing: &'static [&'static str], fault: Fault, check: imp
     unreachable!("there are not so many calls")
 }
 
-fn each(check: impl Fn(&Case, &'static [&'static str]) -> usize) {
+/// Sweeps each request on each system with each fault, and prints how many calls were made to fail.
+fn each(faults: &[Fault], check: impl Fn(&Case, Fault, &Scene, &Outcome, &str)) {
+    let heads: String = faults.iter().map(|fault| format!("{:>16}", fault.to_string())).collect();
+    let mut table = format!("calls that were made to fail\n{:<16}{heads}{:>16}\n", "request", "together");
     let cases = CASES.iter().filter(|case| has_two_file_systems() || !case.name.starts_with("move"));
+    let mut all = 0;
     for case in cases {
-        let hits: usize = SYSTEMS.iter().map(|missing| check(case, missing)).sum();
-        println!("{}: {hits} calls were made to fail", case.name);
+        let mut sum = 0;
+        let _ = write!(table, "{:<16}", case.name);
+        for fault in faults {
+            let each_system = SYSTEMS
+                .iter()
+                .map(|missing| sweep(case, missing, *fault, |scene, outcome, hit| check(case, *fault, scene, outcome, hit)));
+            let hits: usize = each_system.sum();
+            let _ = write!(table, "{hits:>16}");
+            sum += hits;
+        }
+        let _ = writeln!(table, "{sum:>16}");
+        all += sum;
     }
+    println!("{table}{all} together");
 }
 
 #[test]
 fn a_call_that_failed_left_something_half_done() {
-    each(|case, missing| {
-        let errors = [Errno::NOSPC, Errno::IO, Errno::MFILE].map(Fault::Error);
-        let count = |fault| {
-            sweep(case, missing, fault, |scene, _, hit| {
-                let leftovers = scene.leftovers();
-                assert!(leftovers.is_empty() || hit == "unlinkat", "{hit} failed, and left {leftovers:?}");
-                scene.sweep_later();
-                assert!(scene.leftovers().is_empty(), "{hit}: what it left was not swept");
-            })
-        };
-        errors.map(count).into_iter().sum()
+    let errors = [Errno::NOSPC, Errno::IO, Errno::MFILE].map(Fault::Error);
+    each(&errors, |_, _, scene, _, hit| {
+        let leftovers = scene.leftovers();
+        assert!(leftovers.is_empty() || hit == "unlinkat", "{hit} failed, and left {leftovers:?}");
+        scene.sweep_later();
+        assert!(scene.leftovers().is_empty(), "{hit}: what it left was not swept");
     });
 }
 
 #[test]
 fn a_signal_or_a_short_count_was_taken_for_a_failure() {
-    each(|case, missing| {
-        let faults = [Fault::Error(Errno::INTR), Fault::Short];
-        let count = |fault| {
-            sweep(case, missing, fault, |scene, outcome, hit| {
-                assert!(outcome.worked(), "{fault:?} at {hit}: {:?}", outcome.result);
-                assert!(scene.leftovers().is_empty(), "{hit}");
-            })
-        };
-        faults.map(count).into_iter().sum()
+    each(&[Fault::Error(Errno::INTR), Fault::Short], |_, fault, scene, outcome, hit| {
+        assert!(outcome.worked(), "{fault:?} at {hit}: {:?}", outcome.result);
+        assert!(scene.leftovers().is_empty(), "{hit}");
     });
 }
 
 #[test]
 fn a_host_that_was_killed_left_something_half_done() {
-    each(|case, missing| {
-        sweep(case, missing, Fault::Death, |scene, outcome, hit| {
-            scene.sweep_later();
-            assert!(scene.leftovers().is_empty(), "killed at {hit}: what it left was not swept: {:?}", scene.leftovers());
-            (case.check)(scene, outcome);
-        })
+    each(&[Fault::Death], |case, _, scene, outcome, hit| {
+        scene.sweep_later();
+        assert!(scene.leftovers().is_empty(), "killed at {hit}: what it left was not swept: {:?}", scene.leftovers());
+        (case.check)(scene, outcome);
     });
 }
 

@@ -4,6 +4,7 @@
 //! A plan belongs to the thread that made it, so tests beside each other do not meet. What a plan does not hit goes to the kernel.
 
 use std::cell::RefCell;
+use std::fmt;
 
 use rustix::io::{Errno, Result};
 
@@ -16,6 +17,20 @@ pub(in crate::sandbox) enum Fault {
     Short,
     /// The call and all that come after it fail: nobody is there any more who could make them.
     Death,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(Errno::NOSPC) => f.write_str("ENOSPC"),
+            Self::Error(Errno::IO) => f.write_str("EIO"),
+            Self::Error(Errno::MFILE) => f.write_str("EMFILE"),
+            Self::Error(Errno::INTR) => f.write_str("EINTR"),
+            Self::Error(errno) => write!(f, "{errno}"),
+            Self::Short => f.write_str("short count"),
+            Self::Death => f.write_str("end of the host"),
+        }
+    }
 }
 
 /// What another program does before a call, and before each one after it until it says that it is done.
