@@ -290,6 +290,59 @@ fn the_code_map_lists_every_file_of_the_host() {
     assert_none(missing.map(|path| format!("ARCHITECTURE.md: no line for `{}`", path.display())).collect());
 }
 
+/// Whether a suite has a test: a function with `#[test]`, or the name of one in a list of the suite's own.
+fn has_test(sources: &[(PathBuf, String)], suite: &str, test: &str) -> bool {
+    let folder = match suite {
+        "lib" | "model" => "host/src",
+        // What is tested there is said by the guests.
+        "requests" => "tests/guests/src",
+        suite => &format!("tests/{suite}"),
+    };
+    let (folder, file) = (root().join(folder), root().join(format!("tests/{suite}.rs")));
+    let texts = sources.iter().filter(|(path, _)| path.starts_with(&folder) || *path == file).map(|(_, text)| text);
+    let has = |text: &String| {
+        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+        let is_there = |at: &usize| {
+            let line = lines[*at];
+            let is_marked = || lines[at.saturating_sub(3)..*at].contains(&"#[test]");
+            match suite {
+                "requests" => line.starts_with(&format!("async fn {test}<")),
+                "memory" => line.contains(&format!("\"{test}\"")),
+                _ => line.starts_with(&format!("fn {test}(")) && is_marked(),
+            }
+        };
+        (0..lines.len()).any(|at| is_there(&at))
+    };
+    texts.into_iter().any(has)
+}
+
+#[test]
+fn each_invariant_names_tests_that_are_there() {
+    let map = fs::read_to_string(root().join("host/ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");
+    let (_, section) = map.split_once("\n## Invariants\n").expect("there is a section on invariants");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let sources = texts("rs");
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for invariant in section.split("\n* **").skip(1) {
+        let name = invariant.lines().next().unwrap_or_default();
+        let (_, tests) = invariant.split_once("Held by").unwrap_or_default();
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            problems.push(format!("ARCHITECTURE.md: no test holds \"{name}\""));
+        }
+        for test in tests {
+            let is_there = test.split_once(": ").is_some_and(|(suite, test)| has_test(&sources, suite, test));
+            if !is_there {
+                problems.push(format!("ARCHITECTURE.md: there is no test `{test}`, which is to hold \"{name}\""));
+            }
+        }
+        count += 1;
+    }
+    assert!(count > 20, "only {count} invariants were found");
+    assert_none(problems);
+}
+
 #[test]
 fn the_host_prints_by_its_own_functions_alone() {
     // The standard library's panic where nobody can be told, and lose what cannot be written.
