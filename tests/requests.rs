@@ -156,6 +156,7 @@ fn options(test: &str) -> &'static [&'static str] {
         | "load_of_a_file_without_a_size_was_empty"
         | "copy_of_a_file_without_a_size_was_empty" => &["--allow", "procfs"],
         "limit_in_flight" | "limit_in_flight_awaited" => &["--max-in-flight", "4"],
+        "high_priorities_starved_low_ones" => &["--workers", "1"],
         "limit_memory" => &["--max-memory", "32MiB"],
         "ends_at_limit_of_time" => &["--timeout", "200ms"],
         _ => &[],

@@ -150,3 +150,16 @@ fn descriptors_max() -> usize {
     let max = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
     max - DESCRIPTORS_RESERVED.min(max / 4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_may_take_what_its_limits_say() {
+        let limits = Limits { in_flight_max: 5, bytes_in_flight_max: 6000, waiting_calls_max: 7, ..Default::default() };
+        let budgets = AioEngine::new().budgets(&limits);
+        let max = [&budgets.places, &budgets.memory, &budgets.calls, &budgets.parked].map(Budget::max);
+        assert_eq!(max, [5, 6000, 7, 5]);
+    }
+}

@@ -258,6 +258,30 @@ fn a_file_that_does_not_answer_delays_no_end_by_a_signal() {
     }
 }
 
+/// The same for a program of preview 1, whose calls wait on its own thread.
+#[test]
+fn a_file_that_does_not_answer_a_core_module_delays_no_end() {
+    let place = Place::with("guest.wat", crate::guests::uses_slow_file());
+    place.run("run guest.wat --dir .").assert_output(0, "ready\n");
+    for op in [Op::Open, Op::Read, Op::Write, Op::Flush] {
+        for (options, status) in [("--timeout 1s", 124), ("", 143)] {
+            let Some(fuse) = Fuse::mount() else { return };
+            fuse.put("slow", b"hello");
+            fuse.answer(op, Answer::Never);
+            let mut command = place.command(&format!("run {options} --dir {} guest.wat", fuse.path().display()));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let child = start(command);
+            fuse.wait_for(op, 1);
+            if status == 143 {
+                send(&child, Signal::TERM);
+            }
+            let outcome = outcome(child);
+            assert_eq!(outcome.status, Some(status), "{op:?}: {outcome:?}");
+            assert!(outcome.stderr.contains("left to"), "{op:?}: {outcome:?}");
+        }
+    }
+}
+
 #[test]
 fn requests_that_are_left_are_counted() {
     let left = "warning: 3 requests still run, and are left to themselves\n";

@@ -61,6 +61,23 @@ pub(crate) fn opens_fifo() -> String {
     says("ready", declarations, &format!("(drop {open})"))
 }
 
+/// Says "ready", opens the file `slow` of its first directory, reads from it, writes to it, and closes it.
+pub(crate) fn uses_slow_file() -> String {
+    let declarations = r#"
+        (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+        (data (i32.const 64) "slow")"#;
+    let body = "(drop (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4)
+            (i32.const 0) (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 512)))
+        (i32.store (i32.const 520) (i32.const 1024)) (i32.store (i32.const 524) (i32.const 8))
+        (drop (call $read (i32.load (i32.const 512)) (i32.const 520) (i32.const 1) (i32.const 528)))
+        (drop (call $write (i32.load (i32.const 512)) (i32.const 520) (i32.const 1) (i32.const 528)))
+        (drop (call $close (i32.load (i32.const 512))))";
+    says("ready", declarations, body)
+}
+
 /// Recurses for ever.
 pub(crate) fn recurses() -> String {
     preview1("(func $f (call $f))", "(call $f)")

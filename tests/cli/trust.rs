@@ -141,6 +141,15 @@ fn an_entry_that_was_sealed_elsewhere_is_not_run() {
     place.run("compile evil.wat").assert_output(0, "");
     fs::copy(place.path("evil.cwasm"), &good).expect("an entry of our own");
     assert_runs_with_a_warning(&place.run("run good.wat"), "good\n", "its seal is not of this user's aiohost");
+    // As anyone could seal it for this entry, without a key.
+    let mut forged = fs::read(place.path("evil.cwasm")).expect("it was made");
+    forged.truncate(forged.len() - blake3::OUT_LEN);
+    let stem = good.file_stem().and_then(OsStr::to_str).expect("a name of digits");
+    let entry_name = blake3::Hash::from_hex(stem).expect("a hash");
+    let seal = blake3::Hasher::new().update(entry_name.as_bytes()).update(&forged).finalize();
+    forged.extend_from_slice(seal.as_bytes());
+    fs::write(&good, forged).expect("an entry of our own");
+    assert_runs_with_a_warning(&place.run("run good.wat"), "good\n", "its seal is not of this user's aiohost");
     // By an aiohost with another key, under a name that it has for the plugin, and under ours.
     let other = Place::with("good.wat", guests::says_only("good"));
     let theirs = entry_of(&other, "good.wat");

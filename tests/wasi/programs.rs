@@ -1,5 +1,7 @@
 //! Programs of other languages, which know nothing of aiohost.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -52,6 +54,33 @@ fn a_program_has_as_many_files_open_as_the_limit_says() {
     assert_eq!(said, ("1000 files\n".to_owned(), Some(0)));
     let Some((said, status)) = outcome("many", Language::C, &["3000"]) else { return };
     assert!(said.starts_with("file-") && said.contains("No file descriptors") && status == Some(1), "{said}");
+}
+
+#[test]
+fn a_component_held_more_files_by_wasi_than_it_may() {
+    let Some(guest) = program("files", Language::Rust) else { return };
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    command.args(["run", "--max-open-files", "20", "--dir"]).arg(dir.path()).arg(&guest).arg("hold");
+    // WASI 0.2 has no code for that: it says that there is no memory, which is 48. What is listed has a descriptor of its own, beside
+    // that of the directory.
+    let said = said(&mut command).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(said, "20 files: Some(48)\n5 more\n");
+}
+
+#[test]
+fn a_name_that_is_not_utf8_ended_the_listing() {
+    for (name, language, arguments) in [("names", Language::C, &[][..]), ("files", Language::Rust, &["remove-all"])] {
+        let Some(guest) = program(name, language) else { continue };
+        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+        for name in [&b"plain"[..], b"bad\xff", b"\xc3(", b"\xed\xa0\x80", "\u{f780}\u{e9}".as_bytes()] {
+            std::fs::write(dir.path().join(OsStr::from_bytes(name)), "").expect("there is room on the disk");
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        command.args(["run", "--dir"]).arg(dir.path()).arg(&guest).args(arguments);
+        assert_eq!(said(&mut command).as_deref(), Ok("5 entries\n"), "{name}");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0, "{name}");
+    }
 }
 
 #[test]

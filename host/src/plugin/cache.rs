@@ -81,6 +81,11 @@ impl Cache {
 
     /// The name of the entry for a plugin on an engine.
     pub(super) fn name(&self, plugin: blake3::Hash, machine: &Machine) -> Name {
+        self.name_in(env!("CARGO_PKG_VERSION"), plugin, machine)
+    }
+
+    /// The same in a version of aiohost.
+    fn name_in(&self, version: &str, plugin: blake3::Hash, machine: &Machine) -> Name {
         let mut hasher = Blake3Hasher(blake3::Hasher::new_keyed(&self.names));
         hasher.write(plugin.as_bytes());
         machine.engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -89,7 +94,7 @@ impl Cache {
             EngineKind::Concurrent => 1,
         });
         hasher.write_u8(FORM);
-        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        version.hash(&mut hasher);
         for adapter in [WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER] {
             adapter.hash(&mut hasher);
         }
@@ -429,13 +434,16 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_an_entry_tells_engines_plugins_and_keys_apart() {
+    fn the_name_of_an_entry_tells_engines_plugins_keys_and_versions_apart() {
         let (_dir, mut cache) = cache(CACHE_BYTES_MAX);
         let machines = EngineKind::ALL.map(|kind| Machine::new(kind).expect("an engine"));
         let (a, b) = (blake3::hash(b"a"), blake3::hash(b"b"));
         let one = cache.name(a, &machines[0]);
         assert_eq!(one, cache.name(a, &machines[0]));
         assert!(one != cache.name(b, &machines[0]) && one != cache.name(a, &machines[1]));
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(one, cache.name_in(version, a, &machines[0]));
+        assert_ne!(one, cache.name_in(&format!("{version}1"), a, &machines[0]));
         cache.names = Secret::fixed(2).derive("aiohost code cache: names");
         assert_ne!(one, cache.name(a, &machines[0]));
     }

@@ -199,8 +199,10 @@ fn join(dir: &[u8], rest: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::sandbox::scene::as_plain_user;
 
     /// `/` is one file system; `/depot` is another, whose directory `/work` is seen at `/srv/bind`, too.
     const TABLE: &str = "\
@@ -257,6 +259,24 @@ mod tests {
         assert_reach((77, "/d"), (77, "/d/x"), true);
         assert_reach((77, "/d"), (78, "/d/x"), false);
         assert_reach((77, "/d"), (1, "/d/x"), false);
+    }
+
+    #[test]
+    fn a_directory_that_may_not_be_searched_hid_what_is_above_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let above = dir.path().join("above");
+        as_plain_user(&[dir.path()], || {
+            fs::create_dir_all(above.join("closed/granted")).expect("new directories");
+            let [outer, inner] = [&above, &above.join("closed/granted")].map(|path| File::open(path).expect("it was made"));
+            fs::set_permissions(above.join("closed"), fs::Permissions::from_mode(0o600)).expect("it is ours");
+            let [outer, inner] = [outer, inner].map(|dir| Location::of_dir(dir).expect("it can be looked at"));
+            assert_eq!(inner.chain.len(), 2, "what is above cannot be opened");
+            assert!(MountTable::now().reaches(&outer, &inner));
+            // One that may not be searched itself is not granted, since nothing can be told of it.
+            let closed = File::open(above.join("closed")).expect("it may be read");
+            assert_eq!(Location::of_dir(closed).map(|_| ()), Err(rustix::io::Errno::ACCESS));
+            fs::set_permissions(above.join("closed"), fs::Permissions::from_mode(0o700)).expect("it is ours");
+        });
     }
 
     #[test]

@@ -47,7 +47,38 @@ fn followed() -> io::Result<Vec<String>> {
         .collect()
 }
 
+/// Opens files, and lists directories, until it may have no more.
+fn hold() {
+    let (mut files, mut lists) = (Vec::new(), Vec::new());
+    let failure = loop {
+        match File::create(format!("held-{}", files.len())) {
+            Ok(file) => files.push(file),
+            Err(error) => break error,
+        }
+    };
+    println!("{} files: {:?}", files.len(), failure.raw_os_error());
+    files.truncate(files.len() / 2);
+    while let Ok(list) = fs::read_dir(".") {
+        lists.push(list);
+    }
+    println!("{} more", lists.len());
+}
+
+/// Lists its directory, and removes each entry by the name that it has there.
+fn remove_all() {
+    let names: Vec<_> = fs::read_dir(".").expect("it is there").map(|entry| entry.expect("an entry").file_name()).collect();
+    for name in &names {
+        fs::remove_file(name).expect("it was listed");
+    }
+    println!("{} entries", names.len());
+}
+
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("hold") => return hold(),
+        Some("remove-all") => return remove_all(),
+        _ => {}
+    }
     let long: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     say("write", fs::write("long", &long));
     say("read", fs::read("long").map(|read| read == long));

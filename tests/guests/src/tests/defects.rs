@@ -1,9 +1,13 @@
 //! What went wrong in IO::AIO and its relatives, and must not here; each named after it.
 
+use std::collections::BTreeSet;
+
 use super::tests;
+use crate::bindings::aiohost::aio::control::WhenFull;
+use crate::bindings::aiohost::aio::types::Group;
 use crate::bindings::aiohost::aio::{control, submit};
-use crate::check::{content, create, dir, exists, fails, readable, works};
-use crate::face::{ErrorCode, Face, File, OpenFlags, Outcome, Request};
+use crate::check::{content, create, dir, exists, fails, readable, works, writable};
+use crate::face::{ErrorCode, Face, File, LockKind, OpenFlags, Outcome, Request, Whence};
 
 tests!(
     discarded_open_leaked_its_descriptor,
@@ -21,6 +25,9 @@ tests!(
     working_directory_went_stale_after_rename,
     symlink_outside_followed_by_create,
     arguments_were_swapped,
+    canceled_walk_lost_its_entries,
+    canceled_requests_moved_the_position,
+    canceled_lock_was_held,
 );
 
 /// `--max-open-files 8`: a leaked descriptor takes a place for ever.
@@ -186,23 +193,29 @@ async fn close_pulled_the_file_from_under_a_read<F: Face>() {
     }
 }
 
-/// One request of the lowest priority, and new ones of the highest as long as it has not been done.
+/// One request of the lowest priority (`--workers 1`), and always hundreds of the highest in the queue, as long as it has not been
+/// done.
 async fn high_priorities_starved_low_ones<F: Face>() {
+    // Each is done by a worker, whether somebody has its handle or not.
+    let many = || {
+        for _ in 0..500 {
+            control::set_priority(4);
+            drop(submit::readdir(None, "sub"));
+        }
+    };
+    many();
+    many();
     control::set_priority(-4);
-    let low = submit::nop();
-    let mut high = Vec::new();
-    for _ in 0..200_000 {
-        control::set_priority(4);
-        high.push(submit::stat(None, "digits"));
-        if control::poll().contains(&low.id()) {
-            assert!(matches!(works(low.wait()), Outcome::Done));
-            return;
+    let low = submit::readdir(None, "kinds");
+    let mut more = 0;
+    while !control::poll().contains(&low.id()) {
+        if control::count().queued < 800 {
+            many();
+            more += 500;
         }
-        if high.len() == 100 {
-            high.clear();
-        }
+        assert!(more < 50_000, "{more} requests of a higher priority went before it");
     }
-    panic!("200,000 requests of a higher priority went before it");
+    assert!(matches!(works(low.wait()), Outcome::Names(_)));
 }
 
 /// Exactly one completion for each request, those that fail and those that are canceled too.
@@ -278,4 +291,111 @@ async fn arguments_were_swapped<F: Face>() {
     let (sub, bare) = (dir::<F>("sub").await, dir::<F>("bare").await);
     works(F::rename(Some(&sub), "inner", Some(&bare), "target").await);
     assert!(exists::<F>("bare/target").await && !exists::<F>("sub/inner").await);
+}
+
+/// Waits until a worker has begun, or is through with it already.
+fn wait_until_begun() {
+    while control::count().queued > 0 {}
+}
+
+/// What a canceled `walk-next` has found is there to be found again, whether the request or its group was canceled.
+async fn canceled_walk_lost_its_entries<F: Face>() {
+    for number in 0..2000 {
+        drop(create::<F>(&format!("bare/{number}"), b"").await);
+    }
+    for round in 0..30 {
+        let walker = works(F::walk(None, "bare", 0, 1).await);
+        let mut found = BTreeSet::new();
+        for number in 0.. {
+            let group = Group::new();
+            control::next(None, None, Some(&group), WhenFull::Wait);
+            let request = submit::walk_next(&walker, 500);
+            match number % 3 {
+                0 => {
+                    wait_until_begun();
+                    request.cancel();
+                }
+                1 => {
+                    wait_until_begun();
+                    group.cancel_subs();
+                }
+                _ => {}
+            }
+            match request.wait() {
+                Ok(Outcome::Walked(entries)) if entries.is_empty() => break,
+                Ok(Outcome::Walked(entries)) => {
+                    for entry in entries {
+                        assert!(found.insert(entry.path), "an entry came twice");
+                    }
+                }
+                result => fails(result, ErrorCode::Canceled),
+            }
+            settle();
+        }
+        assert_eq!(found.len(), 2000, "in round {round}");
+    }
+}
+
+/// A read at the position that is canceled leaves the position where it was.
+async fn canceled_requests_moved_the_position<F: Face>() {
+    // It takes some milliseconds, so that many are canceled in the midst of it.
+    const LENGTH: u32 = 8 << 20;
+    let offset = |number: u8| u64::from(number) * u64::from(LENGTH);
+    let file = create::<F>("numbers", b"").await;
+    for number in 0..30 {
+        works(F::write(&file, Some(offset(number)), &[number]).await);
+    }
+    works(F::ftruncate(&file, offset(30)).await);
+    let mut expected = 0;
+    for round in 0.. {
+        let request = submit::read(&file, None, LENGTH);
+        match round % 4 {
+            0 => request.cancel(),
+            1 | 2 => {
+                wait_until_begun();
+                request.cancel();
+            }
+            _ => {}
+        }
+        match request.wait() {
+            Ok(Outcome::Data(data)) => {
+                assert_eq!((data.len(), data[0]), (LENGTH as usize, expected), "in round {round}");
+                expected += 1;
+            }
+            result => fails(result, ErrorCode::Canceled),
+        }
+        settle();
+        // It comes back a moment after the request has ended.
+        let mut tries = 0;
+        while works(F::seek(&file, 0, Whence::Current).await) != offset(expected) {
+            tries += 1;
+            assert!(tries < 10_000, "the position is not {expected} reads from the start, in round {round}");
+        }
+        if expected == 30 {
+            break;
+        }
+    }
+}
+
+/// A lock that comes when its request was canceled is given back.
+async fn canceled_lock_was_held<F: Face>() {
+    let (one, other) = (create::<F>("locked", b"").await, writable::<F>("locked").await);
+    for round in 0..1000 {
+        if round % 2 == 0 {
+            works(F::lock(&one, LockKind::Exclusive, 0, 0, false).await);
+        }
+        let waiting = submit::lock(&other, LockKind::Exclusive, 0, 0, true);
+        wait_until_begun();
+        if round % 2 == 0 {
+            works(F::unlock(&one, 0, 0).await);
+        }
+        waiting.cancel();
+        match waiting.wait() {
+            Ok(_) => works(F::unlock(&other, 0, 0).await),
+            result => fails(result, ErrorCode::Canceled),
+        }
+        settle();
+        works(F::lock(&one, LockKind::Exclusive, 0, 0, false).await);
+        works(F::unlock(&one, 0, 0).await);
+    }
 }

@@ -1,6 +1,7 @@
 //! Each limit reached, with the error it gives. The host's side sets the lower ones that these tests count on.
 
 use super::tests;
+use crate::bindings::aiohost::aio::control::WhenFull;
 use crate::bindings::aiohost::aio::{control, submit};
 use crate::check::{create, dir, fails, readable, works};
 use crate::face::{ErrorCode, Face, LockKind, OpenFlags, Outcome, Request};
@@ -152,6 +153,19 @@ async fn limit_bytes_in_flight<F: Face>() {
     assert!((1..=5).contains(&refused), "20 times 16 MiB against 256 MiB: {refused} were refused");
     // Taken results make room.
     assert!(matches!(works(submit::read(&file, Some(0), 16 << 20).wait()), Outcome::Data(_)));
+    drop(requests);
+
+    // However small each of them is, and wherever it is done.
+    let requests: Vec<Request> = (0..1100)
+        .map(|_| {
+            control::next(None, None, None, WhenFull::Fail);
+            submit::read(&file, Some(0), 256 << 10)
+        })
+        .collect();
+    control::flush();
+    works(F::nop().await);
+    let refused = requests.iter().filter(|request| request.wait().is_err()).count();
+    assert!((76..=100).contains(&refused), "1,100 times 256 KiB against 256 MiB: {refused} were refused");
 }
 
 /// `--max-memory 32MiB`: memory that is not to be had is an error like on any machine.
