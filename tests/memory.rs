@@ -10,6 +10,11 @@ use std::sync::{Mutex, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
 
+use fuse::Fuse;
+
+#[path = "support/fuse.rs"]
+mod fuse;
+
 const MIB: u64 = 1 << 20;
 
 /// Of the guest's own memory, by the option.
@@ -45,6 +50,7 @@ const SYNC: [&str; 17] = [
 ];
 const ASYNC: [&str; 3] = ["waiting-writes", "waiting-stores", "read-streams"];
 const PREVIEW1: &str = "preview1-everything";
+const STREAMS: &str = "streams";
 
 /// Guests that hold next to nothing, however much they do: all that these make the host take is the rest. What is left behind by
 /// each of their requests would still be far below what a guest may hold.
@@ -60,7 +66,8 @@ fn main() {
     let sync = SYNC.map(|how| trial("requests-sync.wasm", how));
     let asynchronous = ASYNC.map(|how| trial("requests-async.wasm", how));
     let preview1 = Trial::test(PREVIEW1, take_by_preview1);
-    let trials = sync.into_iter().chain(asynchronous).chain([preview1]).collect();
+    let streams = Trial::test(STREAMS, hold_streams);
+    let trials = sync.into_iter().chain(asynchronous).chain([preview1, streams]).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     print_peaks();
     conclusion.exit();
@@ -102,6 +109,13 @@ fn take(name: &str, how: &'static str) -> Result<(), Failed> {
     let mut command = command(dir.path());
     command.arg(guest(name)).args(["greedy", how]);
     check(how, &mut command)
+}
+
+/// Streams that have given one byte each, of a file that only workers read.
+fn hold_streams() -> Result<(), Failed> {
+    let Some(fuse) = Fuse::mount() else { return Ok(()) };
+    fuse.put("data", &vec![7; 10 << 20]);
+    check(STREAMS, command(fuse.path()).arg(guest("wasi3.wasm")).args(["holds", "data"]))
 }
 
 fn check(how: &'static str, command: &mut Command) -> Result<(), Failed> {

@@ -3,10 +3,16 @@
 //! A plan that fails can be had again: `AIOHOST_PLAN_SEED=1234 AIOHOST_PLAN_STEPS=4000`. Programs whose toolchain cannot be had are
 //! skipped, and said to be.
 
+#[path = "wasi/comparison.rs"]
+mod comparison;
+#[path = "support/fuse.rs"]
+mod fuse;
 #[path = "wasi/guests.rs"]
 mod guests;
 #[path = "wasi/p2.rs"]
 mod p2;
+#[path = "wasi/p3.rs"]
+mod p3;
 #[path = "wasi/plans.rs"]
 mod plans;
 #[path = "wasi/programs.rs"]

@@ -206,25 +206,29 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
 /// that would have to wait where it may not: then nothing was moved.
 pub(crate) fn transfer_here(
     caller: Caller<'_>,
-    kind: Kind,
+    submission: &Submission,
     bytes: usize,
     terms: Terms,
     transfer: impl FnOnce(Wait) -> Result<u64>,
 ) -> Option<Result<u64>> {
-    let manner = Manner::default();
+    let Submission { kind, manner, .. } = submission;
     let member = caller.member;
-    if member.refusal(&manner).is_some() {
+    if submission.is_counted() && member.refusal(manner).is_some() {
         return None;
     }
-    let wait = if terms.waits_on_own_thread && caller.may_wait_here(&manner) { Wait::May } else { Wait::Never };
+    let wait = if terms.waits_on_own_thread && caller.may_wait_here(manner) { Wait::May } else { Wait::Never };
     if wait == Wait::Never && bytes > terms.inline_bytes_max {
         return None;
     }
     match transfer(wait) {
         Err(Error::WOULD_BLOCK | Error::NOT_YET) => None,
         result => {
-            let moved = result.unwrap_or(0);
-            member.account().report_inline(&Report { kind, id: 0, failed: result.is_err(), bytes: moved, times: None });
+            let report = Report { kind: *kind, id: 0, failed: result.is_err(), bytes: result.unwrap_or(0), times: None };
+            if submission.is_counted() {
+                member.account().report_inline(&report);
+            } else {
+                member.account().report_step(&report);
+            }
             Some(result)
         }
     }
@@ -252,9 +256,14 @@ impl<O: Answer> Passed<O> {
 }
 
 impl Queued {
-    /// Work that is no request by itself: a step of a stream. `held` is what it holds already, and `bytes` what its result will.
-    pub(crate) fn step(member: &Arc<Member>, kind: Kind, held: Reservation, bytes: usize, work: Work<Result<Output>>) -> Self {
-        let submission = Submission::host(kind);
+    /// A step of a stream. `held` is what it holds already, and `bytes` what its result will.
+    pub(crate) fn step(
+        member: &Arc<Member>,
+        submission: Submission,
+        held: Reservation,
+        bytes: usize,
+        work: Work<Result<Output>>,
+    ) -> Self {
         let entrance = Entrance::new(member, &submission, Some(held), bytes);
         Self { member: Arc::clone(member), submission, entrance, work: Some(work) }
     }

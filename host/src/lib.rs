@@ -111,6 +111,7 @@ pub mod plugin;
 mod reaper;
 mod sandbox;
 mod sched;
+mod streams;
 mod types;
 pub mod wasi;
 

@@ -11,8 +11,9 @@ use wasmtime_wasi::p2::bindings::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
+use crate::comparison::tree;
 use crate::guests::{Language, program};
-use crate::plans::{OUTPUT_BYTES, Way, block_on, new_dir, said_here, tree};
+use crate::plans::{OUTPUT_BYTES, Way, block_on, new_dir, said_here};
 
 /// A component that asks whether the first directory that it has is the same as itself, in words of a version of WASI.
 fn probe(version: &str) -> String {
@@ -71,9 +72,9 @@ fn every_version_of_wasi_0_2_leads_to_aiohosts_own_files() {
 }
 
 /// A store's data for `wasmtime_wasi` alone.
-struct Data {
-    wasi: WasiCtx,
-    table: ResourceTable,
+pub(crate) struct Data {
+    pub(crate) wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
 }
 
 impl WasiView for Data {

@@ -1,21 +1,17 @@
 //! A directory that plugins get: opened once, and held against those that were granted before.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cap_std::fs::Dir;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::problem::{Problem, ProblemKind, Result};
 use crate::granted::{GrantName, Granted, Misfit};
-use crate::sandbox::{Location, Rights, leads_to_processes, refusal};
+use crate::sandbox::{Location, Rights, refusal};
 
 /// A directory that was opened.
 pub(super) struct Opened {
     dir: Dir,
-    /// Its path, wherever the process goes.
-    path: PathBuf,
 }
 
 /// Opens a directory and adds it to those that are granted.
@@ -34,7 +30,7 @@ pub(super) fn open(host: &Path, guest: &str, rights: Rights, granted: &mut Vec<G
     let new = Granted { name, rights, location, shown };
     new.check_beside(granted).map_err(misfit)?;
     granted.push(new);
-    Ok(Opened { dir, path: std::path::absolute(host).unwrap_or_else(|_| host.to_owned()) })
+    Ok(Opened { dir })
 }
 
 fn misfit(misfit: Misfit) -> Problem {
@@ -58,26 +54,6 @@ impl Opened {
     /// The directory for one guest.
     pub(super) fn dir(&self, granted: &Granted) -> Result<Dir> {
         self.dir.try_clone().map_err(|error| problem(&granted.shown).because(error))
-    }
-
-    /// Gives the directory to a guest's WASI, under this name. WASI takes paths only, and a path may lead elsewhere by now; the
-    /// one in procfs leads to what is open.
-    pub(super) fn preopen(&self, wasi: &mut WasiCtxBuilder, granted: &Granted, name: &str) -> Result<()> {
-        // WASI opens whatever is there, the host's own memory in procfs too.
-        if leads_to_processes(&self.dir) {
-            tracing::warn!(dir = granted.shown, "WASI does not get this directory, since procfs is in it");
-            return Ok(());
-        }
-        let permissions = match granted.rights {
-            Rights::Read => FsPerms::ReadOnly,
-            Rights::ReadWrite => FsPerms::ReadWrite,
-        };
-        let in_procfs = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
-        let Some(path) = [&in_procfs, &self.path].into_iter().find(|path| granted.location.is_at(path)) else {
-            return Err(problem(&granted.shown).because_text("its path leads elsewhere by now, and there is no /proc"));
-        };
-        wasi.preopened_dir(path, name, permissions).map_err(|error| problem(&granted.shown).because(error))?;
-        Ok(())
     }
 }
 

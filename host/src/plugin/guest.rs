@@ -59,7 +59,7 @@ impl Plugin {
         let arguments = std::iter::once(argv0).chain(arguments.iter().map(AsRef::as_ref));
         let arguments: Vec<String> = arguments.map(str::to_owned).collect();
         let machine = host.machines.get(self.description().engine)?;
-        let store = new_store(&machine.engine, host.wasi(&arguments)?, host.aio()?, &host.limits);
+        let store = new_store(&machine.engine, host.wasi(&arguments), host.aio()?, &host.limits);
         Ok(Guest { store, instance: None, ended: false, plugin: self.clone() })
     }
 

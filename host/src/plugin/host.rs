@@ -169,8 +169,8 @@ impl HostBuilder {
     }
 
     /// Changes what WASI gives to each guest: streams, clocks, random numbers. It is called for every guest, after everything
-    /// else was set, and replaces an earlier function. A directory that it opens for guests is one for those of WASI 0.3 alone:
-    /// all others find those of [`dir`](Self::dir), and nothing else.
+    /// else was set, and replaces an earlier function. A directory that it opens is no guest's: they find those of
+    /// [`dir`](Self::dir), and nothing else.
     pub fn wasi(mut self, settings: impl Fn(&mut WasiCtxBuilder) + Send + Sync + 'static) -> Self {
         self.wasi = Some(Box::new(settings));
         self
@@ -300,25 +300,15 @@ impl Inner {
         Ok(aio.build(&self.workers))
     }
 
-    /// What a guest gets of WASI: the same directories with the same rights, and no network.
-    pub(super) fn wasi(&self, arguments: &[String]) -> Result<WasiCtx> {
+    /// What a guest gets of WASI beside files: no network.
+    pub(super) fn wasi(&self, arguments: &[String]) -> WasiCtx {
         let mut wasi = WasiCtx::builder();
         wasi.allow_blocking_current_thread(self.blocking_wasi).args(arguments).envs(&self.environment);
         // It denies every address anyway; this leaves less to be tried.
         wasi.allow_tcp(false).allow_udp(false);
-        for (granted, dir) in self.granted.iter().zip(&self.dirs) {
-            dir.preopen(&mut wasi, granted, granted.name.as_str())?;
-        }
-        // WASI has no working directory; programs look a relative path up in the directory named `.`. It comes last since
-        // some programs know the others by their place. To their libraries `/` is the same name.
-        if let (Some(first), Some(dir)) = (self.granted.first(), self.dirs.first())
-            && self.granted.iter().all(|granted| !matches!(granted.name.as_str(), "." | "/"))
-        {
-            dir.preopen(&mut wasi, first, ".")?;
-        }
         if let Some(settings) = &self.wasi {
             settings(&mut wasi);
         }
-        Ok(wasi.build())
+        wasi.build()
     }
 }

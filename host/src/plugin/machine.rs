@@ -59,10 +59,7 @@ impl Machine {
                 add_plain_to_linker(&mut linker)?;
                 preview1::add_to_linker(&mut modules)?;
             }
-            EngineKind::Concurrent => {
-                wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-                add_to_linker(&mut linker)?;
-            }
+            EngineKind::Concurrent => add_to_linker(&mut linker)?,
         }
         Ok(Self { kind, engine, linker, modules })
     }

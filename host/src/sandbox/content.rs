@@ -32,6 +32,13 @@ impl Content {
         self.bytes
     }
 
+    /// Copies as much of it as there is room for, and tells how much that is.
+    pub(crate) fn copy_to(&self, buffer: &mut [u8]) -> u64 {
+        let count = self.bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.bytes[..count]);
+        u64::try_from(count).expect("a length fits")
+    }
+
     /// Gives back the memory that was allocated for more than there was, where that is worth a copy.
     pub(crate) fn fit(mut self) -> Self {
         if self.bytes.capacity() > 2 * self.bytes.len() + SLACK_BYTES {

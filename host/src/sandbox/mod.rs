@@ -80,8 +80,6 @@ pub(crate) use list::ListDir;
 pub(crate) use listing::ListEntries;
 pub(crate) use lock_table::{Lock, LockKind};
 pub(crate) use locks::Locked;
-#[cfg(feature = "host")]
-pub(crate) use mount::leads_to_processes;
 pub(crate) use mount::{KernelFiles, refusal};
 pub(crate) use move_file::MoveFile;
 pub(crate) use open_any::{FileOrDir, OpenKind, OpeningAny};

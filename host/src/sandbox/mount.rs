@@ -135,16 +135,6 @@ pub(crate) fn refusal(dir: impl AsFd) -> Option<&'static str> {
     }
 }
 
-/// Whether a directory holds procfs, or something in it does as far as is known: for those who open files in it by themselves.
-#[cfg(feature = "host")]
-pub(crate) fn leads_to_processes(dir: impl AsFd) -> bool {
-    if Storage::of(&dir) == Storage::Processes {
-        return true;
-    }
-    let (Ok(path), Some(mounts)) = (procfs::path(&dir), mountinfo::all()) else { return false };
-    mounts.iter().any(|mount| mount.kind == b"proc" && below(&path, &mount.point).is_some())
-}
-
 /// Opens what a single name in a directory stands for. A symbolic link is not followed, and what is mounted there is only opened
 /// if it holds files: a tree is gone through by names, and must not lead into the kernel's own.
 pub(super) fn open_child_unchecked(dir: impl AsFd, name: impl Arg + Copy, flags: OFlags) -> rustix::io::Result<OwnedFd> {
@@ -229,13 +219,6 @@ mod tests {
         }
         for path in ["/proc/self", "/dev/fd", "/proc/self/fd", "/proc/1"] {
             assert!(refusal(open(path).fd).is_some(), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_directory_above_procfs_leads_to_it() {
-        for (path, leads) in [("/", true), ("/proc", true), ("/proc/sys", true), ("/sys", false), ("/dev", false)] {
-            assert_eq!(leads_to_processes(open(path).fd), leads, "{path}");
         }
     }
 

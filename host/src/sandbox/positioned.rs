@@ -28,6 +28,16 @@ pub(crate) enum WriteTo {
     EndAlone,
 }
 
+impl WriteTo {
+    /// Where the next bytes go, once so many were written there.
+    pub(crate) fn after(self, count: u64) -> Self {
+        match self {
+            Self::Offset(offset) => Self::Offset(offset.saturating_add(count)),
+            to => to,
+        }
+    }
+}
+
 /// Between a file and memory that stays where it is.
 impl OpenFile {
     /// Reads at an offset, or at the position. Gives `WOULD_BLOCK` if it may not wait and not all of it is cached, or if a request

@@ -8,8 +8,6 @@
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
-#[cfg(feature = "host")]
-use rustix::fs::AtFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Result;
 
@@ -75,13 +73,6 @@ impl Location {
     #[cfg(feature = "host")]
     pub(crate) fn is_of(&self, object: impl AsFd) -> bool {
         identity(object).is_ok_and(|identity| self.chain.first() == Some(&identity))
-    }
-
-    /// Whether a path leads there, as things are now.
-    #[cfg(feature = "host")]
-    pub(crate) fn is_at(&self, path: &std::path::Path) -> bool {
-        sys::statat(rustix::fs::CWD, path, AtFlags::empty())
-            .is_ok_and(|status| self.chain.first() == Some(&(status.st_dev, status.st_ino)))
     }
 }
 

@@ -60,8 +60,13 @@ impl Submission {
         Self { kind, origin: Origin::Host, manner: Manner::default() }
     }
 
+    /// A call of the guest's in the usual manner.
+    pub(crate) fn call(kind: Kind) -> Self {
+        Self { kind, origin: Origin::Call, manner: Manner::default() }
+    }
+
     /// Whether it counts as a request of the guest.
-    pub(super) fn is_counted(&self) -> bool {
+    pub(crate) fn is_counted(&self) -> bool {
         self.origin != Origin::Host
     }
 }

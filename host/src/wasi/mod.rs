@@ -1,7 +1,7 @@
 //! WASI on aiohost's own engine: what programs that know only WASI call, through the same door as every request.
-
 //!
-//! An embedder has several ways. All of WASI 0.2, with files on aiohost's engine:
+//! An embedder has several ways. All of WASI 0.2 and, where the linker's engine has concurrency support, of 0.3, with files on
+//! aiohost's engine:
 //!
 //! ```
 //! # use aiohost::AioView;
@@ -20,6 +20,7 @@
 //! # use wasmtime_wasi::WasiView;
 //! # fn add<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
 //! wasmtime_wasi::p2::add_to_linker_async(linker)?;
+//! wasmtime_wasi::p3::add_to_linker(linker)?;
 //! aiohost::wasi::add_filesystem_to_linker(linker)
 //! # }
 //! ```
@@ -29,11 +30,14 @@
 //! The directories are those of the guest's [`AioCtx`](crate::AioCtx). A guest that has its thread to itself waits on it:
 //! [`AioCtxBuilder::own_thread`](crate::AioCtxBuilder::own_thread).
 
+mod filesystem;
+mod linker;
 mod p2;
+mod p3;
 mod preopens;
 pub(crate) mod preview1;
 mod requests;
 mod runs;
 
-pub use p2::{add_filesystem_to_linker, add_to_linker};
+pub use linker::{add_filesystem_to_linker, add_to_linker};
 pub use preview1::{Preview1, Preview1View, add_to_linker as add_preview1_to_linker};

@@ -4,11 +4,11 @@ use crate::arguments::Held;
 use crate::ctx::AioCtx;
 use crate::door::{Passed, Request, Terms, enter_parsed};
 use crate::error::Result;
-use crate::limits::{INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
+use crate::limits::{INLINE_BYTES_MAX, INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
 use crate::output::Answer;
 use crate::sched::{Kind, Manner};
 
-/// A call holds up its guest, as any call of WASI does.
+/// A call of preview 1 or of WASI 0.2 holds up its guest.
 pub(super) const TERMS: Terms = Terms {
     inline_bytes_max: INLINE_CALL_BYTES_MAX,
     unbooked_bytes_max: UNBOOKED_BYTES_MAX,
@@ -16,11 +16,15 @@ pub(super) const TERMS: Terms = Terms {
     waits_on_own_thread: true,
 };
 
+/// Any number of calls of WASI 0.3 can be under way, while the guest goes on.
+pub(super) const CONCURRENT_TERMS: Terms =
+    Terms { inline_bytes_max: INLINE_BYTES_MAX, unbooked_bytes_max: 0, waits_in_numbers: true, waits_on_own_thread: false };
+
 /// The first number of the kinds of preview 1, behind those of `aiohost:aio`.
 pub(super) const PREVIEW1: usize = 64;
 
-/// The same of WASI 0.2.
-pub(super) const P2: usize = 96;
+/// The same of `wasi:filesystem`, whose functions have the same names in each version.
+pub(super) const FILESYSTEM: usize = 96;
 
 /// The names of functions that are requests.
 pub(super) struct Names<const COUNT: usize> {
@@ -62,8 +66,9 @@ pub(super) fn make<A: Held + Send + 'static, O: Answer>(
     ctx: &AioCtx,
     request: Request<A, O>,
     arguments: Result<A>,
+    terms: Terms,
 ) -> impl Future<Output = Result<O>> + Send + use<A, O> {
-    let passed = enter_parsed(ctx.caller(), request, arguments, Manner::default(), TERMS);
+    let passed = enter_parsed(ctx.caller(), request, arguments, Manner::default(), terms);
     async move {
         match passed {
             Passed::Done(result, _) => result,

@@ -2,10 +2,9 @@
 
 use crate::arguments::{Held, holds, holds_nothing};
 use crate::budget::Reservation;
-use crate::ctx::AioCtx;
 use crate::door::Run;
 use crate::error::{Error, Result};
-use crate::output::{Answer, Output};
+use crate::output::{Answer, Member, Output};
 use crate::sandbox::{
     Advice, ChangeableFile, Content, Cursor, FileOrDir, NewTimes, OpenDir, OpenFile, OpenFlags, OpeningAny, Place, Read,
     Reading, Target, Write, WriteTo,
@@ -74,8 +73,8 @@ pub(super) struct CursorAt {
 }
 
 /// Memory for the listing of one directory.
-pub(super) fn listing_memory(ctx: &AioCtx) -> Result<Reservation> {
-    ctx.member.memory().try_take(Cursor::BYTES).ok_or_else(|| rustix::io::Errno::NOMEM.into())
+pub(super) fn listing_memory(member: &Member) -> Result<Reservation> {
+    member.memory().try_take(Cursor::BYTES).ok_or_else(|| rustix::io::Errno::NOMEM.into())
 }
 
 /// The flags that are wanted.

@@ -4,6 +4,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as WasiCode;
 use wasmtime_wasi::p2::{FsError, StreamError};
 
 use crate::error::{Error, ErrorCode};
+use crate::wasi::filesystem::Failure;
 
 impl From<Error> for WasiCode {
     fn from(error: Error) -> Self {
@@ -53,6 +54,15 @@ const NXIO: u32 = 6;
 impl From<Error> for FsError {
     fn from(error: Error) -> Self {
         WasiCode::from(error).into()
+    }
+}
+
+impl From<Failure> for FsError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Code(error) => error.into(),
+            Failure::Trap(trap) => Self::trap(trap),
+        }
     }
 }
 

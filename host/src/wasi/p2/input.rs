@@ -5,13 +5,11 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use super::error::failed;
-use super::requests::request;
-use super::steps::{Asker, Begun, Step};
 use crate::budget::Reservation;
 use crate::door::Request;
 use crate::error::{Error, Result};
 use crate::sandbox::{Content, OpenFile, Reading};
-use crate::wasi::requests::TERMS;
+use crate::wasi::filesystem::{Asker, Begun, Step, request};
 use crate::wasi::runs;
 
 const READ: Request<(Reading,), Content> = request("read-via-stream", runs::READ);
@@ -48,7 +46,7 @@ impl FileInput {
             return;
         }
         let reading = Reading::new(self.file.clone(), Some(self.at), size.min(self.length_max));
-        match self.asker.begin(READ, (reading,), TERMS) {
+        match self.asker.begin(READ, (reading,)) {
             Begun::Done(result, memory) => self.settle(result, memory),
             Begun::Step(step) => self.step = Some(step),
         }

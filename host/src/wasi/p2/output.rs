@@ -5,12 +5,11 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::error::failed;
-use super::requests::request;
-use super::steps::{Asker, Begun, Step};
 use crate::arguments::{Held, holds};
 use crate::door::{Request, Run, Terms};
 use crate::error::{Error, Result};
 use crate::sandbox::{OpenFile, WriteTo};
+use crate::wasi::filesystem::{Asker, Begun, Step, request};
 use crate::wasi::requests::TERMS;
 
 const WRITE: Request<(Whole,), u64> = request("write-via-stream", WRITING);
@@ -47,16 +46,9 @@ impl Whole {
                 return Err(Error::IO);
             }
             rest = &rest[usize::try_from(count).expect("no more is written than there is")..];
-            to = after(to, count);
+            to = to.after(count);
         }
         Ok(u64::try_from(self.data.len()).expect("a length fits"))
-    }
-}
-
-fn after(to: WriteTo, count: u64) -> WriteTo {
-    match to {
-        WriteTo::Offset(offset) => WriteTo::Offset(offset.saturating_add(count)),
-        to => to,
     }
 }
 
@@ -88,7 +80,7 @@ impl FileOutput {
 
     fn begin(&mut self, data: Vec<u8>, terms: Terms) {
         let whole = Whole { file: self.file.clone(), to: self.to, data };
-        match self.asker.begin(self.request, (whole,), terms) {
+        match self.asker.begin_on(terms, self.request, (whole,)) {
             Begun::Done(result, _) => self.settle(result),
             Begun::Step(step) => self.step = Some(step),
         }
@@ -97,7 +89,7 @@ impl FileOutput {
     fn settle(&mut self, result: Result<u64>) {
         self.step = None;
         match result {
-            Ok(count) => self.to = after(self.to, count),
+            Ok(count) => self.to = self.to.after(count),
             Err(error) => self.state = State::Failed(error),
         }
     }

@@ -12,6 +12,7 @@ use crate::sandbox::{
     Advice, AllocateFlags, Allocation, ChangeableFile, Content, NewTimes, OpenFile, Place, Read, Reading, Seeking, Wait,
     Whence, Write, WriteTo,
 };
+use crate::sched::Submission;
 use crate::types::Status;
 use crate::wasi::requests::TERMS;
 use crate::wasi::runs::{self, Copied};
@@ -292,7 +293,7 @@ async fn read_file<T: Preview1View>(
     request: Request<(Reading,), Content>,
 ) -> Result<usize> {
     let (memory, data) = guest.parts();
-    let done = transfer_here(data.aio().ctx.caller(), request.kind, pieces.length, TERMS, |wait| {
+    let done = transfer_here(data.aio().ctx.caller(), &Submission::call(request.kind), pieces.length, TERMS, |wait| {
         let mut read = 0;
         for piece in pieces.iter() {
             let at = offset.map(|offset| offset.saturating_add(number(read)));
@@ -370,10 +371,11 @@ async fn write_file<T: Preview1View>(
     request: Request<(Copied,), u64>,
 ) -> Result<usize> {
     let (memory, data) = guest.parts();
-    let done = transfer_here(data.aio().ctx.caller(), request.kind, pieces.length, TERMS, |wait| match wait {
-        Wait::Never => Err(Error::WOULD_BLOCK),
-        Wait::May => write_pieces(&file, to, pieces, memory),
-    });
+    let done =
+        transfer_here(data.aio().ctx.caller(), &Submission::call(request.kind), pieces.length, TERMS, |wait| match wait {
+            Wait::Never => Err(Error::WOULD_BLOCK),
+            Wait::May => write_pieces(&file, to, pieces, memory),
+        });
     let written = match done {
         Some(result) => result.map_err(Errno::from)?,
         None => {

@@ -71,7 +71,7 @@ async fn cursor<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, cookie: u64)
         }
         return Ok(cursor);
     }
-    let memory = listing_memory(ctx)?;
+    let memory = listing_memory(&ctx.member)?;
     let key = ctx.grants.identity_key();
     let place = guest.place(fd, ".".to_owned())?;
     let opened = guest.make(OPEN, place.map(|place| (place,))).await?;

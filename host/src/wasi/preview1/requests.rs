@@ -8,7 +8,7 @@ use crate::door::{Entry, Request, Run};
 use crate::error::Result as AioResult;
 use crate::output::Answer;
 use crate::sched::Kind;
-use crate::wasi::requests::{self, Names, PREVIEW1};
+use crate::wasi::requests::{self, Names, PREVIEW1, TERMS};
 
 /// The functions that are requests.
 const NAMES: Names<24> = Names {
@@ -58,7 +58,7 @@ impl<T: Preview1View> Guest<'_, T> {
         request: Request<A, O>,
         arguments: AioResult<A>,
     ) -> Result<O> {
-        let made = requests::make(self.caller.data_mut().aio().ctx, request, arguments);
+        let made = requests::make(self.caller.data_mut().aio().ctx, request, arguments, TERMS);
         Ok(made.await.map_err(Errno::from)?)
     }
 }

@@ -1,7 +1,8 @@
-//! What streams of files have in common: they make requests by themselves, and keep what they need for that.
+//! What streams and listings have in common: they make requests by themselves, and keep what they need for that.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 
@@ -13,33 +14,40 @@ use crate::error::Result;
 use crate::output::{Answer, Member};
 use crate::sched::Manner;
 
-/// The guest whose stream it is.
-pub(super) struct Asker {
+/// The guest whose stream it is, and on which terms it makes requests.
+#[derive(Clone)]
+pub(crate) struct Asker {
     member: Arc<Member>,
     own_thread: bool,
+    terms: Terms,
 }
 
 /// A request that a worker is at.
-pub(super) struct Step<O>(Pin<Box<dyn Future<Output = Result<O>> + Send>>);
+pub(crate) struct Step<O>(Pin<Box<dyn Future<Output = Result<O>> + Send>>);
 
 /// A request that was begun.
-pub(super) enum Begun<O> {
+pub(crate) enum Begun<O> {
     /// What it came to, and the memory for that.
     Done(Result<O>, Reservation),
     Step(Step<O>),
 }
 
 impl Asker {
-    pub(super) fn new(caller: Caller<'_>) -> Self {
-        Self { member: Arc::clone(caller.member), own_thread: caller.own_thread }
+    pub(crate) fn new(caller: Caller<'_>, terms: Terms) -> Self {
+        Self { member: Arc::clone(caller.member), own_thread: caller.own_thread, terms }
     }
 
     /// Takes a request through the door.
-    pub(super) fn begin<A: Held + Send + 'static, O: Answer>(
+    pub(crate) fn begin<A: Held + Send + 'static, O: Answer>(&self, request: Request<A, O>, arguments: A) -> Begun<O> {
+        self.begin_on(self.terms, request, arguments)
+    }
+
+    /// The same on other terms.
+    pub(crate) fn begin_on<A: Held + Send + 'static, O: Answer>(
         &self,
+        terms: Terms,
         request: Request<A, O>,
         arguments: A,
-        terms: Terms,
     ) -> Begun<O> {
         let caller = Caller { member: &self.member, own_thread: self.own_thread };
         match enter_parsed(caller, request, Ok(arguments), Manner::default(), terms) {
@@ -49,20 +57,33 @@ impl Asker {
     }
 
     /// What came of a step goes back on the books, where it was until just now: also where others were faster.
-    pub(super) fn memory(&self, bytes: usize) -> Reservation {
+    pub(crate) fn memory(&self, bytes: usize) -> Reservation {
         let mut memory = self.member.memory().nothing();
         memory.count(bytes);
         memory
     }
 }
 
+impl<O> Begun<O> {
+    pub(crate) async fn done(self) -> Result<O> {
+        match self {
+            Self::Done(result, _) => result,
+            Self::Step(mut step) => step.done().await,
+        }
+    }
+}
+
 impl<O> Step<O> {
     /// What it came to, if it is done. A step that was never asked is begun by this.
-    pub(super) fn look(&mut self) -> Option<Result<O>> {
+    pub(crate) fn look(&mut self) -> Option<Result<O>> {
         self.0.as_mut().now_or_never()
     }
 
-    pub(super) async fn done(&mut self) -> Result<O> {
+    pub(crate) async fn done(&mut self) -> Result<O> {
         self.0.as_mut().await
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<O>> {
+        self.0.as_mut().poll(cx)
     }
 }

@@ -1,0 +1,76 @@
+//! What the guest's descriptors stand for, and how they are given and taken back.
+//!
+//! The bindings name the descriptors of `wasmtime_wasi`. A handle is a number and a type, which says nothing of what is at that number:
+//! here it is a [`Descriptor`].
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor as NamedByBindings;
+use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
+
+use super::failure::Outcome;
+use crate::ctx::AioCtxView;
+use crate::error::{Error, Result as AioResult};
+use crate::output::push;
+use crate::sandbox::{OpenDir, OpenFile, Rights};
+use crate::wasi::preopens::preopens;
+
+/// The guest's handle of a descriptor, in either version.
+pub(crate) type Fd = Resource<NamedByBindings>;
+
+/// What a descriptor stands for.
+#[derive(Debug)]
+pub(crate) enum Descriptor {
+    File(FileDescriptor),
+    Dir(DirDescriptor),
+}
+
+#[derive(Debug)]
+pub(crate) struct FileDescriptor {
+    pub(crate) file: OpenFile,
+    /// What it was opened for.
+    pub(crate) flags: DescriptorFlags,
+}
+
+#[derive(Debug)]
+pub(crate) struct DirDescriptor {
+    pub(crate) dir: OpenDir,
+    pub(crate) flags: DescriptorFlags,
+}
+
+/// The same handle, of another type.
+pub(crate) fn cast<A: 'static, B: 'static>(handle: &Resource<A>) -> Resource<B> {
+    if handle.owned() { Resource::new_own(handle.rep()) } else { Resource::new_borrow(handle.rep()) }
+}
+
+impl FileDescriptor {
+    /// The file, if it was opened for writing.
+    pub(crate) fn writable(&self) -> Outcome<OpenFile> {
+        if self.flags.contains(DescriptorFlags::WRITE) { Ok(self.file.clone()) } else { Err(Error::BAD_DESCRIPTOR.into()) }
+    }
+}
+
+impl AioCtxView<'_> {
+    /// Gives the guest a descriptor.
+    pub(crate) fn give(&mut self, descriptor: Descriptor) -> AioResult<Fd> {
+        Ok(cast(&push(self.table, descriptor)?))
+    }
+
+    /// What is dropped hands its descriptor to the reaper.
+    pub(crate) fn take_back(&mut self, fd: &Fd) -> wasmtime::Result<()> {
+        self.table.delete::<Descriptor>(cast(fd))?;
+        Ok(())
+    }
+
+    /// Gives the guest a descriptor of each directory that it was granted.
+    pub(crate) fn give_preopens(&mut self) -> AioResult<Vec<(Fd, String)>> {
+        let directories = preopens(self.ctx).into_iter();
+        let given = directories.map(|(dir, name)| {
+            let flags = match dir.rights() {
+                Rights::Read => DescriptorFlags::READ,
+                Rights::ReadWrite => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+            };
+            Ok((self.give(Descriptor::Dir(DirDescriptor { dir, flags }))?, name))
+        });
+        given.collect()
+    }
+}
