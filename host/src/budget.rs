@@ -6,7 +6,7 @@
 //! Who waits stands in the queue of one budget, in its turn, and is told when there is room for it there and above. A budget above
 //! knows which of those below are waited for: so no guest stands in the way of another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 #[cfg(not(feature = "model"))]
 use std::sync::{
@@ -59,6 +59,8 @@ struct Inner {
 struct Queue {
     next: u64,
     waiting: BTreeMap<u64, (usize, Waker)>,
+    /// Those among them that hold up the others: see [`Budget::wait_alone`].
+    alone: BTreeSet<u64>,
     /// Budgets below that are waited for, by their addresses.
     below: BTreeMap<usize, Budget>,
 }
@@ -173,6 +175,14 @@ impl Budget {
         Waiter { budget: self.clone(), key }
     }
 
+    /// The same for one that holds up the others: what they are told of they do not take before it has gone on. So it is told of that,
+    /// too, wherever it stands.
+    pub(crate) fn wait_alone(&self, amount: usize, waker: &Waker) -> Waiter {
+        let waiter = self.wait(amount, waker);
+        self.queue().alone.insert(waiter.key);
+        waiter
+    }
+
     /// Notes whether anybody waits, here and above.
     fn note(&self, queue: &Queue) {
         let is_waited_for = !queue.waiting.is_empty() || !queue.below.is_empty();
@@ -209,6 +219,10 @@ impl Budget {
                 told.push(*key);
             }
         }
+        told.extend(queue.alone.iter().filter(|key| {
+            let amount = queue.waiting.get(key).map(|(amount, _)| *amount);
+            amount.is_some_and(|amount| self.has_room(amount))
+        }));
         let wakers: Vec<Waker> = told.iter().filter_map(|key| queue.waiting.remove(key)).map(|(_, waker)| waker).collect();
         self.note(&queue);
         let below: Vec<Self> = queue.below.values().cloned().collect();
@@ -277,6 +291,7 @@ impl Drop for Waiter {
         let left = {
             let mut queue = self.budget.queue();
             let left = queue.waiting.remove(&self.key);
+            queue.alone.remove(&self.key);
             self.budget.note(&queue);
             left
         };
@@ -321,6 +336,23 @@ mod tests {
         assert_eq!((first.amount(), rest.amount(), budget.taken()), (1, 2, 3));
         drop((first, rest));
         assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn one_that_holds_up_the_others_is_told_of_what_they_were_told_of() {
+        let budget = Budget::new(1);
+        let taken = budget.try_take(1).expect("there is room");
+        let ((task, task_waker), (other, other_waker), (alone, alone_waker)) = (waker(), waker(), waker());
+        let first = budget.wait(1, &task_waker);
+        let _second = budget.wait(1, &other_waker);
+        let waits = budget.wait_alone(1, &alone_waker);
+        drop(taken);
+        assert_eq!((woken(&task), woken(&other), woken(&alone)), (1, 0, 1));
+        drop(waits);
+        assert!(budget.queue().alone.is_empty());
+        // What the first one was told of and leaves is for the second.
+        drop(first);
+        assert_eq!(woken(&other), 1);
     }
 
     #[test]

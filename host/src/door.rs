@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use wasmtime::component::Resource;
@@ -14,6 +15,7 @@ use crate::arguments::{Arguments, Held, Lookup};
 use crate::budget::Reservation;
 use crate::ctx::{AioCtxView, Caller};
 use crate::error::{Error, Result};
+use crate::limits::{INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
 use crate::output::{Answer, Member, OnWorker, Output, OwnThread, RequestHandle};
 use crate::sandbox::{Ticket, Wait};
 use crate::sched::{Entrance, Flow, Kind, Manner, Origin, Outcome, Refusal, Report, RequestId, Submission, Work};
@@ -45,8 +47,10 @@ pub(crate) enum Run<A, O> {
     Inline(fn(&mut A, Wait) -> Result<O>),
     /// The same, by a function for each: on a worker it may take several turns.
     InlineOrAgain(fn(&mut A) -> Result<O>, fn(&mut A, &dyn Ticket) -> Flow<Result<O>>),
-    /// On a worker.
+    /// By one call that may wait: on a worker.
     Worker(fn(&mut A, &dyn Ticket) -> Result<O>),
+    /// On a worker, also where the guest's thread may wait: what it is for is to take its turn among the others.
+    Queued(fn(&mut A, &dyn Ticket) -> Result<O>),
     /// On a worker, and again some time later, until it is done. It holds no worker in between.
     Again(fn(&mut A, &dyn Ticket) -> Flow<Result<O>>),
 }
@@ -73,7 +77,7 @@ impl<A, O: Answer> Run<A, O> {
         let result = match self {
             Self::Inline(run) => run(arguments, Wait::Never),
             Self::InlineOrAgain(run, _) => run(arguments),
-            Self::Worker(_) | Self::Again(_) => return None,
+            Self::Worker(_) | Self::Queued(_) | Self::Again(_) => return None,
         };
         if matches!(result, Err(Error::WOULD_BLOCK)) { None } else { Some(result) }
     }
@@ -85,6 +89,7 @@ impl<A, O: Answer> Run<A, O> {
             Self::Inline(run) => Flow::Done(run(arguments, Wait::May)),
             Self::InlineOrAgain(_, run) | Self::Again(run) => run(arguments, ticket),
             Self::Worker(run) => Flow::Done(run(arguments, ticket)),
+            Self::Queued(_) => return None,
         };
         match flow {
             Flow::Done(Err(Error::NOT_YET | Error::WOULD_BLOCK)) | Flow::Again(_) | Flow::Parked => None,
@@ -99,7 +104,7 @@ impl<A, O: Answer> Run<A, O> {
                 result => Flow::Done(result),
             },
             Self::InlineOrAgain(_, run) | Self::Again(run) => run(arguments, ticket),
-            Self::Worker(run) => Flow::Done(run(arguments, ticket)),
+            Self::Worker(run) | Self::Queued(run) => Flow::Done(run(arguments, ticket)),
         };
         match flow.map(|result| result.map(O::into_output)) {
             Flow::Done(Err(Error::NOT_YET)) => Flow::Again(RETRY),
@@ -121,6 +126,16 @@ pub(crate) struct Terms {
     pub(crate) waits_in_numbers: bool,
     /// Whether the call may wait on its guest's own thread, where that belongs to the guest alone.
     pub(crate) waits_on_own_thread: bool,
+}
+
+impl Terms {
+    /// Those of a call that suspends its guest until it has its answer.
+    pub(crate) const SUSPENDING: Self = Self {
+        inline_bytes_max: INLINE_CALL_BYTES_MAX,
+        unbooked_bytes_max: UNBOOKED_BYTES_MAX,
+        waits_in_numbers: false,
+        waits_on_own_thread: true,
+    };
 }
 
 /// A request that has passed the door.
@@ -269,18 +284,18 @@ impl Queued {
     }
 
     /// Queues the request, once it is admitted.
-    async fn submit(&mut self) -> Result<RequestId> {
+    pub(crate) fn poll_submit(&mut self, cx: &Context<'_>) -> Poll<Result<RequestId>> {
         loop {
-            let admission = match poll_fn(|cx| self.entrance.poll(cx)).await {
+            let admission = match ready!(self.entrance.poll(cx)) {
                 Ok(admission) => admission,
                 Err(refusal) => {
                     self.member.refuse(&self.submission, refusal);
-                    return Err(refusal.into());
+                    return Poll::Ready(Err(refusal.into()));
                 }
             };
-            let Some(work) = self.work.take() else { return Err(Error::ALREADY) };
+            let Some(work) = self.work.take() else { return Poll::Ready(Err(Error::ALREADY)) };
             match self.member.submit(self.submission, admission, work) {
-                Ok(id) => return Ok(id),
+                Ok(id) => return Poll::Ready(Ok(id)),
                 // Another call was faster: it waits again.
                 Err((Refusal::Full, admission, work)) => {
                     self.work = Some(work);
@@ -289,24 +304,37 @@ impl Queued {
                 Err((refusal, _, work)) => {
                     self.work = Some(work);
                     self.member.refuse(&self.submission, refusal);
-                    return Err(refusal.into());
+                    return Poll::Ready(Err(refusal.into()));
                 }
             }
+        }
+    }
+
+    /// Gives up its place among those that wait to be admitted, until it is asked again: nobody would take what it is told of.
+    pub(crate) fn step_back(&mut self) {
+        self.entrance.step_back();
+    }
+
+    /// What comes of it, once it is queued under this number. Dropping the future takes the request back.
+    pub(crate) fn result<O: Answer>(&self, id: RequestId) -> impl Future<Output = Result<O>> + Send + use<O> {
+        let owned = Owned { member: Arc::clone(&self.member), id };
+        async move {
+            let output = poll_fn(|cx| owned.member.poll_take(owned.id, cx)).await?;
+            // The output was made by this request's own `into_output`.
+            O::from_output(output).ok_or(Error::IO)
         }
     }
 
     /// Carries the request out on a worker. Dropping the future takes the request back.
     pub(crate) async fn run<O: Answer>(mut self) -> Result<O> {
         let group = self.submission.manner.group;
-        let submitted = self.submit().await;
+        let submitted = poll_fn(|cx| self.poll_submit(cx)).await;
         if let (Err(error), Some(group)) = (&submitted, group) {
             self.member.settle(group, Some(*error));
         }
-        let owned = Owned { member: Arc::clone(&self.member), id: submitted? };
+        let result = self.result(submitted?);
         drop(self);
-        let output = poll_fn(|cx| owned.member.poll_take(owned.id, cx)).await?;
-        // The output was made by this request's own `into_output`.
-        O::from_output(output).ok_or(Error::IO)
+        result.await
     }
 }
 
@@ -387,7 +415,7 @@ pub(crate) fn submit<A: Arguments, O: Answer>(
 /// The rest of it: queues the request.
 pub(crate) async fn submit_later(mut view: AioCtxView<'_>, mut queued: Queued) -> wasmtime::Result<Resource<RequestHandle>> {
     let (kind, manner) = (queued.submission.kind, queued.submission.manner);
-    let id = match queued.submit().await {
+    let id = match poll_fn(|cx| queued.poll_submit(cx)).await {
         Ok(id) => id,
         Err(error) => submit_done(&view, kind, manner, Err(error), view.ctx.member.memory().nothing()),
     };

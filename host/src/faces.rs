@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::ctx::AioView;
 use crate::door::{self, Entry, Passed, Request, Run, Submitted, Terms};
 use crate::error::Result;
-use crate::limits::{INLINE_BYTES_MAX, INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
+use crate::limits::INLINE_BYTES_MAX;
 use crate::output::Answer;
 use crate::sandbox::{Ticket, Wait};
 use crate::sched::{Flow, Kind};
@@ -19,12 +19,7 @@ const SUBMIT: &str = "aiohost:aio/submit@0.1.0";
 const REQUESTS: &str = "aiohost:aio/requests@0.1.0";
 
 /// A call that suspends its guest waits alone.
-const BLOCKING_TERMS: Terms = Terms {
-    inline_bytes_max: INLINE_CALL_BYTES_MAX,
-    unbooked_bytes_max: UNBOOKED_BYTES_MAX,
-    waits_in_numbers: false,
-    waits_on_own_thread: false,
-};
+const BLOCKING_TERMS: Terms = Terms::SUSPENDING;
 const SUBMIT_TERMS: Terms =
     Terms { inline_bytes_max: INLINE_BYTES_MAX, unbooked_bytes_max: 0, waits_in_numbers: false, waits_on_own_thread: false };
 const REQUESTS_TERMS: Terms = Terms { waits_in_numbers: true, ..SUBMIT_TERMS };
@@ -50,7 +45,7 @@ impl<'a, T: AioView + 'static> Registrar<'a, T> {
         Self { linker, faces, number }
     }
 
-    /// A request that may block, and so always goes to a worker.
+    /// A request that may block, and so goes to a worker; unless its guest has a thread to itself, which may wait as well.
     pub(crate) fn on_worker<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,
@@ -59,7 +54,17 @@ impl<'a, T: AioView + 'static> Registrar<'a, T> {
         self.add(name, Run::Worker(run), Entry::InTurn)
     }
 
-    /// The same for one that gives back what others wait for: it never waits to be admitted.
+    /// A request that takes its turn among others on a worker, whoever has a thread to itself: that is what it is for.
+    pub(crate) fn queued<A: Arguments, O: Answer>(
+        &mut self,
+        name: &'static str,
+        run: fn(&mut A, &dyn Ticket) -> Result<O>,
+    ) -> wasmtime::Result<()> {
+        self.add(name, Run::Queued(run), Entry::InTurn)
+    }
+
+    /// A request that is tried on the guest's own thread first, and gives back what others wait for: it never waits to be
+    /// admitted.
     pub(crate) fn let_in<A: Arguments, O: Answer>(
         &mut self,
         name: &'static str,

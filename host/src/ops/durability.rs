@@ -16,10 +16,9 @@ pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasm
     })?;
     requests.on_worker("syncfs", |synced: &mut Permitted<Syncfs, (OpenFile,)>, _| synced.arguments.0.syncfs())?;
     requests.on_worker("pathsync", |(place,): &mut (Place<Read>,), _| place.sync())?;
-    requests.on_worker("nop", |(): &mut (), _| Ok(()))?;
-    requests.on_worker("busy", |busy: &mut Permitted<Busy, (u64,)>, ticket| {
-        be_busy(Duration::from_millis(busy.arguments.0), ticket)
-    })
+    requests.queued("nop", |(): &mut (), _| Ok(()))?;
+    requests
+        .queued("busy", |busy: &mut Permitted<Busy, (u64,)>, ticket| be_busy(Duration::from_millis(busy.arguments.0), ticket))
 }
 
 type SyncRange = (OpenFile, u64, u64, SyncRangeFlags);

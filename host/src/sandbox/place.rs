@@ -14,13 +14,13 @@ use super::descriptor::Descriptor;
 use super::dir::{Base, OpenDir};
 use super::file::OpenFile;
 use super::grant::{Grants, Shared};
-use super::path::{Last, RelativePath};
+use super::path::{Last, RelativePath, Split};
 use super::regular::{check_directory, check_regular};
 use super::resolve::{How, open_beneath};
 use super::storage::Opened;
 use super::{Read, Right, Rights, Wait, Write, procfs, status, sys};
 use crate::error::{Error, Result};
-use crate::types::Status;
+use crate::types::{FileType, Status};
 
 // `aiohost:aio/types.open-flags`.
 flags! {
@@ -163,6 +163,15 @@ impl<R: Right> Place<R> {
 
     /// The status of what the path leads to.
     pub(crate) fn stat(&self, wait: Wait) -> Result<Status> {
+        let split = self.path.split();
+        // A single name needs no way to be gone, unless it is a link.
+        if wait == Wait::May
+            && split.parent.is_none()
+            && let Some(status) = self.status_of_name(&split)?
+            && status.kind != FileType::SymbolicLink
+        {
+            return Ok(status);
+        }
         status::of_fd(self.open(OFlags::PATH, Mode::empty(), wait)?, &self.shared.key, wait)
     }
 
@@ -172,13 +181,22 @@ impl<R: Right> Place<R> {
         if split.slash || split.last == Last::Dots {
             return self.stat(wait);
         }
-        if wait == Wait::May {
-            let entry = self.entry(Error::INVALID)?;
-            if let Some(status) = status::of_name_unchecked(&entry.dir, entry.name, &self.shared.key)? {
-                return Ok(status);
-            }
+        if wait == Wait::May
+            && let Some(status) = self.status_of_name(&split)?
+        {
+            return Ok(status);
         }
         status::of_fd(self.open(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), wait)?, &self.shared.key, wait)
+    }
+
+    /// The status of what the last name of the path stands for, by one call on its directory. None if it has to be opened and
+    /// looked at.
+    fn status_of_name(&self, split: &Split<'_>) -> Result<Option<Status>> {
+        if split.slash || split.last == Last::Dots {
+            return Ok(None);
+        }
+        let entry = self.entry(Error::INVALID)?;
+        status::of_name_unchecked(&entry.dir, entry.name, &self.shared.key)
     }
 
     pub(crate) fn open_dir(&self, wait: Wait) -> Result<OpenDir> {

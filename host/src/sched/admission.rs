@@ -186,8 +186,23 @@ impl<R: Outcome> Entrance<R> {
     fn stand(&self, id: CallId, lack: Lack, queues: &mut Queues, waker: &Waker) {
         match lack {
             Lack::Group => queues.group = self.membership.with(|requests| requests.waits_for_group(id, waker)),
-            Lack::Place => queues.place = Some(self.places().wait(1, waker)),
-            Lack::Memory => queues.memory = Some(self.account().budgets.memory.wait(self.bytes, waker)),
+            Lack::Place => queues.place = Some(self.wait_for(self.places(), 1, waker)),
+            Lack::Memory => queues.memory = Some(self.wait_for(&self.account().budgets.memory, self.bytes, waker)),
+        }
+    }
+
+    /// What tasks of the guest are told of they take only while the guest goes on, which it does not if it waits itself.
+    fn wait_for(&self, budget: &Budget, amount: usize, waker: &Waker) -> Waiter {
+        match self.caller {
+            Caller::Guest => budget.wait_alone(amount, waker),
+            Caller::Task => budget.wait(amount, waker),
+        }
+    }
+
+    /// It waits no more for the time being, and is behind the others when it is asked again.
+    pub(crate) fn step_back(&mut self) {
+        if let Some(Call { id, queues, _seat }) = self.call.take() {
+            self.membership.carry_out(|requests| requests.close_call(id, queues.group));
         }
     }
 
@@ -217,8 +232,6 @@ impl Queues {
 
 impl<R: Outcome> Drop for Entrance<R> {
     fn drop(&mut self) {
-        if let Some(Call { id, queues, _seat }) = self.call.take() {
-            self.membership.carry_out(|requests| requests.close_call(id, queues.group));
-        }
+        self.step_back();
     }
 }

@@ -15,7 +15,7 @@ use super::ids::GroupId;
 use super::ids::RequestId;
 use super::lanes::Priority;
 use super::outcome::Refusal;
-use super::work::{Progress, Stop};
+use super::work::{Caller, Progress, Stop};
 use crate::limits::GROUP_DEPTH_MAX;
 
 /// A request that failed, and why.
@@ -70,6 +70,8 @@ struct Group<F> {
     waiters: Vec<(u64, Waker)>,
     /// Calls that wait for a place in it, in their order.
     calls: BTreeMap<CallId, Waker>,
+    /// The one among them that its guest waits for: the others do not take what they are told of before that has gone on.
+    alone: Option<CallId>,
 }
 
 /// The groups of one guest.
@@ -110,6 +112,7 @@ impl<F: Copy> Groups<F> {
             callers: 0,
             waiters: Vec::new(),
             calls: BTreeMap::new(),
+            alone: None,
         });
         GroupId { generation, index }
     }
@@ -210,9 +213,12 @@ impl<F: Copy> Groups<F> {
     }
 
     /// A call waits for a place in the group.
-    pub(super) fn join(&mut self, id: GroupId, call: CallId, waker: &Waker) {
+    pub(super) fn join(&mut self, id: GroupId, call: CallId, caller: Caller, waker: &Waker) {
         if let Some(group) = self.get_mut(id) {
             group.calls.insert(call, waker.clone());
+            if caller == Caller::Guest {
+                group.alone = Some(call);
+            }
         }
     }
 
@@ -430,9 +436,12 @@ impl<F> Group<F> {
         !self.held && self.callers == 0 && self.members.is_empty() && self.children.is_empty()
     }
 
-    /// Tells as many calls as there is room for.
+    /// Tells as many calls as there is room for, and the one that holds up the others if there is any.
     fn call(&mut self, wakers: &mut Vec<Waker>) {
         let mut room = self.room().unwrap_or(u64::MAX);
+        if room > 0 {
+            wakers.extend(self.alone.take().and_then(|call| self.calls.remove(&call)));
+        }
         while room > 0
             && let Some((_, waker)) = self.calls.pop_first()
         {

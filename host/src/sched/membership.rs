@@ -48,6 +48,12 @@ impl<R: Outcome> Membership<R> {
         self.account.active.taken() == 0
     }
 
+    /// Ends all of its requests: what has not begun never runs, what has is stopped and clears up, and no result is wanted.
+    pub(crate) fn close(&self) {
+        let after = self.account.requests().close();
+        self.pool.carry_out(self.seat, &self.account, after);
+    }
+
     /// What its requests and their results may hold.
     pub(crate) fn memory(&self) -> &Budget {
         &self.account.budgets.memory
@@ -217,9 +223,8 @@ impl<R: Outcome> Membership<R> {
 
 impl<R: Outcome> Drop for Membership<R> {
     fn drop(&mut self) {
-        let after = self.account.requests().close();
         // What has begun is queued again before its seat is given up.
-        self.pool.carry_out(self.seat, &self.account, after);
+        self.close();
         self.account.set_gone();
         self.pool.leave(self.seat, &self.account);
     }

@@ -4,17 +4,12 @@ use crate::arguments::Held;
 use crate::ctx::AioCtx;
 use crate::door::{Passed, Request, Terms, enter_parsed};
 use crate::error::Result;
-use crate::limits::{INLINE_BYTES_MAX, INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
+use crate::limits::INLINE_BYTES_MAX;
 use crate::output::Answer;
 use crate::sched::{Kind, Manner};
 
 /// A call of preview 1 or of WASI 0.2 holds up its guest.
-pub(super) const TERMS: Terms = Terms {
-    inline_bytes_max: INLINE_CALL_BYTES_MAX,
-    unbooked_bytes_max: UNBOOKED_BYTES_MAX,
-    waits_in_numbers: false,
-    waits_on_own_thread: true,
-};
+pub(super) const TERMS: Terms = Terms::SUSPENDING;
 
 /// Any number of calls of WASI 0.3 can be under way, while the guest goes on.
 pub(super) const CONCURRENT_TERMS: Terms =
@@ -61,6 +56,16 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
     true
 }
 
+/// Takes a request up to where it would have to wait.
+pub(super) fn pass<A: Held + Send + 'static, O: Answer>(
+    ctx: &AioCtx,
+    request: Request<A, O>,
+    arguments: Result<A>,
+    terms: Terms,
+) -> Passed<O> {
+    enter_parsed(ctx.caller(), request, arguments, Manner::default(), terms)
+}
+
 /// Takes a request through the door, and waits for it where the future is waited for.
 pub(super) fn make<A: Held + Send + 'static, O: Answer>(
     ctx: &AioCtx,
@@ -68,7 +73,7 @@ pub(super) fn make<A: Held + Send + 'static, O: Answer>(
     arguments: Result<A>,
     terms: Terms,
 ) -> impl Future<Output = Result<O>> + Send + use<A, O> {
-    let passed = enter_parsed(ctx.caller(), request, arguments, Manner::default(), terms);
+    let passed = pass(ctx, request, arguments, terms);
     async move {
         match passed {
             Passed::Done(result, _) => result,

@@ -33,8 +33,9 @@ impl<R: Outcome> Requests<R> {
 
     /// Whether the bound of its group, or of one that this is in, keeps a call out; then it is told when there is a place.
     pub(crate) fn waits_for_group(&mut self, id: CallId, waker: &Waker) -> Option<GroupId> {
-        let group = self.groups.full(self.calls.get(&id)?.manner.group)?;
-        self.groups.join(group, id, waker);
+        let call = self.calls.get(&id)?;
+        let (caller, group) = (call.caller, self.groups.full(call.manner.group)?);
+        self.groups.join(group, id, caller, waker);
         Some(group)
     }
 

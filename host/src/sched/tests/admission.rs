@@ -195,16 +195,42 @@ fn a_call_that_was_told_and_goes_away_passes_its_turn_on() {
     // Something is on its way all the time.
     let gate = run_gated(&guest);
     let [one, other] = [(); 2].map(|()| guest.account().budgets.places.try_take(1).expect("there is room"));
-    passes_on(entrance(&guest, 0), entrance(&guest, 0), || drop(one));
+    passes_on(task(&guest, 0), task(&guest, 0), || drop(one));
     drop(other);
     let memory = guest.memory().try_take(100).expect("there is room");
-    passes_on(entrance(&guest, 100), entrance(&guest, 100), || drop(memory));
+    passes_on(task(&guest, 100), task(&guest, 100), || drop(memory));
     let group = guest.create_group(1).expect("there is room");
     guest.set_group_limit(group, 1);
     let member = submit_in(&guest, into(group), done());
-    let of_group = || Entrance::new(&guest, &submission(into(group)), None, 0);
+    let of_group = || Entrance::new(&guest, &submission(into(group)), Some(guest.memory().nothing()), 0);
     passes_on(of_group(), of_group(), || guest.cancel(member));
     drop(gate);
+}
+
+/// Tasks that were told of something do not take it while their guest waits in a call that holds up all of it.
+#[test]
+fn a_call_that_holds_up_its_guest_waited_for_what_tasks_were_told_of() {
+    let pool = pool(1);
+    let guest = member(&pool, Budgets { places: Budget::new(3), ..budgets(100) });
+    let _gate = run_gated(&guest);
+    let [one, other] = [(); 2].map(|()| guest.account().budgets.places.try_take(1).expect("there is room"));
+    holds_up(task(&guest, 0), entrance(&guest, 0), || drop(one));
+    drop(other);
+    let memory = guest.memory().try_take(100).expect("there is room");
+    holds_up(task(&guest, 100), entrance(&guest, 100), || drop(memory));
+    let group = guest.create_group(1).expect("there is room");
+    guest.set_group_limit(group, 1);
+    let member = submit_in(&guest, into(group), done());
+    let of_group = |held| Entrance::new(&guest, &submission(into(group)), held, 0);
+    holds_up(of_group(Some(guest.memory().nothing())), of_group(None), || guest.cancel(member));
+}
+
+fn holds_up(mut task: In, mut call: In, gives_back: impl FnOnce()) {
+    let (told, waker) = bell();
+    assert!(poll_once(&mut task).is_pending() && poll(&mut call, &waker).is_pending());
+    gives_back();
+    assert_eq!(told.rung(), 1);
+    assert!(matches!(poll(&mut call, &waker), Poll::Ready(Ok(_))));
 }
 
 #[test]
@@ -239,7 +265,7 @@ fn a_call_that_waits_for_what_another_guest_has_is_left_alone_until_then() {
     let bells: Vec<(Arc<Bell>, In)> = (0..3)
         .map(|_| {
             let (bell, waker) = bell();
-            let mut entrance = entrance(&guest, 200);
+            let mut entrance = task(&guest, 200);
             assert!(poll(&mut entrance, &waker).is_pending());
             assert!(poll(&mut entrance, &waker).is_pending());
             (bell, entrance)

@@ -1,15 +1,16 @@
 //! What streams and listings have in common: they make requests by themselves, and keep what they need for that.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 
 use crate::arguments::Held;
 use crate::budget::Reservation;
 use crate::ctx::Caller;
-use crate::door::{Passed, Request, Terms, enter_parsed};
+use crate::door::{Passed, Queued, Request, Terms, enter_parsed};
 use crate::error::Result;
 use crate::output::{Answer, Member};
 use crate::sched::Manner;
@@ -22,8 +23,13 @@ pub(crate) struct Asker {
     terms: Terms,
 }
 
-/// A request that a worker is at.
-pub(crate) struct Step<O>(Pin<Box<dyn Future<Output = Result<O>> + Send>>);
+/// A request that was not done at once.
+pub(crate) enum Step<O> {
+    /// It is not let in yet.
+    Waits(Box<Queued>),
+    /// A worker has it, or will.
+    Runs(Pin<Box<dyn Future<Output = Result<O>> + Send>>),
+}
 
 /// A request that was begun.
 pub(crate) enum Begun<O> {
@@ -52,7 +58,7 @@ impl Asker {
         let caller = Caller { member: &self.member, own_thread: self.own_thread };
         match enter_parsed(caller, request, Ok(arguments), Manner::default(), terms) {
             Passed::Done(result, memory) => Begun::Done(result, memory),
-            Passed::ToQueue(queued) => Begun::Step(Step(Box::pin(queued.run()))),
+            Passed::ToQueue(queued) => Begun::Step(Step::Waits(Box::new(queued))),
         }
     }
 
@@ -64,7 +70,7 @@ impl Asker {
     }
 }
 
-impl<O> Begun<O> {
+impl<O: Answer> Begun<O> {
     pub(crate) async fn done(self) -> Result<O> {
         match self {
             Self::Done(result, _) => result,
@@ -73,17 +79,117 @@ impl<O> Begun<O> {
     }
 }
 
-impl<O> Step<O> {
-    /// What it came to, if it is done. A step that was never asked is begun by this.
+impl<O: Answer> Step<O> {
+    /// What it came to, if it is done. A step that was never asked is begun by this, if it is let in.
     pub(crate) fn look(&mut self) -> Option<Result<O>> {
-        self.0.as_mut().now_or_never()
+        self.done().now_or_never()
     }
 
+    /// Waits for it. A guest that waits no longer, and a stream that it never asks again, stand in nobody's way.
     pub(crate) async fn done(&mut self) -> Result<O> {
-        self.0.as_mut().await
+        let waiting = Waiting(self);
+        poll_fn(|cx| waiting.0.poll(cx)).await
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<O>> {
-        self.0.as_mut().poll(cx)
+        loop {
+            match self {
+                Self::Waits(queued) => {
+                    let id = ready!(queued.poll_submit(cx))?;
+                    *self = Self::Runs(Box::pin(queued.result(id)));
+                }
+                Self::Runs(result) => return result.as_mut().poll(cx),
+            }
+        }
+    }
+}
+
+/// A step that is waited for.
+struct Waiting<'a, O>(&'a mut Step<O>);
+
+impl<O> Drop for Waiting<'_, O> {
+    fn drop(&mut self) {
+        if let Step::Waits(queued) = self.0 {
+            queued.step_back();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::arguments::holds_nothing;
+    use crate::ctx::AioCtx;
+    use crate::door::{Entry, Run};
+    use crate::engine::AioEngine;
+    use crate::limits::Limits;
+    use crate::sched::Kind;
+    use crate::wasi::requests::CONCURRENT_TERMS;
+
+    /// It is done once it is let go on.
+    struct Gate(Receiver<()>);
+
+    holds_nothing! { Gate }
+
+    const KIND: Kind = Kind { name: "test", number: 100 };
+    const WAITS: Request<(Gate,), ()> = Request {
+        kind: KIND,
+        run: Run::Worker(|(gate,), _| {
+            let _ = gate.0.recv();
+            Ok(())
+        }),
+        entry: Entry::InTurn,
+    };
+
+    struct Told(Sender<()>);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            // Nobody listens any more once the test has seen it.
+            let _ = self.0.send(());
+        }
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("an event loop").block_on(future)
+    }
+
+    fn step(asker: &Asker, held: Receiver<()>) -> Step<()> {
+        match asker.begin(WAITS, (Gate(held),)) {
+            Begun::Step(step) => step,
+            Begun::Done(..) => panic!("it is for a worker"),
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_never_asked_again_held_up_what_came_behind_it() {
+        let limits = Limits { in_flight_max: 1, ..Limits::default() };
+        let engine = AioEngine::new();
+        let mut ctx = AioCtx::builder();
+        ctx.limits(limits);
+        let ctx = ctx.build(&engine);
+        let asker = Asker::new(ctx.caller(), CONCURRENT_TERMS);
+        let (go_on, held) = channel();
+        let (first_goes_on, first_held) = channel();
+        drop(go_on);
+        let mut first = step(&asker, first_held);
+        assert!(first.look().is_none(), "a worker has it");
+        let mut second = step(&asker, held);
+        assert!(second.look().is_none(), "it waits for a place");
+        let (go_on, held) = channel();
+        drop(go_on);
+        let mut third = step(&asker, held);
+        let (sender, told) = channel();
+        let waker = Arc::new(Told(sender)).into();
+        assert!(third.poll(&mut Context::from_waker(&waker)).is_pending(), "it waits behind that");
+        first_goes_on.send(()).expect("it is waited for");
+        assert_eq!(block_on(first.done()), Ok(()));
+        told.recv_timeout(Duration::from_secs(60)).expect("it has its turn");
+        assert_eq!(block_on(third.done()), Ok(()));
+        assert_eq!(block_on(second.done()), Ok(()));
     }
 }

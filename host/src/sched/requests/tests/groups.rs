@@ -340,7 +340,7 @@ fn a_call_that_waits_for_a_group_is_told_whoever_comes_in_before_it() {
     let waiting: Vec<_> = (0..4)
         .map(|_| {
             let (bell, waker) = bell();
-            let call = f.requests.open_call(&into(group), Caller::Guest, &waker);
+            let call = f.requests.open_call(&into(group), Caller::Task, &waker);
             assert_eq!(f.requests.waits_for_group(call, &waker), Some(group));
             (call, bell)
         })
@@ -376,7 +376,7 @@ fn a_call_that_was_told_of_a_place_and_goes_away_passes_it_on() {
     let group = f.group();
     f.requests.groups.set_limit(group, 1, &mut Vec::new());
     let a = f.member(group);
-    let calls = [(); 2].map(|()| f.requests.open_call(&into(group), Caller::Guest, &f.waker));
+    let calls = [(); 2].map(|()| f.requests.open_call(&into(group), Caller::Task, &f.waker));
     for call in calls {
         assert_eq!(f.requests.waits_for_group(call, &f.waker), Some(group));
     }
