@@ -528,7 +528,13 @@ fn compiled_code_that_a_guest_may_write_is_not_run() {
         assert_refused(&place.run(&format!("run {plugin} --dir links")), refusal);
     }
     place.run("run safe/p.cwasm --dir work").assert_output(0, "hello\n");
-    assert_refused(&finished(place.command("run p.cwasm --dir .").current_dir(place.path("work"))), refusal);
+    let in_work = |line: &str| finished(place.command(line).current_dir(place.path("work")));
+    in_work("run ../safe/p.cwasm --dir .").assert_output(0, "hello\n");
+    for line in ["run p.cwasm --dir .", "run ../work/p.cwasm --dir .", "run ../safe/link.cwasm --dir ."] {
+        assert_refused(&in_work(line), refusal);
+    }
+    let in_deep = finished(place.command("run ../../safe/p.cwasm --dir ..").current_dir(place.path("work/deep")));
+    assert_refused(&in_deep, refusal);
     let outcome = place.run("run work/p.cwasm --dir work");
     assert!(outcome.stderr.contains("it is within reach of work, which is granted for writing"), "{outcome:?}");
 }

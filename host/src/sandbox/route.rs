@@ -20,7 +20,8 @@ const OBJECT: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXE
 #[derive(Debug, Default)]
 pub(crate) struct Route {
     /// The directories in which a name of the path, or of a link on the way, was looked up, to the last one that is there; of those
-    /// that lie in each other the innermost. Whoever can write there, or above, decides what the path leads to.
+    /// that lie in each other the innermost. Whoever can write there, or above, decides what the path leads to. What `..` leads to is
+    /// decided in the directory above.
     pub(crate) through: Vec<Location>,
     /// What it leads to, if that is there and can be looked at.
     pub(crate) end: Option<Location>,
@@ -41,8 +42,14 @@ impl Route {
         let mut links = 0;
         while let Some(name) = rest.pop() {
             let found = sys::openat(&here, name.as_os_str(), OBJECT, Mode::empty());
+            if name == ".." && found.is_ok() {
+                here = found.ok()?;
+                place = Location::of_dir(&here).ok()?;
+                self.through.push(place.clone());
+                continue;
+            }
             let target = found.as_ref().ok().and_then(target);
-            let is_below = found.is_ok() && target.is_none() && name != "..";
+            let is_below = found.is_ok() && target.is_none();
             // Whoever reaches a directory reaches what is below it, so only the last one before a turn or the end is to be told.
             if !is_below || rest.is_empty() {
                 self.through.push(place.complete(&here));
@@ -60,7 +67,7 @@ impl Route {
                 push(&mut rest, target);
                 continue;
             }
-            place = if is_below { place.below(&found).ok()? } else { Location::of_dir(&found).ok()? };
+            place = place.below(&found).ok()?;
             here = found;
         }
         Some(place.complete(&here))
@@ -113,6 +120,10 @@ mod tests {
             assert!(decides("links", target) && decides("safe/deep", target), "{target}");
         }
         assert!(!decides("links", "safe/deep/file"));
+        // A directory does not decide what is above it, but one above it does, for it may be moved there.
+        fs::create_dir_all(path("links/a/b")).expect("new directories");
+        assert!(!decides("links/a/b", "links/a/b/../../../safe/deep/file") && !decides("links", "links/../safe/deep/file"));
+        assert!(decides("links/a", "links/a/b/../../../safe/deep/file"));
         // What is not there would be made in the last directory that is.
         assert!(decides("safe", "safe/none/file") && !decides("safe/deep", "safe/none/file"));
         for (target, is_there) in [("safe/none", false), ("safe/loop", false), ("safe/far", true), ("safe/deep/file/x", false)]
