@@ -15,6 +15,7 @@ use crate::types::{Dirent, Extent, Listing, Scan, Status, Volume, WalkEntry};
 pub(crate) enum Output {
     Done,
     Count(u64),
+    Position(Position),
     Data(Content),
     File(OpenFile),
     Dir(OpenDir),
@@ -68,7 +69,9 @@ impl Outcome for Result<Output> {
     fn is_light(&self) -> bool {
         // Those that hold a descriptor leave it to the reaper.
         match self {
-            Ok(Output::Done | Output::Count(_) | Output::Status(_) | Output::Volume(_) | Output::Text(_)) => true,
+            Ok(
+                Output::Done | Output::Count(_) | Output::Position(_) | Output::Status(_) | Output::Volume(_) | Output::Text(_),
+            ) => true,
             Ok(Output::File(_) | Output::Dir(_)) | Err(_) => true,
             Ok(_) => false,
         }
@@ -209,7 +212,7 @@ impl Output {
     pub(crate) fn into_outcome(self, table: &mut ResourceTable) -> Result<WireOutcome> {
         Ok(match self {
             Self::Done => WireOutcome::Done,
-            Self::Count(count) => WireOutcome::Count(count),
+            Self::Count(count) | Self::Position(Position(count)) => WireOutcome::Count(count),
             Self::Data(content) => WireOutcome::Data(content.into_bytes()),
             Self::File(file) => WireOutcome::File(push(table, file)?),
             Self::Dir(dir) => WireOutcome::Dir(push(table, dir)?),
@@ -352,6 +355,26 @@ impl Answer for u64 {
 
     fn bytes_moved(&self) -> u64 {
         *self
+    }
+}
+
+/// A place in a file: as a number it tells of no bytes that were moved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position(pub(crate) u64);
+
+impl Answer for Position {
+    type Wire = u64;
+
+    fn into_output(self) -> Output {
+        Output::Position(self)
+    }
+
+    fn from_output(output: Output) -> Option<Self> {
+        if let Output::Position(position) = output { Some(position) } else { None }
+    }
+
+    fn into_wire(self, _table: &mut ResourceTable) -> Result<u64> {
+        Ok(self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! An open regular file, and the operations on it.
 
 use std::fs::File;
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -173,14 +173,14 @@ impl OpenFile {
         Ok(filled)
     }
 
-    /// Writes at the end of the file. Returns how much was written, and where the end is then.
-    pub(super) fn append(&self, data: &[u8]) -> Result<(u64, u64)> {
-        let count = match sys::append(&*self.0.file, data) {
+    /// Writes pieces at the end of the file, as one. Returns how much was written.
+    pub(super) fn append(&self, pieces: &[IoSlice<'_>]) -> Result<u64> {
+        let count = match sys::append(&*self.0.file, pieces) {
             // A file system that cannot do it in one step.
-            Err(Errno::OPNOTSUPP) => sys::pwrite(&*self.0.file, data, self.size()?),
+            Err(Errno::OPNOTSUPP) => sys::pwrite(&*self.0.file, pieces.first().map_or(&[], |first| &**first), self.size()?),
             result => result,
         };
-        Ok((u64::try_from(count?).expect("a count fits"), self.size()?))
+        Ok(u64::try_from(count?).expect("a count fits"))
     }
 
     /// Makes a call that gives `EAGAIN` where it would have to wait. See `RWF_NOWAIT` in `preadv2(2)`.
@@ -248,7 +248,7 @@ impl OpenFile {
         Ok(())
     }
 
-    fn size(&self) -> Result<u64> {
+    pub(super) fn size(&self) -> Result<u64> {
         Ok(sys::fstat(&*self.0.file)?.st_size.cast_unsigned())
     }
 

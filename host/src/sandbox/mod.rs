@@ -84,7 +84,7 @@ pub(crate) use mount::{KernelFiles, refusal};
 pub(crate) use move_file::MoveFile;
 pub(crate) use open_any::{FileOrDir, OpenKind, OpeningAny};
 pub(crate) use place::{OpenFlags, Opening, Place, RenameFlags, RenameHow};
-pub(crate) use positioned::{Reading, Seeking, WriteTo, Writing};
+pub(crate) use positioned::{MovesPosition, Reading, Seeking, WriteTo, Writing};
 pub(crate) use range::{Advice, AllocateFlags, Allocation, ExtentSearch, SyncRangeFlags};
 pub(crate) use reach::{Location, MountTable};
 pub use resolver::Resolver;

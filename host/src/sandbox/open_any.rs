@@ -73,3 +73,36 @@ impl OpeningAny {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Resolver;
+    use super::super::scene::Scene;
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_only_read_was_not_made_by_the_portable_resolver() {
+        for resolver in [Resolver::Openat2, Resolver::Portable] {
+            let scene = Scene::resolved_by(resolver);
+            let open = |path: &str, flags: OpenFlags| {
+                let opening = OpeningAny::new(scene.read(path), OpenFlags::READ | flags, OpenKind::Any)?;
+                opening.open(Wait::May).map(drop)
+            };
+            let made = OpenFlags::CREATE;
+            assert_eq!(open("/near/new", made), Ok(()), "{resolver:?}");
+            assert_eq!(open("/near/new", made), Ok(()), "{resolver:?}");
+            assert_eq!(open("/near/new", made | OpenFlags::EXCLUSIVE), Err(Error::EXIST), "{resolver:?}");
+            assert_eq!(open("/near/other", made | OpenFlags::EXCLUSIVE), Ok(()), "{resolver:?}");
+            scene.put("/near/long", b"text");
+            assert_eq!(open("/near/long", OpenFlags::TRUNCATE), Ok(()), "{resolver:?}");
+            assert_eq!(scene.content("/near/long").as_deref(), Some(&b""[..]), "{resolver:?}");
+            assert_eq!(open("/near/missing", OpenFlags::TRUNCATE), Err(Error::NO_ENTRY), "{resolver:?}");
+            // By a link that leads nowhere yet, and not out.
+            std::os::unix::fs::symlink("there", scene.path("/near/link")).expect("it can be made");
+            std::os::unix::fs::symlink("../../out", scene.path("/near/leads-out")).expect("it can be made");
+            assert_eq!(open("/near/link", made), Ok(()), "{resolver:?}");
+            assert!(scene.path("/near/there").exists(), "{resolver:?}");
+            assert_eq!(open("/near/leads-out", made), Err(Error::NOT_PERMITTED), "{resolver:?}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Requests at a place in an open file: at an offset, or at its position.
 
+use std::io::IoSlice;
+
 use super::Wait;
 use super::content::{Content, Moved};
 use super::file::{OpenFile, Whence, checked};
@@ -38,6 +40,13 @@ impl WriteTo {
     }
 }
 
+/// Whether the position is behind what was written at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MovesPosition {
+    Yes,
+    No,
+}
+
 /// Between a file and memory that stays where it is.
 impl OpenFile {
     /// Reads at an offset, or at the position. Gives `WOULD_BLOCK` if it may not wait and not all of it is cached, or if a request
@@ -62,10 +71,19 @@ impl OpenFile {
                 *position = self.after_writing(*position, count)?;
                 Ok(count)
             }),
-            WriteTo::EndAlone => Ok(self.append(data)?.0),
-            WriteTo::End => self.with_position(|position| {
-                let (count, end) = self.append(data)?;
-                *position = end;
+            WriteTo::EndAlone => self.append_from(&[IoSlice::new(data)], MovesPosition::No),
+            WriteTo::End => self.append_from(&[IoSlice::new(data)], MovesPosition::Yes),
+        }
+    }
+
+    /// Writes pieces at the end as one: nothing of others' comes between them.
+    pub(crate) fn append_from(&self, pieces: &[IoSlice<'_>], moves: MovesPosition) -> Result<u64> {
+        match moves {
+            MovesPosition::No => self.append(pieces),
+            MovesPosition::Yes => self.with_position(|position| {
+                let count = self.append(pieces)?;
+                // It was written, whether or not the file system tells where.
+                *position = self.size().unwrap_or_else(|_| position.saturating_add(count));
                 Ok(count)
             }),
         }
@@ -167,7 +185,17 @@ impl Reading {
 
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Content>> {
         let (file, length) = (self.file.clone(), self.length);
-        at_once(&mut self.at, &file, ticket, |at, offset| Self::read(&file, at, offset, length, Wait::May))
+        at_once(&mut self.at, &file, ticket, |at, offset| {
+            let content = Self::read(&file, at, offset, length, Wait::May)?;
+            // Whoever has the position next is not to begin behind bytes that nobody gets.
+            match ticket.check() {
+                Ok(()) => Ok(content),
+                Err(error) => {
+                    content.give_back();
+                    Err(error)
+                }
+            }
+        })
     }
 }
 

@@ -117,18 +117,24 @@ fn open_portable(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result
         return Ok(sys::openat(&dir, c".", flags, Mode::empty())?);
     }
     let access = flags & OFlags::ACCMODE;
+    // Other than the system, cap-std makes and cuts nothing that is not to be written. What it does not know it passes on.
+    let handled = if access == OFlags::RDONLY {
+        OFlags::NOFOLLOW
+    } else {
+        OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC | OFlags::APPEND | OFlags::NOFOLLOW
+    };
+    let has = |flag: OFlags| handled.contains(flag) && flags.contains(flag);
     let mut options = OpenOptions::new();
     options
         .read(access != OFlags::WRONLY)
         .write(access != OFlags::RDONLY)
-        .create(flags.contains(OFlags::CREATE))
-        .create_new(flags.contains(OFlags::CREATE | OFlags::EXCL))
-        .truncate(flags.contains(OFlags::TRUNC))
-        .append(flags.contains(OFlags::APPEND))
+        .create(has(OFlags::CREATE))
+        .create_new(has(OFlags::CREATE | OFlags::EXCL))
+        .truncate(has(OFlags::TRUNC))
+        .append(has(OFlags::APPEND))
         .mode(mode.bits())
         .follow(if flags.contains(OFlags::NOFOLLOW) { FollowSymlinks::No } else { FollowSymlinks::Yes });
-    let handled = OFlags::ACCMODE | OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC | OFlags::APPEND | OFlags::NOFOLLOW;
-    options.custom_flags(flags.difference(handled).bits().cast_signed());
+    options.custom_flags(flags.difference(OFlags::ACCMODE | handled).bits().cast_signed());
     match cap_primitives::fs::open(base, path.as_ref(), &options) {
         // A lease is being broken.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::NOT_YET),

@@ -31,6 +31,10 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new() -> Self {
+        Self::resolved_by(Resolver::Auto)
+    }
+
+    pub(super) fn resolved_by(resolver: Resolver) -> Self {
         let near = tempfile::tempdir().expect("a directory");
         let far = if has_two_file_systems() { TempDir::new_in(MEMORY) } else { tempfile::tempdir() }.expect("a directory");
         let grant = |name, dir: &TempDir| {
@@ -40,7 +44,7 @@ impl Scene {
         };
         let list = vec![grant("/near", &near), grant("/far", &far)];
         let quota = Quota::new(1024, &Budget::new(1024), &Reaper::default());
-        let grants = Grants::new(list, Resolver::Auto, KernelFiles::Hidden, &Limits::default(), quota);
+        let grants = Grants::new(list, resolver, KernelFiles::Hidden, &Limits::default(), quota);
         Self { near, far, grants }
     }
 

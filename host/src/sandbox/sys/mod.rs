@@ -152,12 +152,15 @@ pub(super) fn pwrite(fd: impl AsFd, data: &[u8], at: u64) -> Result<usize> {
     again("pwrite", || rustix::io::pwrite(&fd, &data[..fault::shortened("pwrite", data.len())], at))
 }
 
-/// Writes at the end of a file, wherever that is by then.
+/// Writes pieces at the end of a file, wherever that is by then, and nothing of others' between them.
 #[inline]
-pub(super) fn append(fd: impl AsFd, data: &[u8]) -> Result<usize> {
-    again("append", || {
-        let data = &data[..fault::shortened("append", data.len())];
-        rustix::io::pwritev2(&fd, &[IoSlice::new(data)], 0, ReadWriteFlags::APPEND)
+pub(super) fn append(fd: impl AsFd, pieces: &[IoSlice<'_>]) -> Result<usize> {
+    again("append", || match pieces {
+        [piece] => {
+            let piece = &piece[..fault::shortened("append", piece.len())];
+            rustix::io::pwritev2(&fd, &[IoSlice::new(piece)], 0, ReadWriteFlags::APPEND)
+        }
+        pieces => rustix::io::pwritev2(&fd, pieces, 0, ReadWriteFlags::APPEND),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Functions of preview 1 on a descriptor.
 
+use std::io::IoSlice;
+
 use super::Preview1View;
 use super::descriptors::{APPEND, DATA_SYNC, Descriptor, FileDescriptor, NONBLOCK, READ_SYNC, SYNC, Standard};
 use super::errno::{Errno, Failure, Result};
@@ -8,11 +10,12 @@ use super::records::{self, FileKind, Whence as WireWhence};
 use super::requests::{kind, request};
 use crate::door::{Entry, Request, Run, transfer_here};
 use crate::error::{Error, Result as AioResult};
+use crate::output::Position;
 use crate::sandbox::{
-    Advice, AllocateFlags, Allocation, ChangeableFile, Content, NewTimes, OpenFile, Place, Read, Reading, Seeking, Wait,
-    Whence, Write, WriteTo,
+    Advice, AllocateFlags, Allocation, ChangeableFile, Content, MovesPosition, NewTimes, OpenFile, Place, Read, Reading,
+    Seeking, Wait, Whence, Write, WriteTo,
 };
-use crate::sched::Submission;
+use crate::sched::{Kind, Submission};
 use crate::types::Status;
 use crate::wasi::requests::TERMS;
 use crate::wasi::runs::{self, Copied};
@@ -32,8 +35,13 @@ const READ: Request<(Reading,), Content> = request("fd_read", runs::READ);
 const PREAD: Request<(Reading,), Content> = request("fd_pread", runs::READ);
 const WRITE: Request<(Copied,), u64> = request("fd_write", runs::WRITE);
 const PWRITE: Request<(Copied,), u64> = request("fd_pwrite", runs::WRITE);
-const SEEK: Request<(Seeking,), u64> =
-    request("fd_seek", Run::InlineOrAgain(|(seeking,)| seeking.seek_now(), |(seeking,), ticket| seeking.go_on(ticket)));
+const SEEK: Request<(Seeking,), Position> = request(
+    "fd_seek",
+    Run::InlineOrAgain(
+        |(seeking,)| seeking.seek_now().map(Position),
+        |(seeking,), ticket| seeking.go_on(ticket).map(|sought| sought.map(Position)),
+    ),
+);
 const CLOSE: Request<(Closing,), ()> = Request {
     kind: kind("fd_close"),
     run: Run::Inline(|(closing,): &mut (Closing,), wait| closing.close(wait)),
@@ -65,6 +73,15 @@ impl Closing {
 impl<T: Preview1View> Guest<'_, T> {
     fn open_file(&mut self, fd: u32) -> Result<OpenFile> {
         Ok(self.descriptors().file(fd)?.file.clone())
+    }
+
+    fn seeking(&mut self, fd: u32, offset: i64, whence: u32) -> Result<Seeking> {
+        let whence = match records::whence(whence)? {
+            WireWhence::Set => Whence::Start,
+            WireWhence::Current => Whence::Current,
+            WireWhence::End => Whence::End,
+        };
+        Ok(Seeking::new(self.descriptors().seekable(fd)?.file.clone(), offset, whence))
     }
 
     /// The directory itself, as a place to make requests on.
@@ -252,6 +269,21 @@ fn preopen<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<String>
     }
 }
 
+/// A read that need not wait, or may wait on this thread; none if it may not but would have to.
+pub(super) fn read_now<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    at: u32,
+) -> Result<Option<()>> {
+    let Descriptor::File(file) = guest.descriptors().get(fd)? else { return Ok(None) };
+    let file = readable(file)?;
+    let pieces = guest.pieces(list, count)?;
+    let Some(read) = read_here(guest, &file, None, &pieces, READ.kind)? else { return Ok(None) };
+    guest.write_count(at, read).map(Some)
+}
+
 pub(super) async fn read<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, list: u32, count: u32, at: u32) -> Result<()> {
     let pieces = guest.pieces(list, count)?;
     let read = match guest.descriptors().get(fd)? {
@@ -260,10 +292,25 @@ pub(super) async fn read<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, lis
         Descriptor::Dir(_) => return Err(Errno::BADF.into()),
         Descriptor::File(file) => {
             let file = readable(file)?;
-            read_file(guest, file, None, &pieces, READ).await?
+            read_elsewhere(guest, file, None, &pieces, READ).await?
         }
     };
     guest.write_count(at, read)
+}
+
+/// As [`read_now`].
+pub(super) fn pread_now<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    offset: u64,
+    at: u32,
+) -> Result<Option<()>> {
+    let file = readable(guest.descriptors().seekable(fd)?)?;
+    let pieces = guest.pieces(list, count)?;
+    let Some(read) = read_here(guest, &file, Some(offset), &pieces, PREAD.kind)? else { return Ok(None) };
+    guest.write_count(at, read).map(Some)
 }
 
 pub(super) async fn pread<T: Preview1View>(
@@ -276,7 +323,7 @@ pub(super) async fn pread<T: Preview1View>(
 ) -> Result<()> {
     let pieces = guest.pieces(list, count)?;
     let file = readable(guest.descriptors().seekable(fd)?)?;
-    let read = read_file(guest, file, Some(offset), &pieces, PREAD).await?;
+    let read = read_elsewhere(guest, file, Some(offset), &pieces, PREAD).await?;
     guest.write_count(at, read)
 }
 
@@ -285,15 +332,16 @@ fn readable(file: &FileDescriptor) -> Result<OpenFile> {
     if file.reads { Ok(file.file.clone()) } else { Err(Errno::BADF.into()) }
 }
 
-async fn read_file<T: Preview1View>(
+/// Reads into the guest's memory on its own thread; none if it would have to wait for that, and may not.
+fn read_here<T: Preview1View>(
     guest: &mut Guest<'_, T>,
-    file: OpenFile,
+    file: &OpenFile,
     offset: Option<u64>,
     pieces: &Pieces,
-    request: Request<(Reading,), Content>,
-) -> Result<usize> {
+    kind: Kind,
+) -> Result<Option<usize>> {
     let (memory, data) = guest.parts();
-    let done = transfer_here(data.aio().ctx.caller(), &Submission::call(request.kind), pieces.length, TERMS, |wait| {
+    let done = transfer_here(data.aio().ctx.caller(), &Submission::call(kind), pieces.length, TERMS, |wait| {
         let mut read = 0;
         for piece in pieces.iter() {
             let at = offset.map(|offset| offset.saturating_add(number(read)));
@@ -309,9 +357,18 @@ async fn read_file<T: Preview1View>(
         }
         Ok(number(read))
     });
-    if let Some(result) = done {
-        return Ok(usize::try_from(result.map_err(Errno::from)?).expect("it fits in the guest's memory"));
-    }
+    let read = done.transpose().map_err(Errno::from)?;
+    Ok(read.map(|read| usize::try_from(read).expect("it fits in the guest's memory")))
+}
+
+/// The same by memory of the host's, where it may wait.
+async fn read_elsewhere<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    file: OpenFile,
+    offset: Option<u64>,
+    pieces: &Pieces,
+    request: Request<(Reading,), Content>,
+) -> Result<usize> {
     let limits = &guest.caller.data_mut().aio().ctx.limits;
     let length = pieces.length.min(limits.read_bytes_max).min(limits.bytes_in_flight_max);
     let content = guest.make(request, Ok((Reading::new(file, offset, length),))).await?.into_bytes();
@@ -324,6 +381,22 @@ fn number(bytes: usize) -> u64 {
     u64::try_from(bytes).expect("a count fits")
 }
 
+/// As [`read_now`].
+pub(super) fn write_now<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    at: u32,
+) -> Result<Option<()>> {
+    let Descriptor::File(file) = guest.descriptors().get(fd)? else { return Ok(None) };
+    let to = file.end();
+    let file = writable(file)?;
+    let pieces = guest.pieces(list, count)?;
+    let Some(written) = write_here(guest, &file, to, &pieces, WRITE.kind)? else { return Ok(None) };
+    guest.write_count(at, written).map(Some)
+}
+
 pub(super) async fn write<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, list: u32, count: u32, at: u32) -> Result<()> {
     let pieces = guest.pieces(list, count)?;
     let written = match guest.descriptors().get(fd)? {
@@ -334,12 +407,29 @@ pub(super) async fn write<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, li
         }
         Descriptor::Dir(_) => return Err(Errno::BADF.into()),
         Descriptor::File(file) => {
-            let to = if file.flags & APPEND != 0 { WriteTo::End } else { WriteTo::Position };
+            let to = file.end();
             let file = writable(file)?;
-            write_file(guest, file, to, &pieces, WRITE).await?
+            write_elsewhere(guest, file, to, &pieces, WRITE).await?
         }
     };
     guest.write_count(at, written)
+}
+
+/// As [`read_now`].
+pub(super) fn pwrite_now<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    offset: u64,
+    at: u32,
+) -> Result<Option<()>> {
+    let file = guest.descriptors().seekable(fd)?;
+    let to = file.place(offset);
+    let file = writable(file)?;
+    let pieces = guest.pieces(list, count)?;
+    let Some(written) = write_here(guest, &file, to, &pieces, PWRITE.kind)? else { return Ok(None) };
+    guest.write_count(at, written).map(Some)
 }
 
 pub(super) async fn pwrite<T: Preview1View>(
@@ -352,10 +442,9 @@ pub(super) async fn pwrite<T: Preview1View>(
 ) -> Result<()> {
     let pieces = guest.pieces(list, count)?;
     let file = guest.descriptors().seekable(fd)?;
-    // As in Linux, what is opened to append is not written elsewhere.
-    let to = if file.flags & APPEND != 0 { WriteTo::EndAlone } else { WriteTo::Offset(offset) };
+    let to = file.place(offset);
     let file = writable(file)?;
-    let written = write_file(guest, file, to, &pieces, PWRITE).await?;
+    let written = write_elsewhere(guest, file, to, &pieces, PWRITE).await?;
     guest.write_count(at, written)
 }
 
@@ -363,38 +452,59 @@ fn writable(file: &FileDescriptor) -> Result<OpenFile> {
     if file.writes { Ok(file.file.clone()) } else { Err(Errno::BADF.into()) }
 }
 
-async fn write_file<T: Preview1View>(
+impl FileDescriptor {
+    /// Where a write goes that names no place.
+    fn end(&self) -> WriteTo {
+        if self.flags & APPEND != 0 { WriteTo::End } else { WriteTo::Position }
+    }
+
+    /// Where one goes that does. As in Linux, what is opened to append is not written elsewhere.
+    fn place(&self, offset: u64) -> WriteTo {
+        if self.flags & APPEND != 0 { WriteTo::EndAlone } else { WriteTo::Offset(offset) }
+    }
+}
+
+/// Writes from the guest's memory on its own thread, if it may wait there.
+fn write_here<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    file: &OpenFile,
+    to: WriteTo,
+    pieces: &Pieces,
+    kind: Kind,
+) -> Result<Option<usize>> {
+    let (memory, data) = guest.parts();
+    let done = transfer_here(data.aio().ctx.caller(), &Submission::call(kind), pieces.length, TERMS, |wait| match wait {
+        Wait::Never => Err(Error::WOULD_BLOCK),
+        Wait::May => write_pieces(file, to, pieces, memory),
+    });
+    Ok(done.transpose().map_err(Errno::from)?.map(taken))
+}
+
+/// The same by memory of the host's, where it may wait.
+async fn write_elsewhere<T: Preview1View>(
     guest: &mut Guest<'_, T>,
     file: OpenFile,
     to: WriteTo,
     pieces: &Pieces,
     request: Request<(Copied,), u64>,
 ) -> Result<usize> {
-    let (memory, data) = guest.parts();
-    let done =
-        transfer_here(data.aio().ctx.caller(), &Submission::call(request.kind), pieces.length, TERMS, |wait| match wait {
-            Wait::Never => Err(Error::WOULD_BLOCK),
-            Wait::May => write_pieces(&file, to, pieces, memory),
-        });
-    let written = match done {
-        Some(result) => result.map_err(Errno::from)?,
-        None => {
-            let data = guest.gather(pieces, COPY_BYTES_MAX);
-            guest.make(request, Ok((Copied { file, to, data },))).await?
-        }
-    };
-    Ok(usize::try_from(written).expect("it came out of the guest's memory"))
+    let data = guest.gather(pieces, COPY_BYTES_MAX);
+    Ok(taken(guest.make(request, Ok((Copied { file, to, data },))).await?))
+}
+
+/// How much was written.
+fn taken(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("it came out of the guest's memory")
 }
 
 /// Several pieces at the end of a file are one write, so that no other one comes between them.
 fn write_pieces(file: &OpenFile, to: WriteTo, pieces: &Pieces, memory: &[u8]) -> AioResult<u64> {
-    if matches!(to, WriteTo::End | WriteTo::EndAlone) && pieces.are_several() {
-        let joined: Vec<u8> = pieces.iter().flat_map(|piece| &memory[piece.clone()]).copied().collect();
-        return file.write_from(to, &joined);
-    }
+    let several = || pieces.iter().map(|piece| IoSlice::new(&memory[piece.clone()])).collect::<Vec<_>>();
     let mut written = 0;
     for piece in pieces.iter() {
         let to = match to {
+            WriteTo::End if pieces.are_several() => return file.append_from(&several(), MovesPosition::Yes),
+            WriteTo::EndAlone if pieces.are_several() => return file.append_from(&several(), MovesPosition::No),
             WriteTo::Offset(offset) => WriteTo::Offset(offset.saturating_add(written)),
             to => to,
         };
@@ -411,16 +521,29 @@ fn write_pieces(file: &OpenFile, to: WriteTo, pieces: &Pieces, memory: &[u8]) ->
 }
 
 pub(super) async fn seek<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, offset: i64, whence: u32, at: u32) -> Result<()> {
-    let whence = match records::whence(whence)? {
-        WireWhence::Set => Whence::Start,
-        WireWhence::Current => Whence::Current,
-        WireWhence::End => Whence::End,
-    };
-    let file = guest.descriptors().seekable(fd)?.file.clone();
-    let position = guest.make(SEEK, Ok((Seeking::new(file, offset, whence),))).await?;
-    guest.write_u64(at, position)
+    let seeking = guest.seeking(fd, offset, whence)?;
+    let position = guest.make(SEEK, Ok((seeking,))).await?;
+    guest.write_u64(at, position.0)
+}
+
+/// As [`read_now`].
+pub(super) fn seek_now<T: Preview1View>(
+    guest: &mut Guest<'_, T>,
+    fd: u32,
+    offset: i64,
+    whence: u32,
+    at: u32,
+) -> Result<Option<()>> {
+    let seeking = guest.seeking(fd, offset, whence)?;
+    let Some(position) = guest.make_now(SEEK, (seeking,))? else { return Ok(None) };
+    guest.write_u64(at, position.0).map(Some)
 }
 
 pub(super) async fn tell<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
-    seek(guest, fd, 0, 1, at).await
+    seek(guest, fd, 0, records::CURRENT, at).await
+}
+
+/// As [`read_now`].
+pub(super) fn tell_now<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<Option<()>> {
+    seek_now(guest, fd, 0, records::CURRENT, at)
 }

@@ -12,6 +12,8 @@ mod records;
 mod requests;
 mod streams;
 
+use std::future::ready;
+
 use wasmtime::{Caller, Linker, Memory};
 use wasmtime_wasi::WasiView;
 
@@ -75,6 +77,29 @@ macro_rules! functions {
     )*};
 }
 
+/// The same for functions that seldom have to wait: what each does if it need not, which gives none if it would have to, and what it
+/// does then. The most calls need no future that can wait.
+macro_rules! quick_functions {
+    ($linker:ident, $($name:ident($($parameter:ident: $type:ty),*) => |$guest:ident| $now:expr, else $later:expr;)*) => {$(
+        $linker.func_wrap_async(MODULE, stringify!($name), |caller: Caller<'_, T>, ($($parameter,)*): ($($type,)*)| {
+            let mut guest = match Guest::new(caller, |data| &mut data.preview1().memory) {
+                Ok(guest) => guest,
+                Err(failure) => return Box::new(ready(answer(Err(failure)))),
+            };
+            let $guest = &mut guest;
+            let now: Result<Option<()>> = $now;
+            if let Some(result) = now.transpose() {
+                return Box::new(ready(answer(result)));
+            }
+            Box::new(async move {
+                let $guest = &mut guest;
+                let result: Result<()> = $later;
+                answer(result)
+            })
+        })?;
+    )*};
+}
+
 /// Adds every function of WASI preview 1, for core modules. Their files are those of the guest's [`AioCtx`], and everything else
 /// comes from its `WasiCtx`.
 ///
@@ -88,6 +113,21 @@ pub fn add_to_linker<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmt
 }
 
 fn add_files<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    quick_functions! { linker,
+        fd_pread(fd: u32, list: u32, count: u32, offset: u64, at: u32) =>
+            |guest| files::pread_now(guest, fd, list, count, offset, at),
+            else files::pread(guest, fd, list, count, offset, at).await;
+        fd_pwrite(fd: u32, list: u32, count: u32, offset: u64, at: u32) =>
+            |guest| files::pwrite_now(guest, fd, list, count, offset, at),
+            else files::pwrite(guest, fd, list, count, offset, at).await;
+        fd_read(fd: u32, list: u32, count: u32, at: u32) =>
+            |guest| files::read_now(guest, fd, list, count, at), else files::read(guest, fd, list, count, at).await;
+        fd_seek(fd: u32, offset: i64, whence: u32, at: u32) =>
+            |guest| files::seek_now(guest, fd, offset, whence, at), else files::seek(guest, fd, offset, whence, at).await;
+        fd_tell(fd: u32, at: u32) => |guest| files::tell_now(guest, fd, at), else files::tell(guest, fd, at).await;
+        fd_write(fd: u32, list: u32, count: u32, at: u32) =>
+            |guest| files::write_now(guest, fd, list, count, at), else files::write(guest, fd, list, count, at).await;
+    }
     functions! { linker,
         fd_advise(fd: u32, offset: u64, length: u64, advice: u32) =>
             |guest| files::advise(guest, fd, offset, length, advice).await;
@@ -102,20 +142,12 @@ fn add_files<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
         fd_filestat_set_size(fd: u32, size: u64) => |guest| files::filestat_set_size(guest, fd, size).await;
         fd_filestat_set_times(fd: u32, accessed: u64, modified: u64, which: u32) =>
             |guest| files::filestat_set_times(guest, fd, accessed, modified, which).await;
-        fd_pread(fd: u32, list: u32, count: u32, offset: u64, at: u32) =>
-            |guest| files::pread(guest, fd, list, count, offset, at).await;
         fd_prestat_dir_name(fd: u32, at: u32, length: u32) => |guest| files::prestat_dir_name(guest, fd, at, length).await;
         fd_prestat_get(fd: u32, at: u32) => |guest| files::prestat_get(guest, fd, at).await;
-        fd_pwrite(fd: u32, list: u32, count: u32, offset: u64, at: u32) =>
-            |guest| files::pwrite(guest, fd, list, count, offset, at).await;
-        fd_read(fd: u32, list: u32, count: u32, at: u32) => |guest| files::read(guest, fd, list, count, at).await;
         fd_readdir(fd: u32, buffer: u32, room: u32, cookie: u64, at: u32) =>
             |guest| listing::readdir(guest, fd, (buffer, room), cookie, at).await;
         fd_renumber(from: u32, to: u32) => |guest| files::renumber(guest, from, to).await;
-        fd_seek(fd: u32, offset: i64, whence: u32, at: u32) => |guest| files::seek(guest, fd, offset, whence, at).await;
         fd_sync(fd: u32) => |guest| files::sync(guest, fd).await;
-        fd_tell(fd: u32, at: u32) => |guest| files::tell(guest, fd, at).await;
-        fd_write(fd: u32, list: u32, count: u32, at: u32) => |guest| files::write(guest, fd, list, count, at).await;
     }
     Ok(())
 }

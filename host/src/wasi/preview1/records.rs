@@ -163,10 +163,13 @@ pub(super) enum Whence {
     End,
 }
 
+/// The number of `whence.cur`.
+pub(super) const CURRENT: u32 = 1;
+
 pub(super) fn whence(number: u32) -> Result<Whence> {
     match number {
         0 => Ok(Whence::Set),
-        1 => Ok(Whence::Current),
+        CURRENT => Ok(Whence::Current),
         2 => Ok(Whence::End),
         _ => Err(Errno::INVAL.into()),
     }

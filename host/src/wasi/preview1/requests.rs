@@ -4,7 +4,7 @@ use super::Preview1View;
 use super::errno::{Errno, Result};
 use super::memory::Guest;
 use crate::arguments::Held;
-use crate::door::{Entry, Request, Run};
+use crate::door::{Entry, Passed, Request, Run};
 use crate::error::Result as AioResult;
 use crate::output::Answer;
 use crate::sched::Kind;
@@ -52,6 +52,18 @@ pub(super) const fn request<A, O>(name: &'static str, run: Run<A, O>) -> Request
 }
 
 impl<T: Preview1View> Guest<'_, T> {
+    /// Takes a request through the door; none if it would have to be waited for, and then nothing of it is left.
+    pub(super) fn make_now<A: Held + Send + 'static, O: Answer>(
+        &mut self,
+        request: Request<A, O>,
+        arguments: A,
+    ) -> Result<Option<O>> {
+        match requests::pass(self.caller.data_mut().aio().ctx, request, Ok(arguments), TERMS) {
+            Passed::Done(result, _) => Ok(result.map(Some).map_err(Errno::from)?),
+            Passed::ToQueue(_) => Ok(None),
+        }
+    }
+
     /// Takes a request through the door and waits for it.
     pub(super) async fn make<A: Held + Send + 'static, O: Answer>(
         &mut self,
