@@ -29,7 +29,7 @@ pub struct AioCtx {
     pub(crate) request_handles: usize,
     pub(crate) group_handles: usize,
     // Last, so that the workers outlive the membership.
-    _engine: AioEngine,
+    engine: AioEngine,
 }
 
 /// Settings for an [`AioCtx`].
@@ -116,9 +116,10 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls of the file functions
-    /// of preview 1 and of WASI 0.2, and what is written by a stream of 0.3, are then carried out on that thread, which waits for
-    /// the file system where it must, instead of on a worker, unless other requests of the guest are under way. What is to end the guest while it waits has to come from another thread.
+    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls that suspend the guest
+    /// - those of `aiohost:aio/blocking`, and of the files of preview 1 and of WASI 0.2 - and what is written by a stream of 0.3 are
+    /// then carried out on that thread, which waits for the file system where it must, instead of on a worker, unless other requests of the guest are under way. A request that has a deadline, or
+    /// takes long, is still for a worker. What is to end the guest while it waits has to come from another thread.
     pub fn own_thread(&mut self) -> &mut Self {
         self.own_thread = true;
         self
@@ -141,7 +142,7 @@ impl AioCtxBuilder {
             next: Manner::default(),
             request_handles: 0,
             group_handles: 0,
-            _engine: engine.clone(),
+            engine: engine.clone(),
         }
     }
 }
@@ -160,6 +161,12 @@ impl AioCtx {
     /// What the guest has set for this request, and for no other.
     pub(crate) fn take_manner(&mut self) -> Manner {
         std::mem::take(&mut self.next)
+    }
+
+    /// Whose workers do the guest's requests.
+    #[cfg(feature = "host")]
+    pub(crate) fn engine(&self) -> &AioEngine {
+        &self.engine
     }
 
     /// The guest as the door sees it.

@@ -84,6 +84,12 @@ impl AioEngine {
         workers_ended && self.0.reaper.wait_empty(timeout.saturating_sub(begun.elapsed()))
     }
 
+    /// Drops something elsewhere and soon: what may take long.
+    #[cfg(feature = "host")]
+    pub(crate) fn discard(&self, waste: impl Send + 'static) {
+        self.0.reaper.take(waste);
+    }
+
     pub(crate) fn pool(&self) -> &Arc<Pool<Result<Output>>> {
         &self.0.pool
     }

@@ -106,6 +106,16 @@ fn a_compiled_plugin_runs_as_the_plugin_does() {
 }
 
 #[test]
+fn code_for_an_application_is_told_from_code_for_the_command() {
+    let place = Place::with("hello.wat", guests::hello());
+    place.run("compile --epoch-interruption hello.wat").assert_output(0, "");
+    let outcome = place.run("run hello.cwasm");
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("error: hello.cwasm was compiled with other settings\n"), "{outcome:?}");
+    assert!(outcome.stderr.ends_with("  help: compile it again, without --epoch-interruption\n"), "{outcome:?}");
+}
+
+#[test]
 fn a_source_is_not_overwritten_by_its_code() {
     let place = Place::with("hello.wat", guests::hello());
     place.write("other", "something");

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 
 use crate::fuse::{Answer, Fuse, Op};
-use crate::{Outcome, Place};
+use crate::{Outcome, Place, guests};
 
 /// How long a run may take to end before it counts as one that does not. It is two seconds at most, on a machine that does
 /// nothing else.
@@ -121,11 +121,35 @@ fn a_guest_that_computes_or_waits_ends_by_time_and_by_a_signal() {
 }
 
 #[test]
+fn a_guest_that_computes_for_ever_ends_with_what_its_requests_leave() {
+    let left = "warning: 3 requests still run, and are left to themselves\n";
+    let line = "ends submit-and-compute load /slow/file 3";
+    on_a_slow_file(line, Op::Open, |place, grant, line, fuse| {
+        terminated(place, grant, line, || fuse.wait_for(Op::Open, 3), left);
+    });
+    // The same where they come to their end.
+    let place = Place::with("file", "text".to_owned());
+    let child = start(command(&place, "--stats", "ends submit-and-compute load file 3"));
+    // They are done at some time, or are ended.
+    send(&child, Signal::TERM);
+    let outcome = outcome(child);
+    assert_eq!(outcome.status, Some(143), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("request  count"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("warning"), "{outcome:?}");
+}
+
+#[test]
+fn a_guest_that_looks_at_a_clock_until_its_time_has_come_sees_it_come() {
+    Place::with("guest.wat", guests::looks_at_a_clock()).run("run guest.wat").assert_output(0, "");
+}
+
+#[test]
 fn a_plugin_that_is_compiled_has_all_of_its_time_left() {
     let place = Place::new();
     let mut command = command(&place, "--timeout 1s --no-cache", "ends compute");
     let outcome = outcome(command.spawn().expect("the program starts"));
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(124), "ready\n"), "{outcome:?}");
+    // What it has printed comes out, though it computes for ever.
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(124), "ready\nhalf a line"), "{outcome:?}");
 }
 
 #[test]
@@ -261,7 +285,7 @@ fn a_file_that_does_not_answer_delays_no_end_by_a_signal() {
 /// The same for a program of preview 1, whose calls wait on its own thread.
 #[test]
 fn a_file_that_does_not_answer_a_core_module_delays_no_end() {
-    let place = Place::with("guest.wat", crate::guests::uses_slow_file());
+    let place = Place::with("guest.wat", guests::uses_slow_file());
     place.run("run guest.wat --dir .").assert_output(0, "ready\n");
     for op in [Op::Open, Op::Read, Op::Write, Op::Flush] {
         for (options, status) in [("--timeout 1s", 124), ("", 143)] {
@@ -310,9 +334,9 @@ fn directories_and_plugins_on_a_file_system_that_does_not_answer_delay_no_end() 
     for (op, file) in [(Op::OpenDir, false), (Op::GetAttr, false), (Op::Open, true), (Op::Read, true)] {
         for (options, status) in [("--timeout 1s", 124), ("", 143)] {
             let Some(fuse) = Fuse::mount() else { return };
-            fuse.put("guest.wat", crate::guests::hello().as_bytes());
+            fuse.put("guest.wat", guests::hello().as_bytes());
             fuse.answer(op, Answer::Never);
-            let place = Place::with("guest.wat", crate::guests::hello());
+            let place = Place::with("guest.wat", guests::hello());
             let plugin = if file { fuse.join("guest.wat") } else { place.path("guest.wat") };
             let mut command = place.command(&format!("run {options}"));
             if !file {

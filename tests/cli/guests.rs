@@ -49,18 +49,6 @@ pub(crate) fn exits(status: u8) -> String {
     preview1(EXIT, &format!("(call $exit (i32.const {status}))"))
 }
 
-/// Says "ready" and opens the file `fifo` of its first directory, which waits for ever if it is one.
-pub(crate) fn opens_fifo() -> String {
-    let declarations = r#"
-        (import "wasi_snapshot_preview1" "path_open"
-            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-        (data (i32.const 64) "fifo")"#;
-    // Preopen 3, no flags, the 4 bytes at 64, the right to read, and where the descriptor goes.
-    let open = "(call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4)
-        (i32.const 0) (i64.const 2) (i64.const 2) (i32.const 0) (i32.const 512))";
-    says("ready", declarations, &format!("(drop {open})"))
-}
-
 /// Says "ready", opens the file `slow` of its first directory, reads from it, writes to it, and closes it.
 pub(crate) fn uses_slow_file() -> String {
     let declarations = r#"
@@ -191,6 +179,33 @@ pub(crate) struct Import<'a> {
     pub(crate) options: &'a str,
     /// Its core type.
     pub(crate) core: &'a str,
+}
+
+/// Asks again and again whether 50 ms are over, and never waits.
+pub(crate) fn looks_at_a_clock() -> String {
+    r#"(component
+      (import "wasi:io/poll@0.2.6" (instance $poll
+        (export "pollable" (type $p (sub resource)))
+        (export "[method]pollable.ready" (func (param "self" (borrow $p)) (result bool)))))
+      (alias export $poll "pollable" (type $pollable))
+      (import "wasi:clocks/monotonic-clock@0.2.6" (instance $clock
+        (export "pollable" (type $p (eq $pollable)))
+        (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+      (core func $ready (canon lower (func $poll "[method]pollable.ready")))
+      (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+      (core module $m
+        (import "host" "ready" (func $ready (param i32) (result i32)))
+        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+        (func (export "run") (result i32) (local $timer i32)
+          (local.set $timer (call $subscribe (i64.const 50000000)))
+          (loop $again (br_if $again (i32.eqz (call $ready (local.get $timer)))))
+          i32.const 0))
+      (core instance $m (instantiate $m (with "host" (instance
+        (export "ready" (func $ready)) (export "subscribe" (func $subscribe))))))
+      (func $run (result (result)) (canon lift (core func $m "run")))
+      (instance $run (export "run" (func $run)))
+      (export "wasi:cli/run@0.2.6" (instance $run)))"#
+        .to_owned()
 }
 
 /// Ends with this exit status.

@@ -140,6 +140,13 @@ fn an_import_that_nobody_has() {
          help: the closest that it has is `wasi:cli/stdout@0.2.0`; `aiohost inspect` lists all that is missing\n",
     );
     refused(
+        guests::imports("wasi:http/outgoing-handler@0.2.6", "handle"),
+        "",
+        "error: guest.wat imports `wasi:http/outgoing-handler@0.2.6`, which this host does not have\n  \
+         cause: this host has no such interface\n  \
+         help: plugins have no network here, and so no HTTP: let it read what it needs from a file or from standard input\n",
+    );
+    refused(
         guests::imports("example:other/thing", "f"),
         "",
         "error: guest.wat imports `example:other/thing`, which this host does not have\n  \

@@ -54,6 +54,20 @@ fn what_cannot_be_printed_is_told() {
     }
 }
 
+#[test]
+fn a_plugin_that_was_told_ends_as_it_likes() {
+    let text = guests::preview1(
+        r#"(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+           (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+           (data (i32.const 0) "\08\00\00\00\03\00\00\00xxx")"#,
+        "(call $exit (select (i32.const 77) (i32.const 0)
+            (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 20))))",
+    );
+    let place = Place::with("guest.wat", text);
+    into(&place, "run guest.wat", full()).assert(77, "");
+    place.run("run guest.wat").assert_output(0, "xxx");
+}
+
 /// Fails with the error that it is told when it writes to standard output.
 fn writes() -> String {
     guests::preview1(

@@ -25,6 +25,9 @@ pub(super) struct Options {
     /// Replace the file even if it is no compiled code
     #[arg(long)]
     force: bool,
+    /// Compile it for an application that interrupts plugins, as those that embed aiohost do; `aiohost run` needs no such code
+    #[arg(long)]
+    epoch_interruption: bool,
     #[command(flatten)]
     limits: CompileLimits,
 }
@@ -47,7 +50,7 @@ pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Resul
     if file.replaces() && !options.force {
         refuse_to_overwrite(&output)?;
     }
-    let host = Host::builder().compile_in(options.limits.process()).build()?;
+    let host = Host::builder().compile_in(options.limits.process()).epoch_interruption(options.epoch_interruption).build()?;
     let note = if verbosity.quiet { Note::Silent } else { Note::Plain };
     let compiled = load::load_source(&host, &options.plugin, note)?.compiled()?;
     file.write(&compiled)

@@ -48,10 +48,14 @@ pub(super) fn inspect(options: &Options) -> anyhow::Result<()> {
 
 /// What compiled code says of itself once it is loaded.
 fn trusted(path: &Path) -> anyhow::Result<Description> {
-    let host = Host::builder().build()?;
-    // SAFETY: whoever gives `--trust` asks for native code to be loaded; the help says what that means.
-    let plugin = unsafe { host.load_trusted(path) };
-    Ok(plugin?.description().clone())
+    let load = |epochs: bool| {
+        let host = Host::builder().epoch_interruption(epochs).build()?;
+        // SAFETY: whoever gives `--trust` asks for native code to be loaded; the help says what that means.
+        unsafe { host.load_trusted(path) }
+    };
+    // Whether it was made for the command or for an application.
+    let plugin = load(false).or_else(|problem| load(true).map_err(|_| problem))?;
+    Ok(plugin.description().clone())
 }
 
 fn code_as_text(code: &CompiledCode) -> String {

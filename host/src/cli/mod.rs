@@ -104,8 +104,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
         Command::CompileProcess => return compile_limits::serve(),
     };
-    // What a command has printed may still be kept by the standard library.
-    match outcome.and_then(|status| streams::flush().map(|()| status)) {
+    match outcome {
         Ok(status) => ExitCode::from(status),
         Err(error) => exit::fail(&error),
     }

@@ -173,8 +173,8 @@ impl Options {
     pub(super) fn host(&self) -> Result<Host, Problem> {
         let limits = &self.limits;
         let defaults = Limits::default();
-        // The thread that makes the calls of WASI has nothing else to do.
-        let builder = Host::builder().compile_in(self.compile_limits.process());
+        // The plugin's thread has nothing else to do, and the process ends with it.
+        let builder = Host::builder().compile_in(self.compile_limits.process()).epoch_interruption(false);
         let mut builder = builder.inherit_stdio().blocking_wasi().resolver(limits.resolver.into()).limits(Limits {
             memory_bytes_max: limits.max_memory.unwrap_or(defaults.memory_bytes_max),
             open_files_max: limits.max_open_files.unwrap_or(defaults.open_files_max),

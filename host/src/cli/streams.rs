@@ -29,23 +29,6 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Brings out what a guest has written and the standard library still keeps. Only for a thread that may wait for a reader.
-///
-/// # Errors
-///
-/// As of [`print`].
-pub(super) fn flush() -> anyhow::Result<()> {
-    loop {
-        match io::stdout().flush() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_until_writable(io::stdout().as_fd()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(unwritable(error)),
-        }
-    }
-}
-
 /// All that comes from standard input, but no more than so many bytes. From now on it is at its end, whatever it was.
 pub(super) fn take_input(bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -68,15 +51,20 @@ pub(super) fn say(text: &str) {
 
 /// The same, but gives up after a while: whoever reads standard error may have stopped to.
 pub(super) fn say_within(time: Duration, text: String) {
-    let (sender, said) = mpsc::channel();
-    let speak = move || {
-        say(&text);
+    within(time, "aiohost-words", move || say(&text));
+}
+
+/// Does something that may have to wait, and leaves it alone after a while. Without a thread it is not done: that could take for
+/// ever.
+fn within(time: Duration, name: &str, work: impl FnOnce() + Send + 'static) {
+    let (sender, done) = mpsc::channel();
+    let work = move || {
+        work();
         // Nobody listens any more if it took too long.
         let _ = sender.send(());
     };
-    // Without a thread nothing is said: that could take for ever.
-    if thread::Builder::new().name("aiohost-words".to_owned()).spawn(speak).is_ok() {
-        let _ = said.recv_timeout(time);
+    if thread::Builder::new().name(name.to_owned()).spawn(work).is_ok() {
+        let _ = done.recv_timeout(time);
     }
 }
 
@@ -89,15 +77,7 @@ pub(super) fn let_go(time: Duration, instead: &impl AsFd) {
     if files.is_empty() {
         return;
     }
-    let (sender, gone) = mpsc::channel();
-    let close = move || {
-        files.into_iter().for_each(|stream| replace(stream, instead));
-        // Nobody listens any more if it took too long.
-        let _ = sender.send(());
-    };
-    if thread::Builder::new().name("aiohost-streams".to_owned()).spawn(close).is_ok() {
-        let _ = gone.recv_timeout(time);
-    }
+    within(time, "aiohost-streams", move || files.into_iter().for_each(|stream| replace(stream, instead)));
 }
 
 /// Gives up those standard streams that are files.

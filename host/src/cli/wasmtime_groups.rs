@@ -50,7 +50,7 @@ enum Meaning {
 const NO_SOCKETS: &str = "sockets are denied to every plugin";
 const NO_HTTP: &str = "HTTP is denied to every plugin";
 const NO_FEATURE: &str = "this host's engines do not have it";
-const ALL_MEMORY: &str = "--max-memory holds all memories of a plugin together";
+const ALL_MEMORY: &str = "--max-memory holds all memories of a plugin together, of which there are 64 at most";
 const NOT_TO_DEBUG: &str = "a plugin cannot be debugged here";
 
 pub(super) const WASM: Group = Group {

@@ -4,12 +4,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use aiohost::Host;
+use aiohost::plugin::GuestHandle;
 use futures::channel::oneshot;
 
 use super::exit;
 use super::keeper::{Keeper, Left};
 use super::remedy::Remedied;
-use super::{signals, streams};
+use super::{signals, stats, streams};
 
 /// How long a run that is ended may take to clean up. With the last words it stays below two seconds.
 pub(super) const CLEANING: Duration = Duration::from_millis(1700);
@@ -17,10 +18,16 @@ pub(super) const CLEANING: Duration = Duration::from_millis(1700);
 /// How long it may take to say the last words: whoever reads standard error may have stopped to.
 const WORDS: Duration = Duration::from_millis(150);
 
+/// How long a plugin is given to come back after it was told to stop, before it is looked at whether its own code runs, which
+/// nothing can interrupt. 10 ms: a call of the host's that is under way takes less, or is seen to be one.
+const COMING_BACK: Duration = Duration::from_millis(10);
+
 /// What the watcher is told.
 pub(super) enum Event {
     /// The run has come to its next part.
     Begins(Part),
+    /// The plugin is about to run.
+    Enters(GuestHandle),
     /// What there is to print of its requests, now that it has ended.
     Stats(String),
     /// The run is over.
@@ -82,6 +89,7 @@ pub(super) struct Watch {
 struct State {
     part: Part,
     host: Option<Host>,
+    guest: Option<GuestHandle>,
     stats: Option<String>,
 }
 
@@ -105,7 +113,7 @@ impl Watch {
     /// Watches until the end, and ends the process.
     pub(super) fn watch(self) -> ! {
         let mut clock = Clock { left: self.timeout, since: Some(Instant::now()) };
-        let mut state = State { part: Part::Opening, host: None, stats: None };
+        let mut state = State { part: Part::Opening, host: None, guest: None, stats: None };
         loop {
             let event = match clock.left().filter(|_| clock.since.is_some()) {
                 Some(left) => self.events.recv_timeout(left),
@@ -121,6 +129,7 @@ impl Watch {
                     clock.go_on();
                     state.part = part;
                 }
+                Ok(Event::Enters(guest)) => state.guest = Some(guest),
                 Ok(Event::Stats(stats)) => state.stats = Some(stats),
                 Ok(Event::Done(Done::ByItself { status, left })) => self.keeper.leave(status, left),
                 Ok(Event::Signal(signal)) => self.end(Cause::Signal(signal), state),
@@ -170,13 +179,26 @@ impl Watch {
             // If nobody listens it is about to end.
             let _ = stop.send(());
         }
+        if let Some(guest) = &state.guest {
+            guest.stop();
+        }
         let until = Instant::now() + CLEANING;
         loop {
-            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left.min(COMING_BACK)) {
                 Ok(Event::Done(done)) => return Some(done),
                 Ok(Event::Signal(signal)) => self.keeper.leave(signals::status(signal), Left::Something),
                 Ok(Event::Stats(stats)) => state.stats = Some(stats),
                 Ok(Event::Begins(part)) => state.part = part,
+                Ok(Event::Enters(guest)) => {
+                    guest.stop();
+                    state.guest = Some(guest);
+                }
+                Err(RecvTimeoutError::Timeout) if left > COMING_BACK => {
+                    if state.computes() {
+                        return Some(state.without_plugin(until));
+                    }
+                }
                 Err(_) => return None,
             }
         }
@@ -200,6 +222,23 @@ impl Watch {
 }
 
 impl State {
+    /// Whether it is the plugin's own code that runs.
+    fn computes(&self) -> bool {
+        matches!(self.part, Part::Running) && self.guest.as_ref().is_some_and(GuestHandle::computes)
+    }
+
+    /// Ends the run around a plugin that computes for ever: its thread ends with the process.
+    fn without_plugin(&mut self, until: Instant) -> Done {
+        if let Some(guest) = &self.guest
+            && let (Some(stats), Some(counters)) = (guest.stats(), guest.counters())
+        {
+            self.stats = Some(stats::table(&stats, counters));
+        }
+        let time = until.saturating_duration_since(Instant::now());
+        let is_over = self.host.as_ref().is_none_or(|host| host.shutdown(time));
+        Done::Stopped { left: if is_over { Left::Nothing } else { Left::Something } }
+    }
+
     /// What is printed for `--stats`.
     fn stats(&self) -> String {
         match (&self.stats, &self.part) {

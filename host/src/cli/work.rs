@@ -1,6 +1,7 @@
 //! What a run does, on a thread of its own: whatever may wait for a file system, a reader or the plugin itself.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -11,6 +12,7 @@ use aiohost::{Guest, Host, Plugin};
 use anyhow::Context as _;
 use futures::channel::oneshot;
 use tokio::runtime::Runtime;
+use tokio::task::unconstrained;
 
 use super::keeper::Left;
 use super::load::Note;
@@ -61,28 +63,32 @@ impl Work<'_> {
 
     fn run_plugin(&self, host: &Host, plugin: &Plugin, mut stop: oneshot::Receiver<()>) -> anyhow::Result<Done> {
         self.tell(Event::Begins(Part::Running));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start an event loop")?;
+        let runtime = runtime().context("cannot start an event loop")?;
         let mut guest = plugin.guest(&self.options.arguments)?;
+        self.tell(Event::Enters(guest.handle()));
         let invoked = self.options.call();
-        let outcome = runtime.block_on(async {
+        let run = async {
             tokio::select! {
                 biased;
                 _ = &mut stop => None,
                 outcome = call(&mut guest, invoked.as_deref()) => Some(outcome),
             }
-        });
+        };
+        // A plugin that never waits is polled once, however long it looks at what it could wait for: tokio would tell it that nothing
+        // is ready any more.
+        let outcome = match runtime.block_on(unconstrained(run)) {
+            // It was ended by that, and not by what it did.
+            Some(Err(_)) if matches!(stop.try_recv(), Ok(Some(()))) => None,
+            outcome => outcome,
+        };
         let stats = stats::table(&guest.stats(), guest.counters());
         self.tell(Event::Stats(stats.clone()));
         let Some(outcome) = outcome else {
             drop(guest);
-            // It was ended before it could bring this out itself, and that it cannot be is no news then.
-            let _ = streams::flush();
             return Ok(Done::Stopped { left: Rest::new(host, runtime).wait(CLEANING) });
         };
         self.tell(Event::Begins(Part::Ending(outcome.as_ref().map_or_else(exit::status, |status| *status))));
         drop(guest);
-        let outcome = outcome.and_then(|status| streams::flush().map(|()| status));
         let left = self.wait_for(&Rest::new(host, runtime), &mut stop);
         // Before the error, which is what one looks for at the end.
         if self.options.stats {
@@ -110,6 +116,11 @@ impl Work<'_> {
         say(&calls_left(rest.host, true));
         Left::Something
     }
+}
+
+/// An event loop with a thread of its own, so that time goes on for a plugin that does not let go of its own.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("aiohost-events").enable_all().build()
 }
 
 /// What may still run when a plugin has ended: its requests, and calls of WASI, which some threads of the event loop make.
@@ -157,8 +168,6 @@ async fn call(guest: &mut Guest, invoke: Option<&str>) -> anyhow::Result<u8> {
         return Ok(status);
     };
     if let Some(result) = guest.invoke(call).await? {
-        // What the function itself has printed comes first.
-        streams::flush()?;
         streams::print(&format!("{result}\n"))?;
     }
     Ok(0)

@@ -222,6 +222,7 @@ mod tests {
 
     use super::*;
     use crate::plugin::code::Shape;
+    use crate::plugin::machine::Epochs;
 
     fn cache(bytes_max: u64) -> (tempfile::TempDir, Cache) {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -407,7 +408,7 @@ mod tests {
     #[test]
     fn an_entry_that_changed_after_it_was_looked_at_is_not_used() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        let machine = Machine::new(EngineKind::Plain).expect("an engine");
+        let machine = Machine::new(EngineKind::Plain, Epochs::Checked).expect("an engine");
         let refusal = |entry: Entry| entry.code(&machine.engine).map(|_| ()).expect_err("it is no code").to_string();
         cache.store(name("a"), b"no code of any machine");
         let entry = || cache.load(name("a")).expect("it was stored");
@@ -421,7 +422,7 @@ mod tests {
     #[test]
     fn an_entry_is_mapped_and_not_copied() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        let machine = Machine::new(EngineKind::Plain).expect("an engine");
+        let machine = Machine::new(EngineKind::Plain, Epochs::Checked).expect("an engine");
         for (shape, text) in [(Shape::Component, "(component (core module (func)))"), (Shape::Module, "(module (func))")] {
             let binary = wat::parse_str(text).expect("valid WebAssembly");
             let code = shape.precompile(&machine.engine, &binary).expect("valid WebAssembly");
@@ -436,7 +437,7 @@ mod tests {
     #[test]
     fn the_name_of_an_entry_tells_engines_plugins_keys_and_versions_apart() {
         let (_dir, mut cache) = cache(CACHE_BYTES_MAX);
-        let machines = EngineKind::ALL.map(|kind| Machine::new(kind).expect("an engine"));
+        let machines = EngineKind::ALL.map(|kind| Machine::new(kind, Epochs::Checked).expect("an engine"));
         let (a, b) = (blake3::hash(b"a"), blake3::hash(b"b"));
         let one = cache.name(a, &machines[0]);
         assert_eq!(one, cache.name(a, &machines[0]));

@@ -2,6 +2,7 @@
 
 use super::code::Code;
 use super::compile_process::CompileProcess;
+use super::compile_wire::Job;
 use super::format::Format;
 use super::host::{Host, HostBuilder};
 use super::machine::Machine;
@@ -22,7 +23,7 @@ impl Host {
     /// What a plugin is compiled to, for the engine that it needs.
     pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Code)> {
         if let Some(process) = &self.0.compile_process {
-            let (engine, code) = process.compile(name, bytes)?;
+            let (engine, code) = process.compile(Job { epochs: self.0.machines.epochs(), name, plugin: bytes })?;
             let machine = self.0.machines.get(engine)?;
             // SAFETY: the code is the work of this very program, which was started for it and said so: `precompile` of `prepare`. It
             // came through a pipe into memory that nobody else has.

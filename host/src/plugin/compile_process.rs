@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 
-use super::compile_wire::{Bounds, read_answer, read_bounds, read_plugin, write_answer, write_job};
+use super::compile_wire::{Bounds, Job, read_answer, read_bounds, read_plugin, write_answer, write_job};
 use super::machine::EngineKind;
 use super::prepare::precompile;
 use super::problem::{Problem, ProblemKind, Result};
@@ -94,20 +94,21 @@ impl CompileProcess {
     }
 
     /// Compiles a plugin.
-    pub(super) fn compile(&self, name: &str, plugin: &[u8]) -> Result<(EngineKind, Vec<u8>)> {
+    pub(super) fn compile(&self, job: Job<'_>) -> Result<(EngineKind, Vec<u8>)> {
         let mut running = self.start().map_err(cannot_start)?;
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (running.0.stdin.take(), running.0.stdout.take(), running.0.stderr.take())
         else {
             return Err(cannot_start(io::ErrorKind::BrokenPipe.into()));
         };
+        let name = job.name;
         let (bounds, code_bytes_max) = (self.bounds(), self.memory_bytes_max);
         thread::scope(|scope| {
             // It is ended when this returns, and with it its pipes, and so the threads.
             let mut running = running;
             let (sender, answer) = mpsc::channel();
             // One that is gone takes no more of its job; what became of it is asked elsewhere.
-            start_thread(scope, move || drop(write_job(stdin, bounds, name, plugin)))?;
+            start_thread(scope, move || drop(write_job(stdin, bounds, job)))?;
             let words = start_thread(scope, move || last_words(stderr))?;
             start_thread(scope, move || drop(sender.send(read_answer(stdout, code_bytes_max))))?;
             match answer.recv_timeout(self.time_max) {
@@ -251,8 +252,8 @@ fn serve() -> io::Result<()> {
         return Err(io::Error::other("whoever started this is gone"));
     }
     hold_to(bounds)?;
-    let (name, plugin) = read_plugin(&mut input)?;
-    let answer = precompile(&name, &plugin);
+    let (epochs, name, plugin) = read_plugin(&mut input)?;
+    let answer = precompile(&name, &plugin, epochs);
     if let Err(problem) = &answer
         && let Some(cause) = problem.source().map(root)
         && OUT_OF_MEMORY.iter().any(|sign| cause.starts_with(sign))

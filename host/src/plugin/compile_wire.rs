@@ -6,7 +6,7 @@
 use std::error::Error as _;
 use std::io::{self, Read, Write};
 
-use super::machine::EngineKind;
+use super::machine::{EngineKind, Epochs};
 use super::problem::{Problem, ProblemKind, Result};
 
 /// Whoever does not begin like this is not talking to us.
@@ -39,14 +39,23 @@ pub(super) struct Bounds {
     pub(super) cpu_seconds_max: u64,
 }
 
+/// What is to be compiled, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Job<'a> {
+    pub(super) epochs: Epochs,
+    pub(super) name: &'a str,
+    pub(super) plugin: &'a [u8],
+}
+
 /// What it is, and what is to be compiled.
-pub(super) fn write_job(mut out: impl Write, bounds: Bounds, name: &str, plugin: &[u8]) -> io::Result<()> {
+pub(super) fn write_job(mut out: impl Write, bounds: Bounds, job: Job<'_>) -> io::Result<()> {
     out.write_all(MAGIC)?;
     for number in [bounds.parent, bounds.memory_bytes_max, bounds.cpu_seconds_max] {
         write_number(&mut out, number)?;
     }
-    write_field(&mut out, name.as_bytes())?;
-    write_field(&mut out, plugin)
+    write_number(&mut out, u64::from(job.epochs == Epochs::Checked))?;
+    write_field(&mut out, job.name.as_bytes())?;
+    write_field(&mut out, job.plugin)
 }
 
 /// The first part of a job.
@@ -56,10 +65,15 @@ pub(super) fn read_bounds(mut input: impl Read) -> io::Result<Bounds> {
     Ok(Bounds { parent: number()?, memory_bytes_max: number()?, cpu_seconds_max: number()? })
 }
 
-/// The rest of it: the name of the plugin, and its bytes.
-pub(super) fn read_plugin(mut input: impl Read) -> io::Result<(String, Vec<u8>)> {
+/// The rest of it: how it is to be compiled, the name of the plugin, and its bytes.
+pub(super) fn read_plugin(mut input: impl Read) -> io::Result<(Epochs, String, Vec<u8>)> {
+    let epochs = match read_number(&mut input)? {
+        0 => Epochs::Unchecked,
+        1 => Epochs::Checked,
+        _ => return Err(malformed()),
+    };
     let name = read_text(&mut input)?;
-    Ok((name, read_field(&mut input, u64::MAX)?))
+    Ok((epochs, name, read_field(&mut input, u64::MAX)?))
 }
 
 /// The code and the engine that it is for, or what is wrong.
@@ -179,10 +193,11 @@ mod tests {
     fn a_job_comes_back() {
         let bounds = Bounds { parent: 7, memory_bytes_max: u64::MAX, cpu_seconds_max: 0 };
         let mut wire = Vec::new();
-        write_job(&mut wire, bounds, "näme\n", &[0, 255, 10]).expect("memory to write to");
+        let job = Job { epochs: Epochs::Unchecked, name: "näme\n", plugin: &[0, 255, 10] };
+        write_job(&mut wire, bounds, job).expect("memory to write to");
         let mut input = wire.as_slice();
         assert_eq!(read_bounds(&mut input).expect("bounds"), bounds);
-        assert_eq!(read_plugin(&mut input).expect("a plugin"), ("näme\n".to_owned(), vec![0, 255, 10]));
+        assert_eq!(read_plugin(&mut input).expect("a plugin"), (Epochs::Unchecked, "näme\n".to_owned(), vec![0, 255, 10]));
         assert!(input.is_empty());
     }
 

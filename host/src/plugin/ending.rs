@@ -75,6 +75,15 @@ fn remedy_for_limit(error: &wasmtime::Error) -> Option<&'static str> {
     if text.contains("exceeds memory limits") {
         return Some("give it more memory with --max-memory, as in --max-memory 2GiB");
     }
+    if text.contains("GC heap out of memory") {
+        return Some("give it more memory with --max-memory, as in --max-memory 2GiB: what it makes takes all of that");
+    }
+    if text.contains("memory count too high") {
+        return Some("it has more memories than any toolchain makes: build it of fewer parts");
+    }
+    if text.contains("mmap failed to reserve") {
+        return Some("the host has no addresses left: run fewer plugins at a time in one process");
+    }
     if text.contains("exceeds table limits") {
         return Some("its tables are larger than any compiler makes them: build it again");
     }

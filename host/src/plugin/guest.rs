@@ -3,17 +3,19 @@
 use std::future::Future;
 use std::time::Duration;
 
+use wasmtime::InstancePre;
 use wasmtime::component::{self, ComponentExportIndex};
-use wasmtime::{InstancePre, Store};
 use wasmtime_wasi::I32Exit;
 
 use super::code::Linked;
 use super::ending::{self, Ending};
+use super::handle::GuestHandle;
 use super::invoke;
 use super::invoke_core::{CoreCall, IsFirst};
 use super::load::Plugin;
+use super::machine::Epochs;
 use super::problem::{Problem, ProblemKind, Result};
-use super::state::{State, new_store};
+use super::state::{Kept, State, new_store};
 use super::ticker::Running;
 use crate::sched::{Counters, Stats};
 
@@ -23,7 +25,7 @@ use crate::sched::{Counters, Stats};
 /// Dropping it ends its requests: those that are queued never run, those that run are finished and their results dropped.
 pub struct Guest {
     // First, so that it is dropped first.
-    store: Store<State>,
+    store: Kept,
     instance: Option<Instance>,
     ended: bool,
     plugin: Plugin,
@@ -139,19 +141,31 @@ impl Guest {
         self.store.data().aio.counters()
     }
 
+    /// What can be asked and told of it from other threads, while it runs.
+    pub fn handle(&self) -> GuestHandle {
+        let state = self.store.data();
+        GuestHandle::new(&state.aio.member, state.whereabouts())
+    }
+
     fn timeout(&self) -> Option<Duration> {
         self.plugin.host.0.limits.timeout
     }
 
-    /// Ticks go on while the result lives. Whatever happens next, the store is not used again unless it is said to be good.
-    fn enter(&mut self) -> Result<Running> {
+    /// Ticks go on while the result lives, if its code looks for them. Whatever happens next, the store is not used again unless it
+    /// is said to be good.
+    fn enter(&mut self) -> Result<Option<Running>> {
         if std::mem::replace(&mut self.ended, true) {
             return Err(Problem::new(ProblemKind::Call, format!("this guest of {} has ended", self.plugin.name))
                 .help_with("make a new one with Plugin::guest"));
         }
-        let ticker = &self.plugin.host.0.machines.ticker;
-        ticker
+        let machines = &self.plugin.host.0.machines;
+        if machines.epochs() == Epochs::Unchecked {
+            return Ok(None);
+        }
+        machines
+            .ticker
             .run()
+            .map(Some)
             .map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
     }
 
@@ -172,7 +186,7 @@ impl Guest {
         if let Some(Instance::Component(instance)) = self.instance {
             return Ok(instance);
         }
-        let instance = pre.instantiate_async(&mut self.store).await?;
+        let instance = pre.instantiate_async(&mut *self.store).await?;
         self.instance = Some(Instance::Component(instance));
         Ok(instance)
     }
@@ -181,7 +195,7 @@ impl Guest {
         if let Some(Instance::Module(instance)) = self.instance {
             return Ok((instance, IsFirst::No));
         }
-        let instance = pre.instantiate_async(&mut self.store).await?;
+        let instance = pre.instantiate_async(&mut *self.store).await?;
         self.instance = Some(Instance::Module(instance));
         Ok((instance, IsFirst::Yes))
     }
@@ -203,16 +217,16 @@ impl Guest {
         function: ComponentExportIndex,
     ) -> wasmtime::Result<i32> {
         let instance = self.component(pre).await?;
-        let run = instance.get_typed_func::<(), (std::result::Result<(), ()>,)>(&mut self.store, function)?;
+        let run = instance.get_typed_func::<(), (std::result::Result<(), ()>,)>(&mut *self.store, function)?;
         // For an `async func` this drives everything asynchronous in the store, too.
-        let (outcome,) = run.call_async(&mut self.store, ()).await?;
+        let (outcome,) = run.call_async(&mut *self.store, ()).await?;
         Ok(i32::from(outcome.is_err()))
     }
 
     async fn run_module(&mut self, pre: &InstancePre<State>) -> wasmtime::Result<i32> {
         let (instance, _) = self.module(pre).await?;
-        let start = instance.get_typed_func::<(), ()>(&mut self.store, "_start")?;
-        start.call_async(&mut self.store, ()).await?;
+        let start = instance.get_typed_func::<(), ()>(&mut *self.store, "_start")?;
+        start.call_async(&mut *self.store, ()).await?;
         Ok(0)
     }
 
@@ -220,11 +234,11 @@ impl Guest {
         match call {
             Call::Component(pre, call) => {
                 let instance = self.component(pre).await?;
-                Ok(call.show(&call.make(&mut self.store, instance).await?))
+                Ok(call.show(&call.make(&mut *self.store, instance).await?))
             }
             Call::Module(pre, call) => {
                 let (instance, is_first) = self.module(pre).await?;
-                Ok(call.show(&call.make(&mut self.store, instance, is_first).await?))
+                Ok(call.show(&call.make(&mut *self.store, instance, is_first).await?))
             }
         }
     }
@@ -357,6 +371,68 @@ mod tests {
             let spin = tokio::time::timeout(Duration::from_millis(30), guest.invoke("spin()"));
             assert!(spin.await.is_err(), "it can only be given up");
             assert_eq!(guest.invoke("spin()").await.expect_err("it has ended").kind(), ProblemKind::Call);
+        });
+    }
+
+    #[test]
+    fn what_a_guest_held_is_given_back_on_another_thread() {
+        /// An output that tells which thread drops it.
+        struct Tells(std::sync::mpsc::Sender<std::thread::ThreadId>);
+
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _ = self.0.send(std::thread::current().id());
+            }
+        }
+
+        impl wasmtime_wasi::cli::IsTerminal for Tells {
+            fn is_terminal(&self) -> bool {
+                false
+            }
+        }
+
+        impl wasmtime_wasi::cli::StdoutStream for Tells {
+            fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+                unreachable!("nothing is written")
+            }
+        }
+
+        let (sender, dropped) = std::sync::mpsc::channel();
+        let host = Host::builder().wasi(move |wasi| {
+            wasi.stdout(Tells(sender.clone()));
+        });
+        let host = host.build().expect("a host");
+        let plugin = host.load_bytes("test.wat", COUNTER.as_bytes()).expect("a valid test plugin");
+        drop(plugin.guest(&[""; 0]).expect("a guest"));
+        assert_ne!(dropped.recv().expect("it is dropped"), std::thread::current().id());
+    }
+
+    #[test]
+    fn memory_that_could_not_grow_was_counted_for_ever() {
+        let limits = crate::Limits { memory_bytes_max: 8 << 16, table_elements_max: 8, ..crate::Limits::default() };
+        let host = Host::builder().limits(limits).build().expect("a host without directories");
+        let text = r#"(module (memory 1 4) (table $t 1 4 funcref)
+            (func (export "memory") (param i32) (result i32) (memory.grow (local.get 0)))
+            (func (export "table") (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0))))"#;
+        let plugin = host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin");
+        block_on(async {
+            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            for what in ["memory", "table"] {
+                for (pages, expected) in [(5, "-1"), (5, "-1"), (3, "1"), (1, "-1")] {
+                    let grown = guest.invoke(&format!("{what}({pages})")).await.expect("a call");
+                    assert_eq!(grown.as_deref(), Some(expected), "{what}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn memories_are_counted_whatever_their_size() {
+        let module = |memories: usize| format!("(module {} (func (export \"f\")))", "(memory 0)".repeat(memories));
+        block_on(async {
+            plugin(&module(64)).invoke("f()").await.expect("as many as there may be");
+            let problem = plugin(&module(65)).invoke("f()").await.expect_err("one too many");
+            assert_eq!(problem.kind(), ProblemKind::Limit, "{problem:?}");
         });
     }
 

@@ -6,7 +6,7 @@ use super::bytes::PluginBytes;
 use super::code::{Code, Linked};
 use super::format::{self, Format};
 use super::host::Host;
-use super::machine::{EngineKind, Machine};
+use super::machine::{EngineKind, Epochs, Machine};
 use super::prepare::{Prepared, REBUILD, check, prepare, untrusted};
 use super::problem::{Problem, ProblemKind, Result};
 use super::validate::Unsupported;
@@ -188,12 +188,20 @@ impl Host {
                 Err(error) => reason = Some(error),
             }
         }
-        let problem =
-            Problem::new(ProblemKind::Format, format!("{name} was compiled by another version or for another machine"));
-        Err(refuse(match reason {
-            Some(error) => problem.because(error),
-            None => problem,
-        }))
+        let problem = |what: &str| Problem::new(ProblemKind::Format, format!("{name} was compiled {what}"));
+        Err(match reason {
+            // wasmtime has no type for this error either.
+            Some(error) if format!("{error:#}").contains("epoch interruption") => {
+                problem("with other settings").because(error).help_with(match self.0.machines.epochs() {
+                    Epochs::Checked => {
+                        "compile it with `aiohost compile --epoch-interruption`, or set HostBuilder::epoch_interruption to false"
+                    }
+                    Epochs::Unchecked => "compile it again, without --epoch-interruption",
+                })
+            }
+            Some(error) => refuse(problem("by another version or for another machine").because(error)),
+            None => refuse(problem("by another version or for another machine")),
+        })
     }
 }
 

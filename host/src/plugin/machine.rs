@@ -27,6 +27,14 @@ pub enum EngineKind {
     Concurrent,
 }
 
+/// Whether a plugin's code looks now and then whether it is to let others run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Epochs {
+    Checked,
+    /// Nothing ends it while it computes but the end of the process.
+    Unchecked,
+}
+
 /// An engine and what it offers to plugins.
 pub(super) struct Machine {
     pub(super) kind: EngineKind,
@@ -38,6 +46,7 @@ pub(super) struct Machine {
 
 /// Both engines, each made when it is first needed.
 pub(super) struct Machines {
+    epochs: Epochs,
     plain: OnceLock<Machine>,
     concurrent: OnceLock<Machine>,
     pub(super) ticker: Ticker,
@@ -49,8 +58,8 @@ impl EngineKind {
 }
 
 impl Machine {
-    pub(super) fn new(kind: EngineKind) -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config(kind))?;
+    pub(super) fn new(kind: EngineKind, epochs: Epochs) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config(kind, epochs))?;
         let mut linker = Linker::new(&engine);
         let mut modules = wasmtime::Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
@@ -65,19 +74,23 @@ impl Machine {
     }
 }
 
-fn config(kind: EngineKind) -> Config {
+fn config(kind: EngineKind, epochs: Epochs) -> Config {
     let mut config = Config::new();
     config
         .concurrency_support(kind == EngineKind::Concurrent)
-        .epoch_interruption(true)
+        .epoch_interruption(epochs == Epochs::Checked)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     config
 }
 
 impl Machines {
-    pub(super) fn new() -> Self {
-        Self { plain: OnceLock::new(), concurrent: OnceLock::new(), ticker: Ticker::new() }
+    pub(super) fn new(epochs: Epochs) -> Self {
+        Self { epochs, plain: OnceLock::new(), concurrent: OnceLock::new(), ticker: Ticker::new() }
+    }
+
+    pub(super) fn epochs(&self) -> Epochs {
+        self.epochs
     }
 
     pub(super) fn get(&self, kind: EngineKind) -> Result<&Machine> {
@@ -88,11 +101,13 @@ impl Machines {
         if let Some(machine) = cell.get() {
             return Ok(machine);
         }
-        let machine = Machine::new(kind)
+        let machine = Machine::new(kind, self.epochs)
             .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
         // Another thread may have been faster; then its engine is used.
         Ok(cell.get_or_init(|| {
-            self.ticker.add(&machine.engine);
+            if self.epochs == Epochs::Checked {
+                self.ticker.add(&machine.engine);
+            }
             machine
         }))
     }

@@ -231,7 +231,7 @@ pub(super) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::machine::{EngineKind, Machine};
+    use crate::plugin::machine::{EngineKind, Epochs, Machine};
 
     #[test]
     fn the_package_can_be_parsed_and_has_all_faces() {
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_is_said_to_be_offered_is_in_the_linker() {
-        let machine = Machine::new(EngineKind::Concurrent).expect("an engine");
+        let machine = Machine::new(EngineKind::Concurrent, Epochs::Checked).expect("an engine");
         let mut linker = machine.linker.clone();
         for name in offered() {
             let (interface, version) = name.split_once('@').expect("a version");
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_functions_of_preview_1_are_in_the_linker() {
-        let machine = Machine::new(EngineKind::Plain).expect("an engine");
+        let machine = Machine::new(EngineKind::Plain, Epochs::Checked).expect("an engine");
         for function in PREVIEW_1.split_whitespace() {
             let mut linker = machine.modules.clone();
             // Nothing can be added under a name that is taken.

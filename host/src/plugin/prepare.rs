@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::code::Shape;
 use super::core_imports;
+use super::footprint;
 use super::format::{self, Format};
-use super::machine::{EngineKind, Machine};
+use super::machine::{EngineKind, Epochs, Machine};
 use super::offer::Missing;
 use super::problem::{Problem, ProblemKind, Result};
 use super::validate::{self, Unsupported};
@@ -57,13 +58,13 @@ pub(super) fn invalid(name: &str, what: &str, error: impl Into<anyhow::Error>) -
 }
 
 /// What the process of its own does: the same up to the code.
-pub(super) fn precompile(name: &str, bytes: &[u8]) -> Result<(EngineKind, Vec<u8>)> {
+pub(super) fn precompile(name: &str, bytes: &[u8], epochs: Epochs) -> Result<(EngineKind, Vec<u8>)> {
     let format = Format::detect(name, bytes)?;
     if format == Format::Precompiled {
         return Err(untrusted(name));
     }
     let ready = ready(name, format, bytes)?;
-    let machine = Machine::new(ready.engine)
+    let machine = Machine::new(ready.engine, epochs)
         .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
     let code = ready.shape.precompile(&machine.engine, &ready.binary);
     Ok((ready.engine, code.map_err(|error| invalid(name, ready.shape.noun(), error))?))
@@ -76,6 +77,8 @@ pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<P
         return Err(validate::problem(name, &prepared.unsupported));
     }
     check(name, &prepared.world)?;
+    let bytes = footprint::of(&prepared.binary).map_err(|error| invalid(name, prepared.shape.noun(), error))?;
+    footprint::check(name, bytes)?;
     Ok(prepared)
 }
 
@@ -103,6 +106,10 @@ fn remedy_for_import(missing: &Missing) -> String {
     match &missing.closest {
         _ if missing.is_other_version => {
             format!("{REBUILD}; or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here")
+        }
+        _ if missing.import.starts_with("wasi:http/") => {
+            "plugins have no network here, and so no HTTP: let it read what it needs from a file or from standard input"
+                .to_owned()
         }
         Some(closest) => format!("the closest that it has is `{closest}`; `aiohost inspect` lists all that is missing"),
         None if missing.import.starts_with("aiohost:aio/") => REBUILD.to_owned(),

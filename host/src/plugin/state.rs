@@ -1,9 +1,13 @@
 //! What a plugin's store holds, and how it is set up.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::whereabouts::Whereabouts;
 use crate::ctx::{AioCtx, AioCtxView, AioView};
 use crate::limits::Limits;
 use crate::wasi::preview1::{Preview1, Preview1View};
@@ -12,6 +16,10 @@ use crate::wasi::preview1::{Preview1, Preview1View};
 /// same reason as for requests.
 const WASI_HANDLES_MAX: usize = 10_000;
 
+/// Memories of a guest. 64: a component seldom has ten, and each takes addresses for 4 GiB, of which a process has some 30,000 times
+/// as much.
+const MEMORIES_MAX: usize = 64;
+
 /// The data of a plugin's store.
 pub(super) struct State {
     wasi: WasiCtx,
@@ -19,6 +27,13 @@ pub(super) struct State {
     preview1: Preview1,
     table: ResourceTable,
     ceiling: Ceiling,
+    whereabouts: Arc<Whereabouts>,
+}
+
+impl State {
+    pub(super) fn whereabouts(&self) -> &Arc<Whereabouts> {
+        &self.whereabouts
+    }
 }
 
 impl WasiView for State {
@@ -46,26 +61,57 @@ impl Preview1View for State {
 /// What a guest may still take. wasmtime's own `StoreLimits` bounds each memory, of which a guest may have many; this
 /// bounds all of them together.
 struct Ceiling {
-    memory_bytes: usize,
-    table_elements: usize,
+    memory_bytes: Allowance,
+    table_elements: Allowance,
+}
+
+/// How much is left of something, and what was taken of it last.
+struct Allowance {
+    left: usize,
+    last: usize,
+}
+
+impl Allowance {
+    fn new(max: usize) -> Self {
+        Self { left: max, last: 0 }
+    }
+
+    fn take(&mut self, current: usize, desired: usize) -> bool {
+        let wanted = desired.saturating_sub(current);
+        let left = self.left.checked_sub(wanted);
+        self.last = left.map_or(0, |_| wanted);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+
+    /// What was taken last was not had after all.
+    fn give_back(&mut self) {
+        self.left += std::mem::take(&mut self.last);
+    }
 }
 
 impl ResourceLimiter for Ceiling {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.memory_bytes, desired.saturating_sub(current)))
+        Ok(self.memory_bytes.take(current, desired))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory_bytes.give_back();
+        Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.table_elements, desired.saturating_sub(current)))
+        Ok(self.table_elements.take(current, desired))
     }
-}
 
-fn take(left: &mut usize, wanted: usize) -> bool {
-    match left.checked_sub(wanted) {
-        Some(rest) => *left = rest,
-        None => return false,
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.table_elements.give_back();
+        Ok(())
     }
-    true
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
 }
 
 /// What a guest waits for at each tick, so that others run and what wraps its call can end it.
@@ -77,12 +123,17 @@ async fn let_others_run() {
 }
 
 /// A store in which every limit is set.
-pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Limits) -> Store<State> {
+pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Limits) -> Kept {
     let handles_max = WASI_HANDLES_MAX.saturating_add(limits.requests_max).saturating_add(limits.open_files_max);
     let mut table = ResourceTable::new();
     table.set_max_capacity(handles_max);
-    let ceiling = Ceiling { memory_bytes: limits.memory_bytes_max, table_elements: limits.table_elements_max };
-    let mut store = Store::new(engine, State { wasi, aio, preview1: Preview1::default(), table, ceiling });
+    let ceiling = Ceiling {
+        memory_bytes: Allowance::new(limits.memory_bytes_max),
+        table_elements: Allowance::new(limits.table_elements_max),
+    };
+    let mut store =
+        Store::new(engine, State { wasi, aio, preview1: Preview1::default(), table, ceiling, whereabouts: Arc::default() });
+    store.call_hook(|store, hook| store.data().whereabouts.note(hook));
     store.limiter(|state| &mut state.ceiling);
     store.set_hostcall_fuel(limits.hostcall_bytes_max);
     store.set_max_component_handles(handles_max);
@@ -91,7 +142,35 @@ pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Li
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(let_others_run()))));
-    store
+    Kept(Some(store))
+}
+
+/// A store whose memory is given back elsewhere when it is dropped: of a gigabyte that takes long, and others are served by the
+/// thread that drops it. What the guest has asked for ends at once.
+pub(super) struct Kept(Option<Store<State>>);
+
+impl Deref for Kept {
+    type Target = Store<State>;
+
+    fn deref(&self) -> &Store<State> {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Store<State> {
+        self.0.as_mut().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let Some(store) = self.0.take() else { return };
+        let aio = &store.data().aio;
+        aio.member.close();
+        let engine = aio.engine().clone();
+        engine.discard(store);
+    }
 }
 
 #[cfg(test)]

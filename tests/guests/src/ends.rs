@@ -16,9 +16,11 @@ pub fn run(arguments: &[String]) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     println!("ready");
     match arguments.as_slice() {
-        ["compute"] => loop {
-            std::hint::black_box(());
-        },
+        ["compute"] => {
+            print!("half a line");
+            stdout().flush().expect("it can be written");
+            compute()
+        }
         ["print"] => loop {
             println!("{}", "x".repeat(1000));
         },
@@ -32,12 +34,22 @@ pub fn run(arguments: &[String]) {
         ["wasi", request, path] => by_wasi(request, path),
         ["blocking", request, path] => by_blocking(request, path),
         ["submit", request, path, count] => by_submit(request, path, count.parse().expect("a number")),
+        ["submit-and-compute", request, path, count] => {
+            let _requests = submit_all(request, path, count.parse().expect("a number"));
+            compute()
+        }
         ["leave", request, path] => leave(request, path),
         other => panic!("cannot do {other:?}"),
     }
     // The rest of a line stays in the buffers of host and guest until the end.
     print!("over");
     stdout().flush().expect("it can be written");
+}
+
+fn compute() -> ! {
+    loop {
+        std::hint::black_box(());
+    }
 }
 
 fn lock_twice() -> (File, File) {
@@ -95,10 +107,13 @@ fn leave(request: &str, path: &str) {
 }
 
 fn by_submit(request: &str, path: &str, count: usize) {
-    let requests: Vec<Submitted> = (0..count).map(|_| submitted(request, path)).collect();
-    for submitted in &requests {
+    for submitted in &submit_all(request, path, count) {
         drop(submitted.request.wait());
     }
+}
+
+fn submit_all(request: &str, path: &str, count: usize) -> Vec<Submitted> {
+    (0..count).map(|_| submitted(request, path)).collect()
 }
 
 /// A request, and the file that it works on.

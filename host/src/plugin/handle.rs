@@ -1,0 +1,126 @@
+//! A guest as seen from another thread, which may have to end it.
+
+use std::sync::{Arc, Weak};
+
+use super::whereabouts::Whereabouts;
+use crate::output::Member;
+use crate::sched::{Counters, Stats};
+
+/// A guest as seen from other threads than the one that it runs on. It does not keep the guest alive. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct GuestHandle {
+    member: Weak<Member>,
+    whereabouts: Arc<Whereabouts>,
+}
+
+impl GuestHandle {
+    pub(super) fn new(member: &Arc<Member>, whereabouts: &Arc<Whereabouts>) -> Self {
+        Self { member: Arc::downgrade(member), whereabouts: Arc::clone(whereabouts) }
+    }
+
+    /// Ends the guest at its next call of the host, or when it comes back from one. Its requests are ended at once: those that are
+    /// queued never run, those that run are finished and their results dropped.
+    pub fn stop(&self) {
+        self.whereabouts.stop();
+        if let Some(member) = self.member.upgrade() {
+            member.close();
+        }
+    }
+
+    /// Whether it is its own code that runs, and not the host's on its behalf. Of a guest that was stopped this says that it has not
+    /// called the host since, and that nothing of the host's is half done.
+    pub fn computes(&self) -> bool {
+        self.whereabouts.computes()
+    }
+
+    /// How its requests went, by name; none if the guest is gone.
+    pub fn stats(&self) -> Option<Stats> {
+        Some(self.member.upgrade()?.account().stats())
+    }
+
+    /// How many of its requests are where; none if the guest is gone.
+    pub fn counters(&self) -> Option<Counters> {
+        Some(self.member.upgrade()?.counters())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::plugin::{Host, Plugin};
+
+    fn plugin(text: &str, epochs: bool) -> Plugin {
+        let host = Host::builder().epoch_interruption(epochs).build().expect("a host without directories");
+        host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin")
+    }
+
+    /// Runs a guest on a thread of its own; gives its handle, and what comes of it at its end.
+    fn started(plugin: Plugin) -> (GuestHandle, mpsc::Receiver<String>) {
+        let ((sender, handle), (end, ended)) = (mpsc::channel(), mpsc::channel());
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            sender.send(guest.handle()).expect("it is waited for");
+            let outcome = runtime.block_on(guest.run());
+            drop(guest);
+            // Nobody waits for the end of one that computes for ever.
+            let _ = end.send(format!("{:#}", anyhow::Error::from(outcome.expect_err("it does not end by itself"))));
+        });
+        (handle.recv().expect("it starts"), ended)
+    }
+
+    #[test]
+    fn a_guest_that_calls_the_host_is_stopped_from_another_thread() {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") (loop $again (drop (call $yield)) (br $again))))"#;
+        for epochs in [true, false] {
+            let (handle, ended) = started(plugin(text, epochs));
+            handle.stop();
+            let error = ended.recv().expect("it ends");
+            assert!(error.contains("it was told to stop"), "{error}");
+            assert!(!handle.computes());
+            // The handle keeps nothing of it.
+            while handle.stats().is_some() {
+                thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn a_guest_that_computes_is_seen_to() {
+        let text = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $again (br $again))))"#;
+        let (handle, ended) = started(plugin(text, false));
+        while !handle.computes() {
+            thread::yield_now();
+        }
+        handle.stop();
+        // Nothing changes that: it never calls the host.
+        assert!(handle.computes() && ended.try_recv().is_err());
+        assert_eq!(handle.counters().map(|counters| counters.running), Some(0));
+    }
+
+    #[test]
+    fn code_with_checks_is_told_from_code_without() {
+        let text = "(component)";
+        for epochs in [true, false] {
+            let code = plugin(text, epochs).compiled().expect("there is memory");
+            let dir = tempfile::tempdir().expect("a directory");
+            let file = dir.path().join("test.cwasm");
+            std::fs::write(&file, code).expect("it can be written");
+            let load = |epochs: bool| {
+                let host = Host::builder().epoch_interruption(epochs).build().expect("a host without directories");
+                // SAFETY: it was made just now, in a directory of our own.
+                unsafe { host.load_trusted(&file) }.map(drop)
+            };
+            load(epochs).expect("it is of this kind");
+            let problem = load(!epochs).expect_err("it is of the other kind");
+            assert_eq!(problem.to_string(), "test.cwasm was compiled with other settings");
+            assert!(problem.help().is_some_and(|help| help.contains("epoch-interruption")), "{problem:?}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The standard output and error of this process as those of a guest: what it writes goes out as it is, and nothing is kept back. The
+//! standard library would keep the bytes of a write that failed, and bring them out once more.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use tokio::io::AsyncWrite;
+use tokio::task::{JoinHandle, spawn_blocking};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{AsyncStdoutStream, IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+/// Bytes that a guest may write at once: as many as it may by `wasmtime_wasi`.
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that are under way where a guest does not wait for them. 8 KiB: as `wasmtime_wasi` has it.
+const BEHIND_BYTES: usize = 8 << 10;
+
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standard {
+    Output,
+    Error,
+}
+
+/// It is written on the thread that runs the guest, which may wait for whoever reads.
+pub(super) struct OnOwnThread(pub(super) Standard);
+
+/// It is written on another thread, for others are served by that of the guest.
+pub(super) struct Elsewhere {
+    standard: Standard,
+    stream: AsyncStdoutStream,
+}
+
+impl Standard {
+    fn is_terminal(self) -> bool {
+        match self {
+            Self::Output => io::IsTerminal::is_terminal(&io::stdout()),
+            Self::Error => io::IsTerminal::is_terminal(&io::stderr()),
+        }
+    }
+
+    /// Writes all of it, and waits for whoever reads as long as that takes.
+    fn write_all(self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Output => write_all(io::stdout().as_fd(), bytes),
+            Self::Error => write_all(io::stderr().as_fd(), bytes),
+        }
+        .map_err(io::Error::from)
+    }
+}
+
+fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(stream, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            // Another program has set it to be non-blocking. If it cannot be waited for, the next write tells why.
+            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::from_borrowed_fd(stream, PollFlags::OUT)], None)),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+impl IsTerminal for OnOwnThread {
+    fn is_terminal(&self) -> bool {
+        self.0.is_terminal()
+    }
+}
+
+impl StdoutStream for OnOwnThread {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(Self(self.0))
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Self(self.0))
+    }
+}
+
+#[async_trait]
+impl OutputStream for OnOwnThread {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.write_all(&bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => StreamError::Closed,
+            _ => StreamError::LastOperationFailed(error.into()),
+        })
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
+}
+
+#[async_trait]
+impl Pollable for OnOwnThread {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for OnOwnThread {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.write_all(bytes).map(|()| bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Elsewhere {
+    pub(super) fn new(standard: Standard) -> Self {
+        let stream = AsyncStdoutStream::new(BEHIND_BYTES, Writer { standard, write: None });
+        Self { standard, stream }
+    }
+}
+
+impl IsTerminal for Elsewhere {
+    fn is_terminal(&self) -> bool {
+        self.standard.is_terminal()
+    }
+}
+
+impl StdoutStream for Elsewhere {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        self.stream.async_stream()
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        self.stream.p2_stream()
+    }
+}
+
+/// One write after the other, each on a thread for what blocks.
+struct Writer {
+    standard: Standard,
+    /// The write that is under way, of the bytes that are asked for again until it is done.
+    write: Option<JoinHandle<io::Result<usize>>>,
+}
+
+impl AsyncWrite for Writer {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let standard = self.standard;
+        let write = self.write.get_or_insert_with(|| {
+            let bytes = bytes.to_vec();
+            spawn_blocking(move || standard.write_all(&bytes).map(|()| bytes.len()))
+        });
+        let written = ready!(Pin::new(write).poll(cx));
+        self.write = None;
+        Poll::Ready(written.unwrap_or_else(|error| Err(io::Error::other(error))))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
