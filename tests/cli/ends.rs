@@ -68,6 +68,13 @@ fn start(mut command: Command) -> Child {
     child
 }
 
+/// Waits until the guest has made this file: by then it has made a request.
+fn wait_for_file(place: &Place, name: &str) {
+    while !place.path(name).exists() {
+        thread::yield_now();
+    }
+}
+
 fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("the program still runs");
 }
@@ -128,9 +135,9 @@ fn a_guest_that_computes_for_ever_ends_with_what_its_requests_leave() {
         terminated(place, grant, line, || fuse.wait_for(Op::Open, 3), left);
     });
     // The same where they come to their end.
-    let place = Place::with("file", "text".to_owned());
-    let child = start(command(&place, "--stats", "ends submit-and-compute load file 3"));
-    // They are done at some time, or are ended.
+    let place = Place::new();
+    let child = start(command(&place, "--stats", "ends submit-and-compute fsync new 3"));
+    wait_for_file(&place, "new");
     send(&child, Signal::TERM);
     let outcome = outcome(child);
     assert_eq!(outcome.status, Some(143), "{outcome:?}");
@@ -388,6 +395,7 @@ fn a_guest_that_ended_in_time_but_not_its_requests_is_out_of_time() {
 fn statistics_are_told_at_every_end() {
     let place = Place::new();
     let child = start(command(&place, "--stats", "ends lock"));
+    wait_for_file(&place, "locked");
     send(&child, Signal::TERM);
     let ended = outcome(child);
     assert_eq!(ended.status, Some(143));
