@@ -116,10 +116,11 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls that suspend the guest
-    /// - those of `aiohost:aio/blocking`, and of the files of preview 1 and of WASI 0.2 - and what is written by a stream of 0.3 are
-    /// then carried out on that thread, which waits for the file system where it must, instead of on a worker, unless other requests of the guest are under way. A request that has a deadline, or
-    /// takes long, is still for a worker. What is to end the guest while it waits has to come from another thread.
+    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls that suspend the guest,
+    /// those of `aiohost:aio/blocking` and of the files of preview 1 and of WASI 0.2, and what is written by a stream of 0.3, are then
+    /// carried out on that thread, which waits for the file system where it must, instead of on a worker, unless other requests of
+    /// the guest are under way. A request that has a deadline, or takes long, is still for a worker. What is to end the guest while
+    /// it waits has to come from another thread.
     pub fn own_thread(&mut self) -> &mut Self {
         self.own_thread = true;
         self

@@ -234,11 +234,11 @@ impl Guest {
         match call {
             Call::Component(pre, call) => {
                 let instance = self.component(pre).await?;
-                Ok(call.show(&call.make(&mut *self.store, instance).await?))
+                Ok(call.show(&call.make(&mut self.store, instance).await?))
             }
             Call::Module(pre, call) => {
                 let (instance, is_first) = self.module(pre).await?;
-                Ok(call.show(&call.make(&mut *self.store, instance, is_first).await?))
+                Ok(call.show(&call.make(&mut self.store, instance, is_first).await?))
             }
         }
     }
