@@ -16,6 +16,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use crate::comparison::{Comparison, DONE, seeds, steps};
 use crate::fuse::{Answer, Fuse, Op};
+use crate::guests::probe;
 use crate::p2::Data;
 use crate::plans::{OUTPUT_BYTES, Way, block_on, new_dir, said_here};
 
@@ -52,54 +53,12 @@ fn check(options: &[&str], dir: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("a program says text")
 }
 
-/// A component that asks whether the first directory that it has is the same as itself, in words of a version of WASI.
-fn probe(version: &str) -> String {
-    format!(
-        r#"(component
-        (import "wasi:filesystem/types@{version}" (instance $types
-            (export "descriptor" (type $d (sub resource)))
-            (export "[method]descriptor.is-same-object"
-                (func async (param "self" (borrow $d)) (param "other" (borrow $d)) (result bool)))))
-        (alias export $types "descriptor" (type $descriptor))
-        (import "wasi:filesystem/preopens@{version}" (instance $preopens
-            (export "descriptor" (type $d (eq $descriptor)))
-            (export "get-directories" (func (result (list (tuple (own $d) string)))))))
-        (core module $heap
-            (memory (export "memory") 1)
-            (global $next (mut i32) (i32.const 64))
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $next)
-                (global.set $next
-                    (i32.and (i32.add (i32.add (global.get $next) (local.get 3)) (i32.const 7)) (i32.const -8)))))
-        (core instance $heap (instantiate $heap))
-        (core func $same (canon lower (func $types "[method]descriptor.is-same-object")))
-        (core func $directories (canon lower (func $preopens "get-directories")
-            (memory (core memory $heap "memory")) (realloc (core func $heap "realloc"))))
-        (core module $code
-            (import "host" "memory" (memory 1))
-            (import "host" "same" (func $same (param i32 i32) (result i32)))
-            (import "host" "directories" (func $directories (param i32)))
-            (func (export "run") (result i32)
-                (local $first i32)
-                (call $directories (i32.const 0))
-                (local.set $first (i32.load (i32.load (i32.const 0))))
-                (i32.eqz (call $same (local.get $first) (local.get $first)))))
-        (core instance $code (instantiate $code (with "host" (instance
-            (export "memory" (memory $heap "memory"))
-            (export "same" (func $same))
-            (export "directories" (func $directories))))))
-        (func $run async (result (result)) (canon lift (core func $code "run")))
-        (instance $exports (export "run" (func $run)))
-        (export "wasi:cli/run@{version}" (instance $exports)))"#
-    )
-}
-
 #[test]
 fn every_version_of_wasi_0_3_leads_to_aiohosts_own_files() {
     for version in ["0.3.0", "0.3.1", "0.3.2", "0.3.9"] {
         let dir = new_dir();
         let probe_file = dir.path().join("probe.wat");
-        fs::write(&probe_file, probe(version)).expect("a directory of our own");
+        fs::write(&probe_file, probe(version, "async")).expect("a directory of our own");
         let output = command(&["--stats"], dir.path()).arg(&probe_file).output().expect("the host can be started");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.contains("is-same-object"), "{version}: {output:?}");
