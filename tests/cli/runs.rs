@@ -140,6 +140,22 @@ fn requests_are_counted() {
 }
 
 #[test]
+fn a_seek_was_told_of_as_a_tebibyte() {
+    let text = guests::preview1(
+        r#"(import "wasi_snapshot_preview1" "path_open"
+             (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+           (import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+           (data (i32.const 0) "f")"#,
+        "(drop (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 1)
+           (i64.const 70) (i64.const 0) (i32.const 0) (i32.const 8)))
+         (drop (call $seek (i32.load (i32.const 8)) (i64.const 1099511627776) (i32.const 0) (i32.const 16)))",
+    );
+    let outcome = Place::with("guest.wat", text).run("run --dir . --stats guest.wat");
+    let rows: Vec<Vec<&str>> = outcome.stderr.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows.contains(&vec!["fd_seek", "1", "0", "1", "-", "-", "-"]), "{outcome:?}");
+}
+
+#[test]
 fn requests_are_counted_when_the_guest_fails_too() {
     let outcome = status_of(guests::traps(), "--stats");
     assert_eq!(outcome.status, Some(134));
