@@ -370,6 +370,52 @@ fn mounts_do_not_hide_the_cache() {
         .assert_output(0, "hello\n");
 }
 
+/// Mounts an overlay `$MERGED` over the directory `$LOWER`, with its changes in `$UPPER`.
+const OVERLAY: &str = r#"
+overlay() { mkdir -p "$2" "$2.work" "$3"; mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$2.work" "$3"; }
+"#;
+
+/// What a script does that may mount overlays; nothing if nobody may.
+fn with_overlays(place: &Place, script: &str) -> Option<Outcome> {
+    let can = with_mounts(place, &format!("{OVERLAY} mkdir -p lower; overlay lower upper merged"))?;
+    if can.status != Some(0) {
+        println!("skipped: there are no overlays here: {}", can.stderr);
+        return None;
+    }
+    with_mounts(place, &format!("{OVERLAY} {script}"))
+}
+
+#[test]
+fn overlays_do_not_hide_the_cache_and_its_key() {
+    let place = Place::with("guest.wat", guests::hello());
+    place.run("run guest.wat").assert_output(0, "hello\n");
+    place.make_dir("empty");
+    let scripts = [
+        // The cache is where the changes of what is granted go, or below what is granted.
+        (r#"overlay "$PWD/empty" "$OWN/cache" "$PWD/m1"; exec "$AIOHOST" run guest.wat --no-cache --dir m1"#, "the code cache"),
+        (r#"overlay "$OWN/state" "$PWD/up2" "$PWD/m2"; exec "$AIOHOST" run guest.wat --ro-dir m2"#, "the key"),
+        // By an overlay that lies over an overlay, named by a link.
+        (
+            r#"overlay "$OWN/state" "$PWD/up3" "$PWD/m3"; ln -s m3 link; overlay "$PWD/link" "$PWD/up4" "$PWD/m4"
+            exec "$AIOHOST" run guest.wat --ro-dir m4"#,
+            "the key",
+        ),
+        // The cache is on an overlay, whose changes are within the grant.
+        (
+            r#"mkdir above; overlay "$OWN/cache" "$PWD/above/up5" "$OWN/cache"
+            exec "$AIOHOST" run guest.wat --dir above"#,
+            "the code cache",
+        ),
+    ];
+    for (script, reached) in scripts {
+        let Some(outcome) = with_overlays(&place, script) else { return };
+        assert_refused(&outcome, reached);
+    }
+    with_overlays(&place, r#"overlay "$PWD/empty" "$PWD/up6" "$PWD/m6"; exec "$AIOHOST" run guest.wat --dir m6"#)
+        .expect("the others worked")
+        .assert_output(0, "hello\n");
+}
+
 #[test]
 fn no_two_grants_have_one_name_however_it_is_written() {
     let place = Place::with("guest.wat", guests::hello());
@@ -476,6 +522,14 @@ fn mounts_do_not_hide_that_a_directory_may_be_written() {
     for script in &fine {
         with_mounts(&place, script).expect("the others worked").assert_output(0, "hello\n");
     }
+    let overlays = [
+        format!(r#"overlay "$PWD/rw" "$PWD/up1" "$PWD/m1"; {run} --dir rw::/w --ro-dir m1::/r"#),
+        format!(r#"overlay "$PWD/bound" "$PWD/rw" "$PWD/m2"; {run} --ro-dir rw/sub::/r --dir m2::/w"#),
+    ];
+    for script in &overlays {
+        let Some(outcome) = with_overlays(&place, script) else { return };
+        assert_refused(&outcome, "for reading only");
+    }
 }
 
 #[test]
@@ -566,6 +620,16 @@ fn mounts_do_not_hide_that_compiled_code_may_be_written() {
     ];
     for script in scripts {
         let Some(outcome) = with_mounts(&place, script) else { return };
+        assert_refused(&outcome, "is compiled code that a plugin may write");
+    }
+    let overlays = [
+        r#"overlay "$PWD/bound" "$PWD/work" "$PWD/m1"; exec "$AIOHOST" run work/p.cwasm --dir m1"#,
+        r#"overlay "$PWD/bound" "$PWD/work" "$PWD/m2"; exec "$AIOHOST" run m2/p.cwasm --dir work"#,
+        // One that has a second name may have it anywhere on its file system, and so below the overlay.
+        r#"ln work/p.cwasm two.cwasm; overlay "$PWD/bound" "$PWD/up3" "$PWD/m3"; exec "$AIOHOST" run two.cwasm --dir m3"#,
+    ];
+    for script in overlays {
+        let Some(outcome) = with_overlays(&place, script) else { return };
         assert_refused(&outcome, "is compiled code that a plugin may write");
     }
 }

@@ -36,6 +36,59 @@ impl Mount {
             Some((&option[..end], unescaped(&option[end + 1..])))
         })
     }
+
+    /// The directories that an overlay lies over, as its options name them; none for another kind of file system.
+    pub(super) fn layers(&self) -> Layers {
+        let mut layers = Layers { paths: Vec::new(), are_searched_at_once: true };
+        if self.kind != b"overlay" {
+            return layers;
+        }
+        for (name, value) in self.options() {
+            match name {
+                b"lowerdir" => {
+                    for path in split_at_colons(&value) {
+                        // Behind an empty name come layers of data alone.
+                        layers.are_searched_at_once &= !path.is_empty();
+                        layers.paths.extend(Some(path).filter(|path| !path.is_empty()));
+                    }
+                }
+                b"lowerdir+" | b"upperdir" => layers.paths.push(value),
+                b"datadir+" => {
+                    layers.are_searched_at_once = false;
+                    layers.paths.push(value);
+                }
+                _ => {}
+            }
+        }
+        layers
+    }
+}
+
+/// What an overlay lies over.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Layers {
+    /// Paths as whoever mounted the overlay saw them.
+    pub(super) paths: Vec<Vec<u8>>,
+    /// Whether a name is looked up in all of them when it is looked up in the overlay, and not when a file is first read.
+    pub(super) are_searched_at_once: bool,
+}
+
+/// The names of a list in which `\:` is a colon of a name.
+fn split_at_colons(list: &[u8]) -> Vec<Vec<u8>> {
+    let mut names = vec![Vec::new()];
+    let mut rest = list.iter();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            b':' => {
+                names.push(Vec::new());
+                continue;
+            }
+            b'\\' => rest.next().unwrap_or(byte),
+            _ => byte,
+        };
+        names.last_mut().expect("there is one at the start").push(*byte);
+    }
+    names
 }
 
 /// The mount that an object is on. There is none if nobody tells: without procfs, on an old kernel, or if the mount is out of
@@ -132,6 +185,29 @@ mod tests {
         assert_eq!(parse(b""), None);
         assert_eq!(parse(b"36 35 98:0 /mnt1"), None);
         assert_eq!(parse(b"x 35 98:0 / / rw - ext3 /dev/root rw"), None);
+    }
+
+    #[test]
+    fn the_layers_of_an_overlay_are_told_apart() {
+        let layers_of = |kind: &str, options: &str| {
+            let line = format!("36 35 0:40 / /merged rw,relatime - {kind} overlay {options}");
+            let layers = parse(line.as_bytes()).expect("a line as the kernel writes it").layers();
+            let paths = layers.paths.into_iter().map(|path| String::from_utf8(path).expect("it is text"));
+            (paths.collect::<Vec<_>>(), layers.are_searched_at_once)
+        };
+        let found = |paths: &[&str], at_once: bool| (paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>(), at_once);
+        let lines = [
+            ("rw,lowerdir=/a:/b,upperdir=/c,workdir=/d", found(&["/a", "/b", "/c"], true)),
+            ("ro,lowerdir+=/a,lowerdir+=/b\\040c", found(&["/a", "/b c"], true)),
+            ("ro,lowerdir=/a\\134:b:c", found(&["/a:b", "c"], true)),
+            ("ro,lowerdir=/a::/data", found(&["/a", "/data"], false)),
+            ("ro,lowerdir+=/a,datadir+=/b", found(&["/a", "/b"], false)),
+            ("rw", found(&[], true)),
+        ];
+        for (options, expected) in lines {
+            assert_eq!(layers_of("overlay", options), expected, "{options}");
+            assert_eq!(layers_of("ext4", options), found(&[], true), "{options}");
+        }
     }
 
     #[test]

@@ -4,11 +4,16 @@
 //! where it is inside of its file system, which is the same for all mounts of it: `/proc/self/mountinfo` says what part of a
 //! file system each mount shows. Beside that, and alone where there is no procfs, the object and the directories above it are
 //! compared by identity.
+//!
+//! What an overlay shows is in the directories that it lies over, and is the same as what is seen there: a change in one of these
+//! is a change in the overlay. So an object of an overlay is at each of these places, too, as far as this process can find them.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Result;
 
 use super::mountinfo::{self, Mount};
@@ -16,6 +21,9 @@ use super::{procfs, sys};
 
 /// Directories above another that are looked at. More than any path that a system call takes has.
 const DEPTH_MAX: usize = 4096;
+
+/// Places of one object that are looked at. An overlay has 500 layers at most.
+const SPOTS_MAX: usize = 4096;
 
 /// Device and inode number.
 type Identity = (u64, u64);
@@ -89,14 +97,14 @@ fn mounted(object: impl AsFd) -> Option<(u64, Vec<u8>)> {
 }
 
 /// A directory of a file system, or any other object of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Spot {
     system: System,
     path: Vec<u8>,
 }
 
 /// What a path is a path of.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum System {
     /// A file system, by the name that `mountinfo` has for its device.
     Device(Vec<u8>),
@@ -125,16 +133,51 @@ impl MountTable {
         if dir.chain.first().is_some_and(|dir| target.chain.contains(dir)) {
             return true;
         }
-        let Some(target) = self.spot(target) else { return false };
-        self.trees(dir).iter().any(|tree| target.is_at_or_below(tree))
+        let targets = self.spots(target);
+        self.trees(dir).iter().any(|tree| targets.iter().any(|target| target.is_at_or_below(tree)))
     }
 
     /// Whether a file that has several names may have one of them below a directory: no hard link leads to another file system.
     #[cfg(feature = "host")]
     pub(crate) fn may_share(&self, dir: &Location, file: &Location) -> bool {
-        let Some(file) = self.spot(file) else { return true };
-        let trees = self.trees(dir);
-        trees.is_empty() || trees.iter().any(|tree| tree.system == file.system)
+        let (files, trees) = (self.spots(file), self.trees(dir));
+        let share = |tree: &Spot| files.iter().any(|file| tree.system == file.system);
+        files.is_empty() || trees.is_empty() || trees.iter().any(share)
+    }
+
+    /// Where an object is: in its file system and, if that is an overlay, in what it lies over. Nowhere if nobody tells.
+    fn spots(&self, location: &Location) -> Vec<Spot> {
+        self.with_layers(self.spot(location).into_iter().collect())
+    }
+
+    /// These places and, where they are on overlays, those that hold what is seen there.
+    fn with_layers(&self, mut spots: Vec<Spot>) -> Vec<Spot> {
+        // Overlays may lie over overlays.
+        let mut at = 0;
+        while at < spots.len() && spots.len() < SPOTS_MAX {
+            for layer in self.layers(&spots[at].system) {
+                let spot = Spot {
+                    system: layer.system,
+                    path: join(&layer.path, spots[at].path.strip_prefix(b"/").unwrap_or_default()),
+                };
+                if !spots.contains(&spot) {
+                    spots.push(spot);
+                }
+            }
+            at += 1;
+        }
+        spots
+    }
+
+    /// What a file system lies over, if it is an overlay. Layers that cannot be found by their names are left out: whoever mounted it
+    /// was elsewhere, as in most containers, and no directory of this process's leads there by that name either.
+    fn layers(&self, system: &System) -> Vec<Spot> {
+        let System::Device(device) = system else { return Vec::new() };
+        let Some(mount) = self.0.iter().find(|mount| mount.device == *device) else { return Vec::new() };
+        let paths = mount.layers().paths;
+        let paths = paths.iter().filter(|path| path.starts_with(b"/"));
+        let dirs = paths.filter_map(|path| sys::openat(CWD, OsStr::from_bytes(path), WALK, Mode::empty()).ok());
+        dirs.filter_map(|dir| self.spot(&Location { chain: Vec::new(), mounted: mounted(dir) })).collect()
     }
 
     fn spot(&self, location: &Location) -> Option<Spot> {
@@ -161,7 +204,7 @@ impl MountTable {
             }
             // As a rule a mount stands behind the one that it is mounted on, and this is the second time.
             if reached.len() == before {
-                return trees;
+                return self.with_layers(trees);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::mountinfo::{self, Mount};
+use super::mountinfo::{self, Layers};
 use super::sys;
 
 /// What was opened, and what it is on.
@@ -83,28 +83,12 @@ fn overlay(object: impl AsFd) -> Storage {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let layer = sys::openat(CWD, OsStr::from_bytes(path), flags, Mode::empty());
         // One that lies over its own layer is found there itself, so an overlay among them is none of them.
-        layer.and_then(sys::fstatfs).is_ok_and(|status| kind(status.f_type).is_local())
+        path.starts_with(b"/") && layer.and_then(sys::fstatfs).is_ok_and(|status| kind(status.f_type).is_local())
     };
-    let layers = mountinfo::of(object).and_then(|mount| layers(&mount));
-    if layers.is_some_and(|layers| layers.iter().all(is_local)) { Storage::Local } else { Storage::Remote }
-}
-
-/// The layers that the options of an overlay name; none if it cannot be said what they name.
-fn layers(mount: &Mount) -> Option<Vec<Vec<u8>>> {
-    let mut layers = Vec::new();
-    for (name, value) in mount.options() {
-        match name {
-            // A colon that is part of a name.
-            b"lowerdir" | b"lowerdir+" | b"upperdir" if value.contains(&b'\\') => return None,
-            b"lowerdir" => layers.extend(value.split(|byte| *byte == b':').map(<[u8]>::to_vec)),
-            b"lowerdir+" | b"upperdir" => layers.push(value),
-            // Layers of data alone are looked up when a file is opened, which may wait.
-            b"datadir+" => return None,
-            _ => {}
-        }
-    }
-    // They come after an empty name, too.
-    (!layers.is_empty() && layers.iter().all(|layer| layer.starts_with(b"/"))).then_some(layers)
+    let is_known =
+        |layers: &Layers| layers.are_searched_at_once && !layers.paths.is_empty() && layers.paths.iter().all(is_local);
+    let layers = mountinfo::of(object).map(|mount| mount.layers());
+    if layers.as_ref().is_some_and(is_known) { Storage::Local } else { Storage::Remote }
 }
 
 /// Whether this machine has anywhere to put what is in memory.
@@ -124,23 +108,6 @@ mod tests {
         }
         for magic in [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994] {
             assert!(kind(magic).is_local());
-        }
-    }
-
-    #[test]
-    fn the_layers_of_an_overlay_are_told_apart() {
-        let layers_of = |options: &str| {
-            let line = format!("36 35 0:40 / /merged rw,relatime - overlay overlay {options}");
-            let mount = mountinfo::parse(line.as_bytes()).expect("a line as the kernel writes it");
-            Some(layers(&mount)?.into_iter().map(|layer| String::from_utf8(layer).expect("it is text")).collect::<Vec<_>>())
-        };
-        let found = |layers: &[&str]| Some(layers.iter().map(|layer| (*layer).to_owned()).collect());
-        assert_eq!(layers_of("rw,lowerdir=/a:/b,upperdir=/c,workdir=/d"), found(&["/a", "/b", "/c"]));
-        assert_eq!(layers_of("ro,lowerdir+=/a,lowerdir+=/b\\040c"), found(&["/a", "/b c"]));
-        for unclear in
-            ["rw", "ro,lowerdir=a:b", "ro,lowerdir=/a\\134:b", "ro,lowerdir=/a::/data", "ro,lowerdir+=/a,datadir+=/b"]
-        {
-            assert_eq!(layers_of(unclear), None, "{unclear}");
         }
     }
 }
