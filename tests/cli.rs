@@ -18,6 +18,8 @@ mod ends;
 mod fuse;
 #[path = "cli/guests.rs"]
 mod guests;
+#[path = "cli/installed.rs"]
+mod installed;
 #[path = "cli/output_files.rs"]
 mod output_files;
 #[path = "cli/refusals.rs"]
