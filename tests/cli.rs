@@ -22,6 +22,8 @@ mod guests;
 mod installed;
 #[path = "cli/output_files.rs"]
 mod output_files;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/runs.rs"]
