@@ -18,8 +18,12 @@ mod ends;
 mod fuse;
 #[path = "cli/guests.rs"]
 mod guests;
+#[path = "cli/installed.rs"]
+mod installed;
 #[path = "cli/output_files.rs"]
 mod output_files;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/runs.rs"]

@@ -71,11 +71,20 @@ model() {
   CARGO_TARGET_DIR="$target/model" cargo test --quiet --manifest-path tests/model/Cargo.toml 2>&1 | tee "$target/model.log"
 }
 
+# Plugins of earlier releases.
+compatibility() {
+  local status=0
+  tests/compatibility.sh || status=$?
+  [[ $status != 77 ]] || skipped=$((skipped + 1))
+  [[ $status = 0 || $status = 77 ]]
+}
+
 step "format" format
 step "model" model
 step "guests for the tests" tests/guests/build.sh
 step "guest examples" guest-examples/build.sh
 step "demo" guest-examples/demo.sh
+step "compatibility" compatibility
 step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny

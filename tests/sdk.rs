@@ -18,8 +18,9 @@ mod toolchains;
 type Left = (&'static str, &'static str);
 
 /// Each example, what it prints, and the files that it leaves beside `one` and `two`.
-const EXAMPLES: [(&str, &str, &[Left]); 5] = [
+const EXAMPLES: [(&str, &str, &[Left]); 6] = [
     ("files", "[\"final\"] has \"one\\ntwo\\n\"\nErrorCode::Exist, errno 17\n", &[("notes/final", "one\ntwo\n")]),
+    ("overview", "2 lines, 18 bytes\n2 done, 1 failed\n", &[]),
     ("in_flight", "2 files, 18 bytes\n", &[]),
     ("futures", "first line zwei\n2 files, 18 bytes\n", &[]),
     ("groups", "2 done, 1 failed\n100 11\n", &[("copy", "in one step")]),

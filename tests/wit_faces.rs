@@ -73,11 +73,12 @@ fn derive_submit(requests: &str) -> String {
     let mut body = String::new();
     for (index, line) in lines.iter().enumerate() {
         let mut line = line.replace("interface requests {", "interface submit {");
-        if line.contains(": async func(") {
+        // What belongs to the documentation stands before the line that says since when there is such a request.
+        if line.contains("@since") && lines.get(index + 1).is_some_and(|next| next.contains(": async func(")) {
             let ok = lines[index..].iter().find_map(|line| result_type(line)).expect("a request returns a result");
             body += &format!("  ///\n  /// The outcome is `{}`.\n", outcome(ok));
-            line = line.replace(": async func(", ": func(");
         }
+        line = line.replace(": async func(", ": func(");
         if let Some(ok) = result_type(&line) {
             line = line.replace(&format!("result<{ok}, error>"), "request");
         }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use aiohost::Rights;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 /// The directories that were granted, in the order of the command line.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,7 @@ impl Args for Grants {
                 .value_name("HOST[::GUEST]")
                 .action(ArgAction::Append)
                 .value_parser(names)
+                .value_hint(ValueHint::DirPath)
                 .help_heading("Rights")
         };
         command

@@ -4,6 +4,7 @@ mod arguments;
 mod closed_output;
 mod compile;
 mod compile_limits;
+mod completions;
 mod componentize;
 mod exit;
 mod grants;
@@ -11,8 +12,10 @@ mod inspect;
 mod keeper;
 mod load;
 mod log;
+mod man;
 mod new;
 mod output_file;
+mod output_files;
 mod output_folder;
 mod plugin_name;
 mod remedy;
@@ -37,9 +40,12 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+/// What the program is called.
+const NAME: &str = "aiohost";
+
 /// Runs WebAssembly plugins that work on files: in the directories you grant, and nowhere else.
 #[derive(Parser)]
-#[command(name = "aiohost", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = NAME, version, after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,6 +61,8 @@ enum Command {
     Compile(compile::Options),
     Componentize(componentize::Options),
     Wit(wit::Options),
+    Completions(completions::Options),
+    Man(man::Options),
     #[command(name = compile_limits::COMMAND, hide = true)]
     CompileProcess,
 }
@@ -102,6 +110,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
         Command::Componentize(options) => componentize::componentize(&options).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
+        Command::Completions(options) => completions::completions(&options, &public()).map(|()| 0),
+        Command::Man(options) => man::man(&options, public()).map(|()| 0),
         Command::CompileProcess => return compile_limits::serve(),
     };
     match outcome {
@@ -117,6 +127,19 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
         options.take_those_of_wasmtime();
     }
     Ok(cli)
+}
+
+/// The definition of the command line without what is the command's own business. clap's generators show hidden commands.
+fn public() -> clap::Command {
+    let all = Cli::command();
+    let commands = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let without = clap::Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(all.get_about().cloned().unwrap_or_default())
+        .after_help(all.get_after_help().cloned().unwrap_or_default())
+        .args(all.get_arguments().cloned())
+        .subcommand_required(true);
+    commands.fold(without, clap::Command::subcommand)
 }
 
 /// Tells of an option that `run` does not have what to do instead.
@@ -142,6 +165,17 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_public_is_all_but_what_is_hidden() {
+        let names = |command: &clap::Command| -> Vec<String> {
+            let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+            shown.map(|command| command.get_name().to_owned()).collect()
+        };
+        assert_eq!(names(&public()), names(&Cli::command()));
+        assert_eq!(public().render_usage().to_string(), Cli::command().render_usage().to_string());
+        public().debug_assert();
     }
 
     fn run_options(line: &str) -> Box<run_options::Options> {

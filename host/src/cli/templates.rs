@@ -18,22 +18,33 @@ pub(super) struct Template {
 
 type Files = &'static [(&'static str, &'static str)];
 
-/// The files of a folder below `guest-examples`, and what is put before their names.
+/// The files of a folder of `host/templates`, which has links to those of `guest-examples`, and what is put before their names.
 macro_rules! files {
     ($folder:literal, $($name:literal),* $(,)?) => { files!($folder => "", $($name),*) };
     ($folder:literal => $inside:literal, $($name:literal),* $(,)?) => {
-        &[$((concat!($inside, $name), include_str!(concat!("../../../guest-examples/", $folder, "/", $name)))),*]
+        &[$((concat!($inside, $name), include_str!(concat!("../../templates/", $folder, "/", $name)))),*]
+    };
+}
+
+/// The same for files that have another name there: cargo leaves each folder with a `Cargo.toml` out of a package, and git takes a
+/// `.gitignore` for its own.
+macro_rules! renamed {
+    ($folder:literal => $inside:literal, $($name:literal from $file:literal),*) => {
+        &[$((concat!($inside, $name), include_str!(concat!("../../templates/", $folder, "/", $file)))),*]
     };
 }
 
 /// The crate for plugins in Rust, which a project in Rust has inside.
 const RUST_SDK: Files = files!(
     "rust-sdk" => "aiohost-guest/",
-    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
     "examples/files.rs",
     "examples/futures.rs",
     "examples/groups.rs",
     "examples/in_flight.rs",
+    "examples/overview.rs",
     "examples/streams.rs",
     "src/bindings.rs",
     "src/completions.rs",
@@ -50,8 +61,10 @@ const RUST_SDK: Files = files!(
     "src/submit.rs",
 );
 
+const RUST_SDK_MANIFEST: Files = renamed!("rust-sdk" => "aiohost-guest/", "Cargo.toml" from "Cargo.toml.in");
+
 /// The header for plugins in C and C++.
-const C_SDK: Files = files!("c", "aio.h");
+const C_SDK: Files = files!(".", "aio.h");
 
 pub(super) const TEMPLATES: [Template; 8] = [
     Template {
@@ -60,7 +73,12 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Rust",
         build: "cargo build --release --target wasm32-wasip2",
         plugin: "target/wasm32-wasip2/release/my-plugin.wasm",
-        files: &[RUST_SDK, files!("templates/rust", ".gitignore", "Cargo.toml", "README.md", "src/main.rs")],
+        files: &[
+            RUST_SDK,
+            RUST_SDK_MANIFEST,
+            files!("rust", "README.md", "src/main.rs"),
+            renamed!("rust" => "", "Cargo.toml" from "Cargo.toml.in", ".gitignore" from "gitignore.in"),
+        ],
     },
     Template {
         language: "rust-async",
@@ -68,7 +86,12 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "async Rust",
         build: "cargo build --release --target wasm32-wasip2",
         plugin: "target/wasm32-wasip2/release/my_plugin.wasm",
-        files: &[RUST_SDK, files!("templates/rust-async", ".gitignore", "Cargo.toml", "README.md", "src/lib.rs")],
+        files: &[
+            RUST_SDK,
+            RUST_SDK_MANIFEST,
+            files!("rust-async", "README.md", "src/lib.rs"),
+            renamed!("rust-async" => "", "Cargo.toml" from "Cargo.toml.in", ".gitignore" from "gitignore.in"),
+        ],
     },
     Template {
         language: "c",
@@ -76,7 +99,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "C",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[C_SDK, files!("templates/c", ".gitignore", "Makefile", "README.md", "plugin.c")],
+        files: &[C_SDK, files!("c", ".gitignore", "Makefile", "README.md", "plugin.c")],
     },
     Template {
         language: "cpp",
@@ -84,7 +107,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "C++",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[C_SDK, files!("templates/cpp", ".gitignore", "Makefile", "README.md", "plugin.cpp")],
+        files: &[C_SDK, files!("cpp", ".gitignore", "Makefile", "README.md", "plugin.cpp")],
     },
     Template {
         language: "zig",
@@ -92,7 +115,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Zig",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("templates/zig", ".gitignore", "Makefile", "README.md", "aio.zig", "plugin.zig", "wit/world.wit")],
+        files: &[files!("zig", ".gitignore", "Makefile", "README.md", "aio.zig", "plugin.zig", "wit/world.wit")],
     },
     Template {
         language: "python",
@@ -100,7 +123,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Python",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("templates/python", ".gitignore", "Makefile", "README.md", "plugin.py", "wit/world.wit")],
+        files: &[files!("python", ".gitignore", "Makefile", "README.md", "plugin.py", "wit/world.wit")],
     },
     Template {
         language: "javascript",
@@ -108,7 +131,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "JavaScript",
         build: "npm install && npm run build",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("templates/javascript", ".gitignore", "README.md", "package.json", "plugin.js", "wit/world.wit")],
+        files: &[files!("javascript", ".gitignore", "README.md", "package.json", "plugin.js", "wit/world.wit")],
     },
     Template {
         language: "go",
@@ -116,6 +139,6 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Go",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("templates/go", ".gitignore", "Makefile", "README.md", "go.mod", "main.go", "wit/world.wit")],
+        files: &[files!("go", ".gitignore", "Makefile", "README.md", "go.mod", "main.go", "wit/world.wit")],
     },
 ];

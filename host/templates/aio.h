@@ -1,0 +1,1 @@
+../../guest-examples/c/aio.h

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Runs the example guests of each release, built from the sources of that release, on this host.
+set -euo pipefail
+
+usage() {
+  cat <<'HELP'
+Runs the example guests of each release, built from the sources of that release, on this host.
+
+  compatibility.sh [LANGUAGE...]
+
+A release is a tag `v1.2.3`, and its guests are those that its own guest-examples/build.sh makes, in each language or in those that
+are named. Each hashes the files of a directory, and sha256sum checks the hashes. A guest whose toolchain cannot be had is left out,
+with a message. Exit status: 0 if all of them run; 77 if there is no release yet.
+
+Environment variables:
+  AIOHOST   the aiohost that runs them; built here if it isn't set
+HELP
+}
+
+case ${1:-} in
+  -h | --help) usage; exit ;;
+esac
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+[[ $target == /* ]] || target=$PWD/$target
+say() { echo "compatibility.sh: $*" >&2; }
+
+mapfile -t releases < <(git -C "$root" tag --list 'v[0-9]*' --sort=version:refname 2>/dev/null)
+if [[ ${#releases[@]} -eq 0 ]]; then
+  say "there is no release yet, and so no plugin of one"
+  exit 77
+fi
+if [[ -z ${AIOHOST:-} ]]; then
+  cargo build --quiet --release --manifest-path "$root/Cargo.toml" --target-dir "$target" --bin aiohost >&2
+  AIOHOST=$target/release/aiohost
+fi
+AIOHOST=$(realpath "$AIOHOST")
+
+# sources RELEASE FOLDER: the files of a release.
+sources() {
+  rm -rf "$2"
+  mkdir -p "$2"
+  git -C "$root" archive "$1" | tar -x -C "$2"
+}
+
+# runs GUEST: whether the guest hashes the files of a directory as it should.
+runs() {
+  local place right
+  place=$(mktemp -d)
+  mkdir -p "$place/folder/below"
+  echo 'Hello, guest!' >"$place/hello.txt"
+  : >"$place/folder/empty"
+  head -c 3000000 /dev/urandom >"$place/folder/below/three-megabytes"
+  right=0
+  "$AIOHOST" run "$1" --dir "$place" >&2 && [[ $(wc -l <"$place/MANIFEST.sha256") -eq 3 ]] &&
+    (cd "$place" && sha256sum --quiet --check MANIFEST.sha256 >&2) || right=$?
+  rm -rf "$place"
+  return "$right"
+}
+
+failed=0
+for release in "${releases[@]}"; do
+  folder=$target/compatibility/$release
+  # A tag does not change, so what was built of it is right for ever.
+  [[ -d $folder/sources ]] || { sources "$release" "$folder/new" && mv "$folder/new" "$folder/sources"; }
+  CARGO_TARGET_DIR=$folder/target AIOHOST=$AIOHOST "$folder/sources/guest-examples/build.sh" "$@" >&2
+  for guest in "$folder"/target/guests/manifest-*.wasm; do
+    if runs "$guest"; then
+      echo "$release $(basename "$guest"): runs"
+    else
+      echo "$release $(basename "$guest"): does not run"
+      failed=1
+    fi
+  done
+done
+exit "$failed"
