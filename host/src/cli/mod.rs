@@ -12,6 +12,7 @@ mod keeper;
 mod load;
 mod log;
 mod new;
+mod oci_layout;
 mod output_file;
 mod output_folder;
 mod plugin_name;
