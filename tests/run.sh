@@ -8,7 +8,8 @@ Usage: tests/run.sh
 
 Builds aiohost and the guests, and checks everything: format, lints, documentation, unit tests, and the tests that run real
 guests through the real host. Guest toolchains are installed where they are missing, into
-${AIOHOST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/aiohost}; nothing else outside of the build folder is touched.
+${AIOHOST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/aiohost}. As root on Debian, containerd, runc, crun and podman are installed by apt-get
+for the tests of containers. Nothing else outside of the build folder is touched.
 
 Needs: bash, cargo with rustfmt and clippy, python3 with pip, node with npm, and for guests in Rust either rustup or apt. A guest
 whose toolchain cannot be had is left out, with a message, and counted as skipped.

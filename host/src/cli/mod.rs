@@ -12,6 +12,7 @@ mod keeper;
 mod load;
 mod log;
 mod new;
+mod oci;
 mod oci_layout;
 mod output_file;
 mod output_folder;
@@ -56,6 +57,7 @@ enum Command {
     Compile(compile::Options),
     Componentize(componentize::Options),
     Wit(wit::Options),
+    Oci(oci::Options),
     #[command(name = compile_limits::COMMAND, hide = true)]
     CompileProcess,
 }
@@ -103,6 +105,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
         Command::Componentize(options) => componentize::componentize(&options).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
+        Command::Oci(options) => oci::oci(&options).map(|never| match never {}),
         Command::CompileProcess => return compile_limits::serve(),
     };
     match outcome {
