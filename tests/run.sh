@@ -61,6 +61,14 @@ deny() {
   fi
 }
 
+# What cannot be checked here is told, and counted as skipped.
+deploy() {
+  local said
+  said=$(tests/deploy/check.sh)
+  [[ -z $said ]] || sed 's/^/   /' <<<"$said"
+  skipped=$((skipped + $(grep -c '^skipped' <<<"$said" || true)))
+}
+
 # A failure is told at the end, beside the numbers: a step that fails in another way ends everything at once.
 tests() {
   cargo test --release --no-fail-fast 2>&1 | tee "$log" || status=$?
@@ -80,6 +88,7 @@ step "demo" guest-examples/demo.sh
 step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny
+step "deployment" deploy
 status=0
 step "tests" tests
 
