@@ -417,7 +417,9 @@ fn detached(engine: &Engine, line: &str) -> String {
     let name = new_name();
     let words: Vec<_> = engine.run(&name, &tool(line)).get_args().map(ToOwned::to_owned).collect();
     let mut command = Command::new("timeout");
-    command.args(words.into_iter().map(|word| if word == "--rm" { "--detach".into() } else { word }));
+    command
+        .current_dir(engine.dir.path())
+        .args(words.into_iter().map(|word| if word == "--rm" { "--detach".into() } else { word }));
     finished(&mut command).assert_started();
     name
 }

@@ -131,7 +131,8 @@ impl Engine {
     /// A command of the engine's own client.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", HUNG_AFTER]).stdin(Stdio::null());
+        // conmon leaves a file `oom` where it was started.
+        command.args(["--kill-after=5", HUNG_AFTER]).stdin(Stdio::null()).current_dir(self.dir.path());
         match self.kind {
             Kind::Ctr => command.arg("ctr").arg("--address").arg(self.dir.path().join("sock")),
             Kind::Podman => {
