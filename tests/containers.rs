@@ -52,8 +52,7 @@ fn main() {
         add(&mut trials, name, runtime, bundles::CASES);
     }
     for ((name, engine), own) in engines.iter().zip([cases::OF_CTR, cases::OF_PODMAN]) {
-        add(&mut trials, name, engine, cases::CASES);
-        add(&mut trials, name, engine, own);
+        add(&mut trials, name, engine, &[cases::CASES, own].concat());
     }
     for language in images::LANGUAGES {
         trials.push(of_language(language, &engines[0].1));

@@ -63,6 +63,7 @@ pub(crate) const OF_PODMAN: &[Case<Engine>] = &[
     ("it_can_be_started_again", again),
     ("tmpfs_is_granted", tmpfs),
     ("no_capability_is_needed", no_capability),
+    ("root_of_a_user_namespace_is_nobody_outside", user_namespace),
     ("an_image_cannot_widen_its_limits", greedy_image),
 ];
 
@@ -466,6 +467,19 @@ fn no_capability(engine: &Engine) {
     let container = tool("write /data/new text").with_mount(&dir, "/data", "rw").with(Setting::DropCapability, "all");
     run(engine, &container.with(Setting::User, "1234")).assert(0, "");
     assert!(dir.path().join("new").exists());
+}
+
+fn user_namespace(engine: &Engine) {
+    let can_have_one = Command::new("unshare").args(["--user", "true"]).status();
+    if !can_have_one.is_ok_and(|status| status.success()) {
+        println!("skipped: there are no user namespaces here");
+        return;
+    }
+    let dir = data();
+    let container = tool("write /data/new text").with_mount(&dir, "/data", "rw").with(Setting::Users, "0:100000:1000");
+    run(engine, &container.with(Setting::Groups, "0:200000:1000")).assert(0, "");
+    let status = fs::metadata(dir.path().join("new")).expect("it is there");
+    assert_eq!((status.uid(), status.gid()), (100_000, 200_000));
 }
 
 fn greedy_image(engine: &Engine) {

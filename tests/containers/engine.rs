@@ -62,6 +62,8 @@ pub(crate) enum Setting {
     Interactive,
     Tmpfs,
     DropCapability,
+    Users,
+    Groups,
 }
 
 impl Engine {
@@ -216,6 +218,8 @@ impl Setting {
             (Self::Interactive, _) => "interactive",
             (Self::Tmpfs, _) => "tmpfs",
             (Self::DropCapability, _) => "cap-drop",
+            (Self::Users, _) => "uidmap",
+            (Self::Groups, _) => "gidmap",
         }
     }
 }

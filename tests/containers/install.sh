@@ -3,8 +3,8 @@
 set -euo pipefail
 
 missing=()
-for program in containerd ctr runc crun podman; do
-  command -v "$program" >/dev/null || missing+=("${program/ctr/containerd}")
+for program in containerd runc crun podman; do
+  command -v "$program" >/dev/null || missing+=("$program")
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
