@@ -18,8 +18,12 @@ mod ends;
 mod fuse;
 #[path = "cli/guests.rs"]
 mod guests;
+#[path = "support/image.rs"]
+mod image;
 #[path = "cli/installed.rs"]
 mod installed;
+#[path = "cli/oci_layout.rs"]
+mod oci_layout;
 #[path = "cli/output_files.rs"]
 mod output_files;
 #[path = "cli/readme.rs"]

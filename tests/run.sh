@@ -8,7 +8,8 @@ Usage: tests/run.sh
 
 Builds aiohost and the guests, and checks everything: format, lints, documentation, unit tests, and the tests that run real
 guests through the real host. Guest toolchains are installed where they are missing, into
-${AIOHOST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/aiohost}; nothing else outside of the build folder is touched.
+${AIOHOST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/aiohost}. As root on Debian, containerd, runc, crun and podman are installed by apt-get
+for the tests of containers. Nothing else outside of the build folder is touched.
 
 Needs: bash, cargo with rustfmt and clippy, python3 with pip, node with npm, and for guests in Rust either rustup or apt. A guest
 whose toolchain cannot be had is left out, with a message, and counted as skipped.
@@ -60,6 +61,14 @@ deny() {
   fi
 }
 
+# What cannot be checked here is told, and counted as skipped.
+deploy() {
+  local said
+  said=$(tests/deploy/check.sh)
+  [[ -z $said ]] || sed 's/^/   /' <<<"$said"
+  skipped=$((skipped + $(grep -c '^skipped' <<<"$said" || true)))
+}
+
 # A failure is told at the end, beside the numbers: a step that fails in another way ends everything at once.
 tests() {
   cargo test --release --no-fail-fast 2>&1 | tee "$log" || status=$?
@@ -88,6 +97,7 @@ step "compatibility" compatibility
 step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny
+step "deployment" deploy
 status=0
 step "tests" tests
 

@@ -102,6 +102,13 @@ fn a_plugin_comes_from_standard_input() {
     run_from(&place, "guest.wat", "run - a").assert_output(0, "-\0a\0");
     run_from(&place, "guest.wat", "run --dir d --argv0 me - -l").assert_output(0, "me\0-l\0");
     run_from(&place, "guest.wat", "- --no-cache a").assert_output(0, "-\0a\0");
+    // It can be compiled, too, and goes to standard output then.
+    run_from(&place, "guest.wat", "compile - -o guest.cwasm").assert_output(0, "");
+    place.run("run guest.cwasm a").assert_output(0, "guest.cwasm\0a\0");
+    let compiled = place.command("compile -").stdin(File::open(place.path("guest.wat")).expect("a file of our own")).output();
+    assert_eq!(compiled.expect("the program starts").stdout, fs::read(place.path("guest.cwasm")).expect("compiled code"));
+    let again = run_from(&place, "guest.cwasm", "compile -");
+    assert!(again.status == Some(1) && again.stderr.starts_with("error: standard input is compiled code"), "{again:?}");
     // A file of that name has another path.
     place.write("-", guests::hello());
     place.run("run ./-").assert_output(0, "hello\n");

@@ -20,4 +20,5 @@ env -u RUSTFLAGS -u CARGO_BUILD_TARGET RUSTC="$rustc" CARGO_TARGET_DIR="$guest_b
 built=$guest_build/wasm32-wasip2/release
 cp "$built/requests-sync.wasm" "$target/guests/requests-sync.wasm"
 cp "$built/requests_async.wasm" "$target/guests/requests-async.wasm"
+cp "$built/container.wasm" "$target/guests/container.wasm"
 cp "$built/wasi3.wasm" "$target/guests/wasi3.wasm"

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::{Arg, Command};
 
-use super::{standard_input, wasmtime_options};
+use super::{oci, oci_layout, standard_input, wasmtime_options};
 
 /// Options that every program has.
 const EVERY_PROGRAMS: [&str; 2] = ["help", "version"];
@@ -18,7 +18,7 @@ const EVERY_PROGRAMS: [&str; 2] = ["help", "version"];
 const PROGRAMS: [&str; 3] = ["wasm", "wat", "cwasm"];
 
 /// The words of a command line in an order in which clap takes each for what it is: those of `run` with the plugin behind the
-/// host's options and `--`. Those of other commands are as they were.
+/// host's options and `--`, and those of `oci` behind `--`, since they are another program's. Those of other commands are as they were.
 ///
 /// * An option of the host, or `--`, before PLUGIN: everything behind PLUGIN is the plugin's.
 /// * Otherwise long options of the host may follow PLUGIN. The first word that is none ends them, and with it everything is the
@@ -27,6 +27,13 @@ const PROGRAMS: [&str; 3] = ["wasm", "wat", "cwasm"];
 /// * Where a program stands in place of a command it is run.
 pub(super) fn in_order(command: &Command, words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.into_iter().collect();
+    if words.first().is_some_and(|word| Path::new(word).file_name() == Some(OsStr::new(oci::PROGRAM))) {
+        words.insert(1, "oci".into());
+    }
+    if let Some(place) = place_of_runtimes_words(command, &words) {
+        words.insert(place, "--".into());
+        return words;
+    }
     if let Some(place) = place_of_run(command, &words) {
         words.insert(place, "run".into());
     }
@@ -37,6 +44,13 @@ pub(super) fn in_order(command: &Command, words: impl IntoIterator<Item = OsStri
     let arguments = if split.is_open && rest.first().is_some_and(|word| word == "--") { &rest[1..] } else { rest };
     let before = if before.last().is_some_and(|word| word == "--") { &before[..before.len() - 1] } else { before };
     [before, options, &[OsString::from("--")], plugin, arguments].concat()
+}
+
+/// Where the words begin that are for an OCI runtime, if they are not a question about this one.
+fn place_of_runtimes_words(command: &Command, words: &[OsString]) -> Option<usize> {
+    let name = Options(vec![command]).skip_known(words, 1);
+    let first = words.get(name).filter(|word| *word == "oci").and_then(|_| words.get(name + 1))?;
+    (!["-h", "--help", "help"].iter().any(|question| first == *question)).then_some(name + 1)
 }
 
 /// Where `run` is to be put before a program that stands in place of a command.
@@ -60,7 +74,7 @@ fn is_command(command: &Command, word: &OsStr) -> bool {
 fn is_program(word: &OsStr) -> bool {
     let path = Path::new(word);
     let has_name_of_one = path.extension().is_some_and(|extension| PROGRAMS.iter().any(|known| extension == *known));
-    has_name_of_one || standard_input::is_meant_by(path) || path.is_file()
+    has_name_of_one || standard_input::is_meant_by(path) || oci_layout::is_meant_by(path) || path.is_file()
 }
 
 /// Whether an option is the plugin's own wherever it stands behind it: one that every program has, or one of wasmtime, which takes
@@ -261,6 +275,7 @@ mod tests {
             ("x p.wasm -l a --dir d", "x run -- p.wasm -l a --dir d"),
             ("x p.wat --dir d a", "x run --dir d -- p.wat a"),
             ("x - a", "x run -- - a"),
+            ("x oci-layout:d:1 a", "x run -- oci-layout:d:1 a"),
             ("x --dir d p.cwasm --dir e", "x run --dir d -- p.cwasm --dir e"),
             ("x -q p.wasm --dir d", "x -q run -- p.wasm --dir d"),
             ("x -W timeout=1s -qSp3 --argv0 run.wasm p.wasm run", "x run -W timeout=1s -qSp3 --argv0 run.wasm -- p.wasm run"),
@@ -283,6 +298,24 @@ mod tests {
         for line in ["x run p --dir", "x run p --stats --timeout", "x run --dir -- p", "x run p --dir -- a"] {
             let error = Cli::command().try_get_matches_from(in_order(line).split(' ')).expect_err("a value is missing");
             assert_eq!(error.kind(), clap::error::ErrorKind::InvalidValue, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_an_oci_runtime_is_not_looked_at() {
+        let cases = [
+            ("x oci create --bundle b c", "x oci -- create --bundle b c"),
+            ("x oci --log l --log-format json run c", "x oci -- --log l --log-format json run c"),
+            ("x -q oci --version", "x -q oci -- --version"),
+            ("x oci -- a", "x oci -- -- a"),
+            ("/bin/aiohost-oci --root r state c", "/bin/aiohost-oci oci -- --root r state c"),
+            ("aiohost-oci run p.wasm", "aiohost-oci oci -- run p.wasm"),
+            ("x oci --help", "x oci --help"),
+            ("aiohost-oci -h", "aiohost-oci oci -h"),
+            ("aiohost-oci", "aiohost-oci oci"),
+        ];
+        for (typed, meant) in cases {
+            assert_eq!(in_order(typed), meant, "{typed}");
         }
     }
 

@@ -11,15 +11,16 @@ use super::compile_limits::CompileLimits;
 use super::load::{self, Note};
 use super::output_file::OutputFile;
 use super::remedy::Remedied;
+use super::standard_input;
 
 /// Compile a plugin ahead of time
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin
+    /// The plugin; - for standard input
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
-    /// The file to write, or - for standard output [default: PLUGIN with .cwasm at its end]
+    /// The file to write, or - for standard output [default: PLUGIN with .cwasm at its end; of standard input, -]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file even if it is no compiled code
@@ -44,16 +45,24 @@ Examples:
   aiohost run plugin.cwasm --dir data";
 
 pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Result<()> {
-    refuse_compiled_code(&options.plugin)?;
-    let output = options.output.clone().unwrap_or_else(|| options.plugin.with_extension("cwasm"));
+    let is_input = standard_input::is_meant_by(&options.plugin);
+    if !is_input {
+        refuse_compiled_code(&options.plugin)?;
+    }
+    let default = || if is_input { options.plugin.clone() } else { options.plugin.with_extension("cwasm") };
+    let output = options.output.clone().unwrap_or_else(default);
     let file = OutputFile::at(&output)?;
     if file.replaces() && !options.force {
         refuse_to_overwrite(&output)?;
     }
     let host = Host::builder().compile_in(options.limits.process()).epoch_interruption(options.epoch_interruption).build()?;
     let note = if verbosity.quiet { Note::Silent } else { Note::Plain };
-    let compiled = load::load_source(&host, &options.plugin, note)?.compiled()?;
-    file.write(&compiled)
+    let plugin = if is_input {
+        standard_input::load(&host, &options.plugin, note)?
+    } else {
+        load::load_source(&host, &options.plugin, note)?
+    };
+    file.write(&plugin.compiled()?)
 }
 
 /// It would have to be loaded, and there is nothing to be compiled in it.

@@ -14,6 +14,8 @@ mod load;
 mod log;
 mod man;
 mod new;
+mod oci;
+mod oci_layout;
 mod output_file;
 mod output_files;
 mod output_folder;
@@ -63,6 +65,7 @@ enum Command {
     Wit(wit::Options),
     Completions(completions::Options),
     Man(man::Options),
+    Oci(oci::Options),
     #[command(name = compile_limits::COMMAND, hide = true)]
     CompileProcess,
 }
@@ -112,6 +115,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
         Command::Completions(options) => completions::completions(&options, &public()).map(|()| 0),
         Command::Man(options) => man::man(&options, public()).map(|()| 0),
+        Command::Oci(options) => oci::oci(&options).map(|never| match never {}),
         Command::CompileProcess => return compile_limits::serve(),
     };
     match outcome {

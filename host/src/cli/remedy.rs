@@ -15,6 +15,11 @@ impl fmt::Display for Usage {
 
 impl Error for Usage {}
 
+/// An error with its remedy.
+pub(super) fn failure(what: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
+    Remedied { what: what.into(), help: help.into() }.into()
+}
+
 /// An error of the command line itself, with its remedy.
 #[derive(Debug)]
 pub(super) struct Remedied {

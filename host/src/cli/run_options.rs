@@ -17,7 +17,8 @@ use super::{standard_input, values};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm; - for standard input
+    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm; - for standard input; or
+    /// oci-layout:DIR, with :TAG or @DIGEST, for one in an OCI image layout
     #[arg(value_name = "PLUGIN")]
     pub(super) plugin: PathBuf,
     /// Arguments for the plugin
@@ -129,6 +130,7 @@ Examples:
   aiohost run plugin.wasm --dir data -- \"$@\"          in a script: what it was given is the plugin's
   aiohost run calc.wasm --invoke 'add(1, 2)'          call a function, print its result
   aiohost run --invoke add calc.wasm 1 2              the same
+  aiohost run oci-layout:images:hello --dir data      what a registry holds, in a directory
   aiohost run plugin.wasm --dir data --timeout 30s --max-memory 256MiB --stats";
 
 impl Options {

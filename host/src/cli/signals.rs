@@ -21,6 +21,12 @@ pub(super) fn ignore_file_size_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
+/// What this process becomes next decides for itself.
+pub(super) fn heed_file_size_limit() {
+    // SAFETY: no handler is involved.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+}
+
 /// The signals that end a run, and that of a child that has ended, as something to be read.
 pub(super) struct Signals(File);
 

@@ -18,7 +18,7 @@ use super::keeper::Left;
 use super::load::Note;
 use super::run_options::Options;
 use super::watch::{CLEANING, Done, Event, Part, calls_left};
-use super::{Verbosity, exit, standard_input, stats, streams};
+use super::{Verbosity, exit, oci_layout, standard_input, stats, streams};
 
 /// How long requests that run may take to finish, when the plugin has ended, before it is mentioned.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,7 +57,12 @@ impl Work<'_> {
             (false, true) => Note::EveryTime,
             (false, false) => Note::OnceOnly,
         };
-        let plugin = standard_input::load(&host, &self.options.plugin, note)?;
+        let path = &self.options.plugin;
+        let plugin = if oci_layout::is_meant_by(path) {
+            oci_layout::load(&host, path)?
+        } else {
+            standard_input::load(&host, path, note)?
+        };
         Ok((host, plugin))
     }
 

@@ -1,0 +1,160 @@
+//! `aiohost run oci-layout:DIR`: plugins as registries hold them.
+
+use std::fs;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::image::{CONFIG, Entry, Layout, TAR, config, tar};
+use crate::{Place, code, guests};
+
+const WASM: &str = "application/wasm";
+const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
+
+fn binary(text: String) -> Vec<u8> {
+    wat::parse_str(text).expect("a valid guest")
+}
+
+/// An artifact of a component, as the CNCF has it: here a core module, which is a plugin, too.
+fn artifact(layout: &mut Layout, tag: &str, plugin: Vec<u8>) -> String {
+    let config = json!({ "architecture": "wasm", "os": "wasip1", "layerDigests": [] });
+    layout.add(tag, (WASM_CONFIG, &config), &[(WASM, plugin)], &json!({}))
+}
+
+fn plain(layout: &mut Layout, tag: &str, command: &[&str], kind: &str, layers: Vec<Vec<u8>>) {
+    let config: Value = config(command, &layers[0]);
+    let layers: Vec<(&str, Vec<u8>)> = layers.into_iter().map(|layer| (kind, layer)).collect();
+    layout.add(tag, (CONFIG, &config), &layers, &json!({}));
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).expect("it goes into memory");
+    encoder.finish().expect("it goes into memory")
+}
+
+#[test]
+fn an_artifact_runs_as_any_plugin_does() {
+    let place = Place::new();
+    let mut layout = Layout::new(&place.path("images"));
+    artifact(&mut layout, "1.0", binary(guests::prints("args")));
+    place.run("run oci-layout:images a -b").assert_output(0, "images\0a\0-b\0");
+    place.run("oci-layout:images:1.0 a").assert_output(0, "images:1.0\0a\0");
+    place.run("run --argv0 me oci-layout:images").assert_output(0, "me\0");
+    // It was compiled once, and is kept as the others are.
+    assert_eq!(code::entries(&place).len(), 1);
+}
+
+#[test]
+fn several_are_told_apart_by_tag_or_digest() {
+    let place = Place::new();
+    let mut layout = Layout::new(&place.path("images"));
+    artifact(&mut layout, "one", binary(guests::says_only("one")));
+    let two = artifact(&mut layout, "two", binary(guests::says_only("two")));
+    place.run("run oci-layout:images:one").assert_output(0, "one\n");
+    place.run(&format!("run oci-layout:images@{two}")).assert_output(0, "two\n");
+    let choose = "  help: put one of these behind the directory: :one, :two\n";
+    place.run("run oci-layout:images").assert(1, &format!("error: there are 2 images in this layout\n{choose}"));
+    place.run("run oci-layout:images:three").assert(1, &format!("error: there is no tag three in this layout\n{choose}"));
+}
+
+#[test]
+fn what_is_not_what_its_digest_says_is_not_run() {
+    let plugin = binary(guests::hello());
+    for (kind, damaged) in [("layer", 0), ("config", 1), ("manifest", 2)] {
+        let place = Place::new();
+        let mut layout = Layout::new(&place.path("images"));
+        let layer = tar(&[("p.wasm", Entry::File(&plugin))]);
+        plain(&mut layout, "1", &["/p.wasm"], TAR, vec![layer]);
+        place.run("run oci-layout:images").assert_output(0, "hello\n");
+        let mut blobs: Vec<_> = fs::read_dir(place.path("images/blobs/sha256")).expect("a folder").flatten().collect();
+        blobs.sort_by_key(|blob| {
+            let text = fs::read(blob.path()).map(|content| String::from_utf8_lossy(&content).into_owned()).unwrap_or_default();
+            if text.contains("schemaVersion") { 2 } else { usize::from(text.contains("rootfs")) }
+        });
+        let path = blobs[damaged].path();
+        let mut content = fs::read(&path).expect("a blob");
+        // At the end of a layer there is nothing that anybody reads, and in the others a space more changes nothing.
+        if kind == "layer" {
+            *content.last_mut().expect("a byte") = 1
+        } else {
+            content.push(b' ')
+        }
+        fs::write(&path, content).expect("a blob");
+        let outcome = place.run("run oci-layout:images");
+        let digest = path.file_name().and_then(|name| name.to_str()).expect("a digest");
+        let told =
+            format!("error: the blob sha256:{digest} is damaged, or is not what it says\n  cause: its digest is sha256:");
+        assert!(outcome.status == Some(1) && outcome.stderr.starts_with(&told), "{kind}: {outcome:?}");
+        assert_eq!(outcome.stdout, "", "{kind}");
+    }
+}
+
+#[test]
+fn a_plain_image_has_the_plugin_among_its_files() {
+    let place = Place::new();
+    let mut layout = Layout::new(&place.path("images"));
+    let (one, two) = (binary(guests::says_only("one")), binary(guests::says_only("two")));
+    let both = tar(&[("app/one.wasm", Entry::File(&one)), ("app/two.wasm", Entry::File(&two))]);
+    let old = tar(&[("app/two.wasm", Entry::File(&one))]);
+    let new = tar(&[("./app/two.wasm", Entry::File(&two)), ("link.wasm", Entry::Link("x"))]);
+    plain(&mut layout, "named", &["/app/two.wasm", "--x"], TAR, vec![both.clone()]);
+    plain(&mut layout, "gzip", &["app/one.wasm"], "application/vnd.docker.image.rootfs.diff.tar.gzip", vec![gzip(&both)]);
+    plain(&mut layout, "only", &[], TAR, vec![old, new]);
+    plain(&mut layout, "unclear", &["/bin/sh"], TAR, vec![both]);
+    plain(&mut layout, "empty", &["/bin/sh"], TAR, vec![tar(&[("bin/sh", Entry::File(b"x"))])]);
+    plain(&mut layout, "zstd", &["/p.wasm"], "application/vnd.oci.image.layer.v1.tar+zstd", vec![b"x".to_vec()]);
+    plain(&mut layout, "cut", &["/app/one.wasm"], "application/vnd.oci.image.layer.v1.tar+gzip", vec![b"\x1f\x8b".to_vec()]);
+    place.run("run oci-layout:images:named").assert_output(0, "two\n");
+    place.run("run oci-layout:images:gzip").assert_output(0, "one\n");
+    place.run("run oci-layout:images:only").assert_output(0, "two\n");
+    place.run("run oci-layout:images:unclear").assert(
+        1,
+        "error: there are several plugins in this image: app/one.wasm, app/two.wasm\n  \
+         help: give it an entrypoint that is one of them\n",
+    );
+    place.run("run oci-layout:images:empty").assert(
+        1,
+        "error: there is no WebAssembly in this image\n  \
+         help: an image of a plugin has a layer `application/wasm`, or a .wasm in its files\n",
+    );
+    place.run("run oci-layout:images:zstd").assert(
+        1,
+        "error: there is a layer application/vnd.oci.image.layer.v1.tar+zstd in this image, which is not known here\n  \
+         help: layers are read if they are application/wasm, or tar, plain or with gzip\n",
+    );
+    let cut = place.run("run oci-layout:images:cut");
+    assert!(cut.status == Some(1) && cut.stderr.contains(" cannot be unpacked\n"), "{cut:?}");
+}
+
+#[test]
+fn what_is_no_layout_is_told() {
+    let place = Place::new();
+    place.make_dir("folder");
+    let help = "  help: a layout is a directory with index.json, oci-layout and blobs, as `skopeo copy .. oci:DIR` makes it\n";
+    for dir in ["folder", "none"] {
+        place.run(&format!("run oci-layout:{dir}")).assert(1, &format!("error: {dir} is no OCI image layout\n{help}"));
+    }
+    let layout = Layout::new(&place.path("empty"));
+    fs::write(layout.dir.join("index.json"), r#"{"manifests":[]}"#).expect("a file");
+    place.run("run oci-layout:empty").assert(1, "error: there is no image in this layout\n  help: copy one into it\n");
+    fs::write(layout.dir.join("index.json"), r#"{"manifests":[{"digest":"sha256:../../../etc/passwd"}]}"#).expect("a file");
+    let outcome = place.run("run oci-layout:empty");
+    assert!(outcome.status == Some(1) && outcome.stderr.contains("is not 64 digits of hexadecimal"), "{outcome:?}");
+    let wrong = place.run("run oci-layout:");
+    assert!(wrong.status == Some(2) && wrong.stderr.contains("it is oci-layout:DIR, oci-layout:DIR:TAG or"), "{wrong:?}");
+}
+
+/// Compiled code that came with an image would be anybody's native code.
+#[test]
+fn compiled_code_of_an_image_is_not_run() {
+    let place = Place::with("hello.wat", guests::hello());
+    place.run("compile hello.wat").assert_output(0, "");
+    let mut layout = Layout::new(&place.path("images"));
+    artifact(&mut layout, "a.cwasm", fs::read(place.path("hello.cwasm")).expect("compiled code"));
+    let outcome = place.run("run oci-layout:images:a.cwasm");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("error: images:a.cwasm is compiled code, which is not run"), "{outcome:?}");
+}
