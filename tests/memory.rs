@@ -50,11 +50,13 @@ const SYNC: [&str; 17] = [
 ];
 const ASYNC: [&str; 3] = ["waiting-writes", "waiting-stores", "read-streams"];
 const PREVIEW1: &str = "preview1-everything";
+const APPENDS: &str = "preview1-appends";
 const STREAMS: &str = "streams";
 
 /// Guests that hold next to nothing, however much they do: all that these make the host take is the rest. What is left behind by
 /// each of their requests would still be far below what a guest may hold.
-const MODEST: [&str; 8] = ["timers", "groups", "finished", "canceled", "locks", "files", "paths", "read-streams"];
+const MODEST: [&str; 9] =
+    ["timers", "groups", "finished", "canceled", "locks", "files", "paths", "read-streams", "preview1-appends"];
 
 /// How much each of them made the host take, in MiB.
 static PEAKS: Mutex<Vec<(u64, &str)>> = Mutex::new(Vec::new());
@@ -66,8 +68,9 @@ fn main() {
     let sync = SYNC.map(|how| trial("requests-sync.wasm", how));
     let asynchronous = ASYNC.map(|how| trial("requests-async.wasm", how));
     let preview1 = Trial::test(PREVIEW1, take_by_preview1);
+    let appends = Trial::test(APPENDS, append_by_preview1);
     let streams = Trial::test(STREAMS, hold_streams);
-    let trials = sync.into_iter().chain(asynchronous).chain([preview1, streams]).collect();
+    let trials = sync.into_iter().chain(asynchronous).chain([preview1, appends, streams]).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     print_peaks();
     conclusion.exit();
@@ -175,6 +178,34 @@ fn take_by_preview1() -> Result<(), Failed> {
     let mut command = command(dir.path());
     command.arg(guest);
     check(PREVIEW1, &mut command)
+}
+
+/// A core module of preview 1 that appends 63 pieces to a file in one call, all of which are the same 4 MiB of its memory.
+const APPENDS_BY_PREVIEW1: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 80)
+    (data (i32.const 16) "data")
+    (func $check (param i32) (if (local.get 0) (then unreachable)))
+    (func (export "_start") (local $at i32)
+        (call $check (call $open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4) (i32.const 1)
+            (i64.const 64) (i64.const 64) (i32.const 1) (i32.const 0)))
+        (local.set $at (i32.const 1024))
+        (loop $again
+            (i32.store (local.get $at) (i32.const 65536))
+            (i32.store offset=4 (local.get $at) (i32.const 4194304))
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br_if $again (i32.lt_u (local.get $at) (i32.const 1528))))
+        (call $check (call $write (i32.load (i32.const 0)) (i32.const 1024) (i32.const 63) (i32.const 4)))))"#;
+
+fn append_by_preview1() -> Result<(), Failed> {
+    let (dir, plugins) = (dir()?, dir()?);
+    let guest = plugins.path().join("guest.wat");
+    std::fs::write(&guest, APPENDS_BY_PREVIEW1)?;
+    let mut command = command(dir.path());
+    command.arg(guest);
+    check(APPENDS, &mut command)
 }
 
 /// Runs a command; gives its status, and the most memory that it had, in MiB.

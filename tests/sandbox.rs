@@ -1,5 +1,6 @@
 //! Attempts to get out of the granted directories, or to change what is granted for reading only: what each is answered,
-//! and that nothing outside was touched. Each runs in a real guest, on every face and with both resolvers.
+//! and that nothing outside was touched. Each runs in a real guest, on every face, by every version of WASI that has it, and with both
+//! resolvers.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use support::{FACES, Guest, OPENAT2, PORTABLE, Resolver, SECRET, Tree, run, run_by, success};
 use table::{INSIDE, NONE, OUT, READ_ONLY, UNSUPPORTED, table};
+use wasi::{FRONTS, WASI};
 
 #[path = "support/fuse.rs"]
 mod fuse;
@@ -24,6 +26,8 @@ mod remote;
 mod support;
 #[path = "sandbox/table.rs"]
 mod table;
+#[path = "sandbox/wasi.rs"]
+mod wasi;
 
 /// What can be known of everything below these names without reading it: kinds, sizes, times and identities.
 fn watch(tree: &Tree, names: &[&str]) -> BTreeMap<PathBuf, String> {
@@ -43,9 +47,21 @@ fn watch(tree: &Tree, names: &[&str]) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// The arguments that let a guest do something. One that knows only WASI has no face to choose.
+fn arguments<'a>(face: &'a str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let face = if face == WASI { None } else { Some(face) };
+    face.into_iter().chain(words).collect()
+}
+
 /// The arguments that let a guest make these attempts.
 fn attempts<'a>(face: &'a str, table: &'a [(impl AsRef<str>, &str)]) -> Vec<&'a str> {
-    [face, "attempt"].into_iter().chain(table.iter().map(|(plan, _)| plan.as_ref())).collect()
+    arguments(face, ["attempt"].into_iter().chain(table.iter().map(|(plan, _)| plan.as_ref())))
+}
+
+/// The attempts that can be made on a face.
+fn rows(face: &str, table: &[(impl AsRef<str>, &'static str)]) -> Vec<(String, &'static str)> {
+    let rows = table.iter().map(|(plan, answer)| (plan.as_ref().to_owned(), *answer));
+    if face == WASI { rows.filter_map(wasi::row).collect() } else { rows.collect() }
 }
 
 /// What the guest said, which has to be what stands in the table.
@@ -68,7 +84,7 @@ fn attempt_all((guest, face): (Guest, &str), resolver: Resolver) {
     let watched = ["outside", "beyond", "data-beside", "secret", "frozen", "data/digits", "data/sub", "data/bare", "other"];
     // None of it has been read since it was written, so that the file system notes the first time it is.
     let mut before = watch(&tree, &watched);
-    let table = table();
+    let table = rows(face, &table());
     let options = tree.options(&["--allow", "mkfifo"]);
     let output = check_answers(run(&options, resolver, guest, &attempts(face, &table)), &table);
     assert!(!output.contains(SECRET), "a guest has read what lies outside");
@@ -98,7 +114,7 @@ fn race((guest, face): (Guest, &str), resolver: Resolver) {
         ["data/flip", "data/flop", "data/moving/deep", "beyond/deep"].map(|name| tree.path(name));
     let exchange = || renameat_with(CWD, &flip, CWD, &flop, RenameFlags::EXCHANGE).expect("both are there");
     let output = thread::scope(|scope| {
-        let guest = scope.spawn(|| run(&options, resolver, guest, &[face, "race", RACE_ROUNDS]));
+        let guest = scope.spawn(|| run(&options, resolver, guest, &arguments(face, ["race", RACE_ROUNDS])));
         while !guest.is_finished() {
             exchange();
             fs::rename(&moving, &beyond).expect("it is inside");
@@ -221,7 +237,7 @@ fn race_requests_portable() {
 
 /// Every way to run a guest.
 fn everywhere(mut run: impl FnMut((Guest, &str), Resolver)) {
-    for face in FACES {
+    for face in FACES.into_iter().chain(FRONTS).filter(|(guest, _)| guest.is_there()) {
         for resolver in [OPENAT2, PORTABLE] {
             println!("{face:?}, {resolver:?}");
             run(face, resolver);
@@ -234,8 +250,8 @@ fn of_procfs_there_is_what_everybody_may_read_and_nothing_of_processes() {
     everywhere(|(guest, face), resolver| {
         let tree = Tree::new();
         let all = ["--allow", "mkfifo,procfs,cache-grant", "--dir", "/proc/sys/kernel::/kernel", "--ro-dir", "/::/all"];
-        let arguments = attempts(face, kernel::PROCFS_ALLOWED);
-        check_answers(run(&tree.options(&all), resolver, guest, &arguments), kernel::PROCFS_ALLOWED);
+        let rows = rows(face, kernel::PROCFS_ALLOWED);
+        check_answers(run(&tree.options(&all), resolver, guest, &attempts(face, &rows)), &rows);
         assert!(!tree.path("data/caught").exists());
     });
 }
@@ -273,7 +289,8 @@ fn procfs_mounted_inside_of_a_grant_was_read() {
         return;
     }
     everywhere(|(guest, face), resolver| {
-        for (rows, allowed) in [(kernel::MOUNTED, "mkfifo"), (kernel::MOUNTED_ALLOWED, "procfs")] {
+        for (table, allowed) in [(kernel::MOUNTED, "mkfifo"), (kernel::MOUNTED_ALLOWED, "procfs")] {
+            let rows = rows(face, table);
             let tree = Tree::new();
             let (mounts, far) = (tree.path("data/mounts"), tree.far());
             fs::create_dir(&mounts).expect("it is new");
@@ -284,7 +301,7 @@ fn procfs_mounted_inside_of_a_grant_was_read() {
             // A directory for reading only is not granted where a writable one reaches it, as by the mounts here.
             let at = options.iter().position(|option| option == "/proc::/proc").expect("the tree grants it");
             options.drain(at - 1..=at);
-            check_answers(run_by(shell, &options, resolver, guest, &attempts(face, rows)), rows);
+            check_answers(run_by(shell, &options, resolver, guest, &attempts(face, &rows)), &rows);
             assert!(!tree.path("data/caught").exists());
         }
     });

@@ -1,6 +1,7 @@
-//! Programs that know only WASI: random plans of calls, beside `wasmtime-wasi`, and programs of other languages.
+//! Programs that know only WASI: random plans of calls, beside `wasmtime-wasi`, what they are held to, and programs of other languages.
 //!
-//! A plan that fails can be had again: `AIOHOST_PLAN_SEED=1234 AIOHOST_PLAN_STEPS=4000`. Programs whose toolchain cannot be had are
+//! A plan that fails can be had again: `AIOHOST_PLAN_SEED=1234 AIOHOST_PLAN_STEPS=4000`. There are more of them with
+//! `AIOHOST_PLAN_COUNT=100`. Programs whose toolchain cannot be had are
 //! skipped, and said to be.
 
 #[path = "wasi/comparison.rs"]
@@ -9,6 +10,10 @@ mod comparison;
 mod fuse;
 #[path = "wasi/guests.rs"]
 mod guests;
+#[path = "wasi/held.rs"]
+mod held;
+#[path = "wasi/neighbours.rs"]
+mod neighbours;
 #[path = "wasi/p2.rs"]
 mod p2;
 #[path = "wasi/p3.rs"]

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use crate::compiling::{children, wait_for};
 use crate::{Place, finished, guests};
 
 /// The entries of the place's cache.
@@ -103,6 +105,35 @@ fn a_compiled_plugin_runs_as_the_plugin_does() {
     assert_eq!(entries(&place), Vec::<PathBuf>::new());
     // What is compiled code already may be written again.
     place.run("compile hello.wat").assert_output(0, "");
+}
+
+/// Whether a process has a file in its memory as code, as it lies on the disk.
+fn runs_code_of(process: u32, file: &Path) -> bool {
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap_or_default();
+    let of_file = maps.lines().filter(|line| line.ends_with(&file.display().to_string()));
+    of_file.into_iter().any(|line| line.split(' ').nth(1).is_some_and(|rights| rights.contains('x')))
+}
+
+#[test]
+fn compiled_code_was_read_at_every_start() {
+    let component = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/wasi2.wasm");
+    let component = fs::read(component).expect("the guests are not built: run tests/guests/build.sh first");
+    let place = Place::with("guest.wat", guests::spins());
+    place.write("component.wasm", component);
+    for line in ["guest.wat", "component.wasm never-ends computes"] {
+        let before = entries(&place);
+        assert_eq!(place.run(&format!("run --timeout 100ms --dir . {line}")).status, Some(124));
+        let entry = entries(&place).into_iter().find(|entry| !before.contains(entry)).expect("it is kept");
+        let mut command = place.command(&format!("run --timeout 2m --dir . {line}"));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        // The process that was started has another one that does the work.
+        wait_for(|| {
+            assert!(child.try_wait().expect("it is a child of ours").is_none(), "{line}: it has ended");
+            children(child.id()).into_iter().find(|process| runs_code_of(*process, &entry))
+        });
+        child.kill().expect("it is a child of ours");
+        child.wait().expect("it is a child of ours");
+    }
 }
 
 #[test]

@@ -18,7 +18,17 @@ env -u RUSTFLAGS -u CARGO_BUILD_TARGET RUSTC="$rustc" CARGO_TARGET_DIR="$guest_b
   cargo build --locked --release --target wasm32-wasip2
 
 built=$guest_build/wasm32-wasip2/release
-cp "$built/requests-sync.wasm" "$target/guests/requests-sync.wasm"
-cp "$built/requests_async.wasm" "$target/guests/requests-async.wasm"
-cp "$built/container.wasm" "$target/guests/container.wasm"
-cp "$built/wasi3.wasm" "$target/guests/wasi3.wasm"
+cp --remove-destination "$built/requests-sync.wasm" "$target/guests/requests-sync.wasm"
+cp --remove-destination "$built/requests_async.wasm" "$target/guests/requests-async.wasm"
+cp --remove-destination "$built/container.wasm" "$target/guests/container.wasm"
+cp --remove-destination "$built/wasi2.wasm" "$target/guests/wasi2.wasm"
+cp --remove-destination "$built/wasi3.wasm" "$target/guests/wasi3.wasm"
+
+# The guest of WASI preview 1, which uses no crates. Its target is one that not every toolchain has.
+rm -f "$target/guests/preview1.wasm"
+if rustc=$(../../guest-examples/toolchains/rust.sh wasm32-wasip1); then
+  env -u RUSTFLAGS "$rustc" --edition=2024 --target=wasm32-wasip1 -C opt-level=1 -C strip=debuginfo \
+    -o "$target/guests/preview1.wasm" src/preview1_guest.rs
+else
+  echo "skipped: the guest of WASI preview 1: there is no standard library for it" >&2
+fi

@@ -200,6 +200,11 @@ impl Fuse {
         self.shared.state().files.validity = [names, attributes];
     }
 
+    /// The flags that files were opened with, one after the other.
+    pub(crate) fn flags(&self) -> Vec<u32> {
+        self.shared.state().files.flags.clone()
+    }
+
     /// How many requests of a kind there were.
     pub(crate) fn seen(&self, op: Op) -> usize {
         self.shared.state().seen.get(&op).copied().unwrap_or(0)

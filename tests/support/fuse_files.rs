@@ -30,6 +30,8 @@ pub(super) struct Files {
     nodes: HashMap<u64, Node>,
     /// How long the kernel believes what it was told of names, and of attributes.
     pub(super) validity: [Duration; 2],
+    /// The flags that files were opened with, one after the other.
+    pub(super) flags: Vec<u32>,
 }
 
 pub(super) struct Node {
@@ -70,7 +72,7 @@ impl Request {
 impl Files {
     pub(super) fn new() -> Self {
         let root = Node { name: "/".to_owned(), mode: DIRECTORY | 0o755, data: Vec::new(), entries: BTreeMap::new() };
-        Self { nodes: HashMap::from([(ROOT, root)]), validity: [LONG, Duration::ZERO] }
+        Self { nodes: HashMap::from([(ROOT, root)]), validity: [LONG, Duration::ZERO], flags: Vec::new() }
     }
 
     /// A file that is there without a request.
@@ -128,6 +130,7 @@ impl Files {
             }
             Op::Create => {
                 let made = self.add(node, request.name(16), REGULAR | (u32_at(body, 4) & 0o777))?;
+                self.flags.push(u32_at(body, 0));
                 Ok([self.entry_out(made)?, opened(made)].concat())
             }
             Op::Unlink | Op::RmDir => {
@@ -140,7 +143,11 @@ impl Files {
             }
             Op::Rename => self.rename(request, 8, 0),
             Op::Rename2 => self.rename(request, 16, u32_at(body, 8)),
-            Op::Open | Op::OpenDir => self.node(node).map(|_| opened(node)),
+            Op::Open => {
+                self.flags.push(u32_at(body, 0));
+                self.node(node).map(|_| opened(node))
+            }
+            Op::OpenDir => self.node(node).map(|_| opened(node)),
             Op::Read => {
                 let data = &self.node(node)?.data;
                 let start = usize_at(body, 8).min(data.len());

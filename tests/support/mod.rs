@@ -26,18 +26,44 @@ pub(crate) enum Guest {
     Sync,
     /// A WASI 0.3 command: every face.
     Async,
+    /// A command that knows only WASI preview 1.
+    #[allow(dead_code, reason = "not every suite runs it")]
+    Preview1,
+    /// One that knows only WASI 0.2.
+    #[allow(dead_code, reason = "not every suite runs it")]
+    Wasi2,
+    /// One of WASI 0.3 that knows nothing of aiohost.
+    #[allow(dead_code, reason = "not every suite runs it")]
+    Wasi3,
 }
 
 impl Guest {
+    /// Whether it could be built here, which is said if it could not.
+    #[allow(dead_code, reason = "not every suite runs it")]
+    pub(crate) fn is_there(self) -> bool {
+        let is_there = self != Self::Preview1 || self.built().exists();
+        if !is_there {
+            println!("skipped: there is no guest of WASI preview 1: no compiler for it was there when the guests were built");
+        }
+        is_there
+    }
+
     /// Where `tests/guests/build.sh` puts it.
     pub(crate) fn path(self) -> PathBuf {
-        // Cargo gives the tests a directory `tmp` in the target directory.
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests").join(match self {
-            Self::Sync => "requests-sync.wasm",
-            Self::Async => "requests-async.wasm",
-        });
+        let path = self.built();
         assert!(path.exists(), "the guests are not built: run tests/guests/build.sh first");
         path
+    }
+
+    fn built(self) -> PathBuf {
+        // Cargo gives the tests a directory `tmp` in the target directory.
+        Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests").join(match self {
+            Self::Sync => "requests-sync.wasm",
+            Self::Async => "requests-async.wasm",
+            Self::Preview1 => "preview1.wasm",
+            Self::Wasi2 => "wasi2.wasm",
+            Self::Wasi3 => "wasi3.wasm",
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a random plan came to here and there, step by step: the same, but for what is listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::plans::Way;
+use crate::plans::{Way, new_dir, said_here};
 
 /// What a step came to that did not fail.
 pub(crate) const DONE: &str = "0";
@@ -13,14 +13,46 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
-/// How many steps a plan has, unless the environment says otherwise.
-pub(crate) fn steps(usual: u64) -> u64 {
-    number("AIOHOST_PLAN_STEPS").unwrap_or(usual)
+/// Calls that come to something else here than there, on purpose: the function, our error, and theirs.
+pub(crate) type OtherErrors = &'static [(&'static str, &'static str, &'static str)];
+
+/// The plans of one version of WASI. Each is carried out here and there, in twin directories.
+pub(crate) struct Plans {
+    /// Which there are, unless the environment says how many, or which.
+    pub(crate) seeds: &'static [u64],
+    /// Steps of each, unless the environment says otherwise.
+    pub(crate) steps: u64,
+    /// What the guest is told before the seed and the number of steps.
+    pub(crate) words: &'static [&'static str],
+    pub(crate) other_errors: OtherErrors,
+    /// Functions that take a slash at the end of a path for nothing there.
+    pub(crate) slashes: &'static [&'static str],
+    /// What a guest says that `wasmtime-wasi` runs in a directory.
+    pub(crate) said_there: fn(&Path, &Path, &[String]) -> String,
 }
 
-/// Which plans there are: so many, unless the environment says which.
-pub(crate) fn seeds(usual: u64) -> Vec<u64> {
-    number("AIOHOST_PLAN_SEED").map_or_else(|| (1..=usual).collect(), |seed| vec![seed])
+impl Plans {
+    pub(crate) fn assert_same(&self, guest: &Path, way: Way) {
+        let steps = number("AIOHOST_PLAN_STEPS").unwrap_or(self.steps);
+        let first = number("AIOHOST_PLAN_COUNT").map(|count| (1..=count).collect());
+        let one = number("AIOHOST_PLAN_SEED").map(|seed| vec![seed]);
+        let seeds: Vec<u64> = one.or(first).unwrap_or_else(|| self.seeds.to_vec());
+        let mut comparison = Comparison::new(self.other_errors, self.slashes);
+        for seed in seeds {
+            let (here, there) = (new_dir(), new_dir());
+            let numbers = [seed, steps].map(|number| number.to_string());
+            let arguments: Vec<String> = self.words.iter().map(|word| String::from(*word)).chain(numbers).collect();
+            let plan = format!("AIOHOST_PLAN_SEED={seed} AIOHOST_PLAN_STEPS={steps} {way:?}");
+            let (ours, theirs) =
+                (said_here(way, guest, here.path(), &arguments), (self.said_there)(guest, there.path(), &arguments));
+            comparison.add(&ours, &theirs, &plan);
+            comparison.add_trees(here.path(), there.path(), &plan);
+        }
+        // Those that the environment asks for need not come by all that is listed.
+        let is_whole =
+            ["AIOHOST_PLAN_COUNT", "AIOHOST_PLAN_SEED", "AIOHOST_PLAN_STEPS"].into_iter().all(|name| number(name).is_none());
+        comparison.assert_same(way, is_whole);
+    }
 }
 
 /// What is below a directory: each name with its kind and its content.
@@ -68,37 +100,35 @@ fn names_no_object(call: &str) -> bool {
 type Difference = (String, String, String);
 
 /// How often each difference is on purpose, and what is not.
-pub(crate) struct Comparison {
-    /// Differences on purpose: the function, our error, and theirs.
-    other_errors: &'static [(&'static str, &'static str, &'static str)],
-    /// Functions that take a slash at the end of a path for nothing there.
+struct Comparison {
+    other_errors: OtherErrors,
     slashes: &'static [&'static str],
+    /// Those of them that there were.
+    met: BTreeSet<(&'static str, &'static str, &'static str)>,
     same: usize,
     intended: usize,
     problems: BTreeMap<Difference, String>,
 }
 
 impl Comparison {
-    pub(crate) fn new(
-        other_errors: &'static [(&'static str, &'static str, &'static str)],
-        slashes: &'static [&'static str],
-    ) -> Self {
-        Self { other_errors, slashes, same: 0, intended: 0, problems: BTreeMap::new() }
+    fn new(other_errors: OtherErrors, slashes: &'static [&'static str]) -> Self {
+        Self { other_errors, slashes, met: BTreeSet::new(), same: 0, intended: 0, problems: BTreeMap::new() }
     }
 
-    pub(crate) fn add(&mut self, ours: &str, theirs: &str, plan: &str) {
+    fn add(&mut self, ours: &str, theirs: &str, plan: &str) {
         let (ours, theirs): (Vec<&str>, Vec<&str>) = (ours.lines().collect(), theirs.lines().collect());
         for (number, (our, their)) in ours.iter().zip(&theirs).enumerate() {
             let function = our.split(' ').next().unwrap_or_default();
             let (our_error, their_error) = (error(our), error(their));
-            let is_listed = self.other_errors.contains(&(function, our_error, their_error));
+            let listed = self.other_errors.iter().find(|other| **other == (function, our_error, their_error));
             let have_failed = our_error != DONE && their_error != DONE;
             if our == their {
                 self.same += 1;
             } else if call(our) == call(their)
-                && (is_listed || names_no_object(our) && (have_failed || self.slashes.contains(&function)))
+                && (listed.is_some() || names_no_object(our) && (have_failed || self.slashes.contains(&function)))
             {
                 self.intended += 1;
+                self.met.extend(listed);
             } else {
                 let shown = format!("{plan}, step {number}:\n  ours:   {our}\n  theirs: {their}");
                 let difference = [function, our_error, their_error].map(str::to_owned);
@@ -115,15 +145,19 @@ impl Comparison {
     }
 
     /// Holds what is there in the end against each other.
-    pub(crate) fn add_trees(&mut self, here: &Path, there: &Path, plan: &str) {
+    fn add_trees(&mut self, here: &Path, there: &Path, plan: &str) {
         if self.problems.is_empty() && tree(here) != tree(there) {
             self.problems.insert(Difference::default(), format!("{plan}: what is there in the end"));
         }
     }
 
-    pub(crate) fn assert_same(self, way: Way) {
-        println!("{way:?}: {} steps came to the same, {} to something else on purpose", self.same, self.intended);
+    /// What is listed has to be met, so that nothing stands in a list that is not so.
+    fn assert_same(self, way: Way, is_whole: bool) {
+        let Self { same, intended, ref met, .. } = self;
+        println!("{way:?}: {same} steps came to the same, {intended} to something else on purpose: {met:?}");
         let problems: Vec<String> = self.problems.into_values().collect();
         assert!(problems.is_empty(), "{}", problems.join("\n"));
+        let never: Vec<_> = self.other_errors.iter().filter(|other| !self.met.contains(*other)).collect();
+        assert!(never.is_empty() || !is_whole, "{way:?}: this is listed, and was never so: {never:?}");
     }
 }

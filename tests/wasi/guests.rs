@@ -22,6 +22,36 @@ pub(crate) enum Language {
     Rust,
 }
 
+/// A guest that `tests/guests/build.sh` builds.
+pub(crate) fn prebuilt(name: &str) -> PathBuf {
+    // Cargo gives the tests a directory `tmp` in the target directory.
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests").join(name);
+    assert!(path.exists(), "the guests are not built: run tests/guests/build.sh first");
+    path
+}
+
+/// A version of WASI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Front {
+    Preview1,
+    Wasi2,
+    Wasi3,
+}
+
+/// Every version, with a guest that knows nothing else and does the same in each. That of preview 1 is skipped, and said to be, where
+/// its compiler could not be had.
+pub(crate) fn fronts() -> Vec<(Front, PathBuf)> {
+    let all = [(Front::Preview1, "preview1.wasm"), (Front::Wasi2, "wasi2.wasm"), (Front::Wasi3, "wasi3.wasm")];
+    let is_there = |(front, name): &(Front, &str)| {
+        let is_there = *front != Front::Preview1 || prebuilt("wasi2.wasm").with_file_name(name).exists();
+        if !is_there {
+            println!("skipped: there is no guest of WASI preview 1: no compiler for it was there when the guests were built");
+        }
+        is_there
+    };
+    all.into_iter().filter(is_there).map(|(front, name)| (front, prebuilt(name))).collect()
+}
+
 /// A program by the name of its source; none, with a printed reason, where its toolchain cannot be had.
 pub(crate) fn program(name: &str, language: Language) -> Option<PathBuf> {
     built(name, language, &[]).inspect_err(|reason| println!("skipped: {name}: {reason}")).ok()

@@ -3,40 +3,35 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use aiohost::{Counters, Limits};
 use tempfile::TempDir;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
-use crate::comparison::{Comparison, DONE, seeds, steps};
+use crate::comparison::{DONE, Plans};
 use crate::fuse::{Answer, Fuse, Op};
-use crate::guests::probe;
-use crate::p2::Data;
+use crate::guests::{prebuilt, probe};
+use crate::held::Embedded;
+use crate::p2::{self, Data};
 use crate::plans::{OUTPUT_BYTES, Way, block_on, new_dir, said_here};
 
-/// Steps of a plan, unless the environment says otherwise.
-const STEPS: u64 = 3000;
-
-/// Plans that are carried out in each way, unless the environment says which.
-const PLANS: u64 = 12;
+/// In three ways, more than 100,000 steps.
+const PLANS: Plans = Plans { said_there, ..p2::PLANS };
 
 /// Every way.
 const WAYS: [Way; 3] = [Way::Command("openat2"), Way::Command("portable"), Way::Embedded];
 
-/// The guest that `tests/guests/build.sh` builds.
 fn guest() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/wasi3.wasm");
-    assert!(path.exists(), "the guests are not built: run tests/guests/build.sh first");
-    path
+    prebuilt("wasi3.wasm")
 }
 
-fn command(options: &[&str], dir: &Path) -> Command {
+pub(crate) fn command(options: &[&str], dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
     command.args(["run"]).args(options).arg("--dir").arg(format!("{}::.", dir.display()));
     command
@@ -76,43 +71,21 @@ fn a_component_has_aiohosts_own_files_by_both_versions() {
     let output = run(&["--stats"], dir.path(), &["both"]);
     assert!(output.status.success(), "{output:?}");
     // Two files are opened by 0.2, and one by 0.3.
-    assert_eq!(count(&output, "open-at"), 3, "{output:?}");
-    assert_eq!(count(&output, "write-via-stream"), 2, "{output:?}");
+    assert_eq!(count(&output, "open-at", 1), 3, "{output:?}");
+    assert_eq!(count(&output, "write-via-stream", 1), 2, "{output:?}");
     assert_eq!(fs::read(dir.path().join("both")).expect("it was written"), b"by WASI 0.3");
 }
 
-/// How many requests of a name there were, as `--stats` tells.
-fn count(output: &Output, request: &str) -> u64 {
+/// What `--stats` tells of the requests of a name: in the first column how many there were, and in the second how many failed.
+pub(crate) fn count(output: &Output, request: &str, column: usize) -> u64 {
     let stats = String::from_utf8_lossy(&output.stderr);
     let line = stats.lines().find(|line| line.split_whitespace().next() == Some(request)).unwrap_or_default();
-    line.split_whitespace().nth(1).unwrap_or("0").parse().expect("a number")
+    line.split_whitespace().nth(column).unwrap_or("0").parse().expect("a number")
 }
 
-/// Calls that come to something else here than there, on purpose: the function, our error, and theirs.
-const OTHER_ERRORS: &[(&str, &str, &str)] = &[
-    // A directory is brought to the device, and has times, like anything else.
-    ("set-times", DONE, "BadDescriptor"),
-    ("sync", DONE, "BadDescriptor"),
-    ("sync-data", DONE, "BadDescriptor"),
-    // As in Linux, what is wrong with the old name is told first.
-    ("link-at", "NoEntry", "NotDirectory"),
-    ("link-at", "NoEntry", "Loop"),
-    ("link-at", "NoEntry", "NotPermitted"),
-    ("rename-at", "NoEntry", "NotDirectory"),
-    // What contradicts itself is told before anything is looked up.
-    ("open-at", "Invalid", "NotDirectory"),
-    ("open-at", "Loop", "IsDirectory"),
-    // A link to the name of a file with a slash after it.
-    ("open-at", "NotDirectory", "IsDirectory"),
-    ("set-size", "BadDescriptor", "Invalid"),
-];
-
-/// Functions that take a slash at the end of a path for nothing there.
-const SLASHES: [&str; 3] = ["stat-at", "set-times-at", "metadata-hash-at"];
-
-fn said_there(dir: &Path, arguments: &[String]) -> String {
+pub(crate) fn said_there(guest: &Path, dir: &Path, arguments: &[String]) -> String {
     let engine = Engine::default();
-    let component = Component::from_file(&engine, guest()).expect("a valid component");
+    let component = Component::from_file(&engine, guest).expect("a valid component");
     let mut linker: Linker<Data> = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("nothing else is there");
     wasmtime_wasi::p3::add_to_linker(&mut linker).expect("nothing else is there");
@@ -132,33 +105,19 @@ fn said_there(dir: &Path, arguments: &[String]) -> String {
     String::from_utf8(said.contents().to_vec()).expect("a program says text")
 }
 
-fn same_in_every_plan(way: Way) {
-    let steps = steps(STEPS);
-    let mut comparison = Comparison::new(OTHER_ERRORS, &SLASHES);
-    for seed in seeds(PLANS) {
-        let (here, there) = (new_dir(), new_dir());
-        let arguments = ["plan".to_owned(), seed.to_string(), steps.to_string()];
-        let plan = format!("AIOHOST_PLAN_SEED={seed} AIOHOST_PLAN_STEPS={steps} {way:?}");
-        let (ours, theirs) = (said_here(way, &guest(), here.path(), &arguments), said_there(there.path(), &arguments));
-        comparison.add(&ours, &theirs, &plan);
-        comparison.add_trees(here.path(), there.path(), &plan);
-    }
-    comparison.assert_same(way);
-}
-
 #[test]
 fn a_plan_of_wasi_0_3_comes_to_the_same_by_the_command() {
-    same_in_every_plan(Way::Command("openat2"));
+    PLANS.assert_same(&guest(), Way::Command("openat2"));
 }
 
 #[test]
 fn a_plan_of_wasi_0_3_comes_to_the_same_with_the_portable_resolver() {
-    same_in_every_plan(Way::Command("portable"));
+    PLANS.assert_same(&guest(), Way::Command("portable"));
 }
 
 #[test]
 fn a_plan_of_wasi_0_3_comes_to_the_same_in_another_program() {
-    same_in_every_plan(Way::Embedded);
+    PLANS.assert_same(&guest(), Way::Embedded);
 }
 
 #[test]
@@ -193,11 +152,58 @@ fn more_calls_than_may_be_under_way_wait() {
     }
 }
 
+/// What the kernel is told of a file that is brought to the device with each write, and of one of which only the content is.
+const O_SYNC: u32 = 0o4_010_000;
+const O_DSYNC: u32 = 0o10_000;
+
 #[test]
-fn a_guest_has_as_many_descriptors_as_the_limit_says() {
-    // One is the file's that is written first, until it is closed.
-    let said = check(&["--max-open-files", "10"], new_dir().path(), &["open", "100"]);
-    assert_eq!(said, "10 InsufficientMemory\nInsufficientMemory\n");
+fn files_are_synchronous_where_they_were_opened_so() {
+    let write = "DescriptorFlags(WRITE";
+    let [data, file, requested] = ["DATA_INTEGRITY_SYNC", "FILE_INTEGRITY_SYNC", "REQUESTED_WRITE_SYNC"];
+    let told = format!("{write})\n{write} | {data})\n{write} | {file})\n{write} | {requested})\n{write} | {file} | {data})\n");
+    for way in WAYS {
+        let Some(fuse) = Fuse::mount() else { return };
+        assert_eq!(said_here(way, &guest(), fuse.path(), &["synced".to_owned()]), told, "{way:?}");
+        let flags: Vec<u32> = fuse.flags().into_iter().map(|flags| flags & O_SYNC).collect();
+        assert_eq!(flags, [0, O_DSYNC, O_SYNC, O_SYNC, O_SYNC], "{way:?}");
+        // One for each write that was to be synchronous.
+        assert_eq!(fuse.seen(Op::Fsync), 4, "{way:?}");
+    }
+}
+
+#[test]
+fn streams_hold_no_more_than_may_be_held() {
+    const PIECE: usize = 256 << 10;
+    let Some(fuse) = Fuse::mount() else { return };
+    fuse.put("data", &[7; 4 * PIECE]);
+    fuse.answer(Op::Read, Answer::Never);
+    let limits = Limits { bytes_in_flight_max: 3 * PIECE, ..Limits::default() };
+    let embedded = Embedded::new(fuse.path(), limits);
+    let mut is_answered = false;
+    embedded.run_until(&guest(), &["side-by-side", "data", "20"], |said| {
+        if said.starts_with("begun") && fuse.seen(Op::Read) > 0 && !is_answered {
+            let Counters { queued, running, .. } = embedded.host.counters();
+            assert!((1..=3).contains(&(queued + running)), "{queued} wait for a worker, and {running} are on one");
+            fuse.answer(Op::Read, Answer::AtOnce);
+            is_answered = true;
+        }
+        false
+    });
+    assert_eq!(embedded.said(), format!("begun\n{} bytes\n", 4 * PIECE));
+}
+
+#[test]
+fn calls_beyond_those_that_may_wait_were_all_kept() {
+    let Some(fuse) = Fuse::mount() else { return };
+    fuse.answer(Op::MkDir, Answer::Never);
+    let embedded = Embedded::new(fuse.path(), Limits { in_flight_max: 1, waiting_calls_max: 3, ..Limits::default() });
+    embedded.run_until(&guest(), &["calls", "10"], |said| {
+        if said.starts_with("begun") {
+            fuse.answer(Op::MkDir, Answer::AtOnce);
+        }
+        false
+    });
+    assert_eq!(embedded.said(), "begun\n4 made, 6 refused: InsufficientMemory\n");
 }
 
 #[test]
@@ -215,34 +221,6 @@ fn a_listing_gives_every_name_once_and_names_that_are_no_text_too() {
 }
 
 #[test]
-fn objects_that_are_no_files_are_told_of_and_not_opened() {
-    for way in WAYS {
-        let dir = new_dir();
-        let path = |name: &str| dir.path().join(name);
-        fs::create_dir(path("dir")).expect("a directory of our own");
-        fs::write(path("file"), "content").expect("a directory of our own");
-        fs::hard_link(path("file"), path("linked")).expect("a directory of our own");
-        symlink("file", path("link")).expect("a directory of our own");
-        symlink("/etc/passwd", path("out")).expect("a directory of our own");
-        rustix::fs::mkfifoat(rustix::fs::CWD, path("fifo"), rustix::fs::Mode::RWXU).expect("a directory of our own");
-        let socket = std::os::unix::net::UnixListener::bind(path("socket"));
-        // Its status was changed now, whenever its content was.
-        let file = File::options().write(true).open(path("file")).expect("it is there");
-        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30)).expect("it is ours");
-        let mut expected = String::from("dir: directory directory 0 opened false\n");
-        expected += "fifo: fifo fifo 1 Unsupported false\n";
-        expected += "file: file file 2 opened true\n";
-        expected += "link: link link 1 opened false\n";
-        expected += "linked: file file 2 opened true\n";
-        expected += "out: link link 1 NotPermitted false\n";
-        if socket.is_ok() {
-            expected += "socket: other other 1 Unsupported false\n";
-        }
-        assert_eq!(said_here(way, &guest(), dir.path(), &["objects".to_owned()]), expected, "{way:?}");
-    }
-}
-
-#[test]
 fn a_directory_for_reading_only_is_only_read() {
     let dir = new_dir();
     fs::write(dir.path().join("file"), "content").expect("a directory of our own");
@@ -256,23 +234,14 @@ fn a_directory_for_reading_only_is_only_read() {
 /// How long a run may take that is to end after 300 ms: far less than what it waits for, and more than a busy machine takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn ends_by_its_timeout(dir: &Path, arguments: &[&str]) {
-    let start = Instant::now();
-    let output = run(&["--timeout", "300ms"], dir, arguments);
-    assert_eq!(output.status.code(), Some(124), "{arguments:?}: {output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "waits\n", "{arguments:?}: {output:?}");
-    assert!(start.elapsed() < PATIENCE, "{arguments:?} took {:?}", start.elapsed());
-}
-
 #[test]
 fn a_stream_that_waits_holds_no_timeout_up() {
     let dir = new_dir();
-    ends_by_its_timeout(dir.path(), &["hangs"]);
+    let start = Instant::now();
+    let output = run(&["--timeout", "300ms"], dir.path(), &["hangs"]);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(124), &b"waits\n"[..]), "{output:?}");
+    assert!(start.elapsed() < PATIENCE, "it took {:?}", start.elapsed());
     assert_eq!(fs::read(dir.path().join("hangs")).expect("it was made"), b"before");
-    let Some(fuse) = Fuse::mount() else { return };
-    fuse.put("slow", &[7; 1000]);
-    fuse.answer(Op::Read, Answer::Never);
-    ends_by_its_timeout(fuse.path(), &["reads", "slow"]);
 }
 
 #[test]
@@ -301,6 +270,6 @@ fn read_line_then(mut child: std::process::Child, then: impl FnOnce()) -> (Strin
 fn an_embedder_has_the_files_of_wasmtime_wasi_as_before() {
     let dir: TempDir = new_dir();
     fs::write(dir.path().join("a"), "content").expect("a directory of our own");
-    let said = said_there(dir.path(), &["plan".to_owned(), "1".to_owned(), "10".to_owned()]);
+    let said = said_there(&guest(), dir.path(), &["plan".to_owned(), "1".to_owned(), "10".to_owned()]);
     assert!(said.contains(&format!(" = {DONE}")) && said.ends_with("end of plan\n"), "{said}");
 }

@@ -46,6 +46,9 @@ flags! {
     }
 }
 
+/// `O_DSYNC`. What `rustix` calls so is `O_SYNC` in some of its versions, and brings the file's times to the device as well.
+const DATA_SYNC: OFlags = OFlags::from_bits_retain(libc::O_DSYNC.cast_unsigned());
+
 // `aiohost:aio/types.rename-flags`.
 flags! {
     RenameFlags {
@@ -328,7 +331,7 @@ impl OpenAs {
             (OpenFlags::EXCLUSIVE, OFlags::EXCL),
             (OpenFlags::TRUNCATE, OFlags::TRUNC),
             (OpenFlags::NO_FOLLOW, OFlags::NOFOLLOW),
-            (OpenFlags::DATA_SYNC, OFlags::DSYNC),
+            (OpenFlags::DATA_SYNC, DATA_SYNC),
             (OpenFlags::SYNC, OFlags::SYNC),
         ] {
             if has(flag) {

@@ -14,6 +14,7 @@ mod plans;
 mod program;
 mod race;
 mod random;
+mod ready;
 mod stress;
 mod tests;
 
@@ -36,7 +37,7 @@ mod bindings {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    block_on(async {
+    ready::block_on(async {
         match arguments.first().map(String::as_str) {
             Some("crowd") => crowd::run(&arguments[1..]),
             Some("greedy") => greedy::run(&arguments[1]),
@@ -49,10 +50,4 @@ fn main() {
             other => panic!("this guest has the faces blocking, in-flight and submit, not {other:?}"),
         }
     });
-}
-
-/// Polls a future once: those of the blocking faces are ready by then, because the host waits inside the call.
-fn block_on(future: impl Future<Output = ()>) {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(std::pin::pin!(future).poll(&mut context).is_ready(), "nothing on these faces is pending");
 }

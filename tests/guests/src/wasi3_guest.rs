@@ -2,11 +2,23 @@
 //!
 //! Which of the two runs it says itself.
 
+#[path = "wasi/attempt.rs"]
+mod attempt;
 #[path = "wasi3/checks.rs"]
 mod checks;
-#[path = "wasi3/plan.rs"]
+#[path = "wasi/files3.rs"]
+mod files;
+#[path = "wasi/held.rs"]
+mod held;
+#[path = "wasi/plan.rs"]
 mod plan;
+#[path = "wasi/program.rs"]
+mod program;
+#[path = "wasi/race.rs"]
+mod race;
 mod random;
+#[path = "wasi/records.rs"]
+mod records;
 
 use wasip3::filesystem::preopens;
 use wasip3::filesystem::types::Descriptor;
@@ -18,6 +30,9 @@ wasip3::cli::command::export!(Command);
 impl wasip3::exports::cli::run::Guest for Command {
     async fn run() -> Result<(), ()> {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
+        if program::run(&arguments).await {
+            return Ok(());
+        }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
             [] => println!("run of WASI 0.3"),

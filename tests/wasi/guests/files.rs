@@ -47,23 +47,6 @@ fn followed() -> io::Result<Vec<String>> {
         .collect()
 }
 
-/// Opens files, and lists directories, until it may have no more.
-fn hold() {
-    let (mut files, mut lists) = (Vec::new(), Vec::new());
-    let failure = loop {
-        match File::create(format!("held-{}", files.len())) {
-            Ok(file) => files.push(file),
-            Err(error) => break error,
-        }
-    };
-    println!("{} files: {:?}", files.len(), failure.raw_os_error());
-    files.truncate(files.len() / 2);
-    while let Ok(list) = fs::read_dir(".") {
-        lists.push(list);
-    }
-    println!("{} more", lists.len());
-}
-
 /// Lists its directory, and removes each entry by the name that it has there.
 fn remove_all() {
     let names: Vec<_> = fs::read_dir(".").expect("it is there").map(|entry| entry.expect("an entry").file_name()).collect();
@@ -74,12 +57,10 @@ fn remove_all() {
 }
 
 fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some("hold") => return hold(),
-        Some("remove-all") => return remove_all(),
-        _ => {}
+    if std::env::args().nth(1).as_deref() == Some("remove-all") {
+        return remove_all();
     }
-    let long: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let long: Vec<u8> = (0..300_000_u32).map(|number| number.wrapping_mul(0x9e37_79b1).to_be_bytes()[0]).collect();
     say("write", fs::write("long", &long));
     say("read", fs::read("long").map(|read| read == long));
     say("append", OpenOptions::new().append(true).open("long").and_then(|mut file| file.write_all(b"end")));

@@ -2,12 +2,11 @@
 
 use futures::FutureExt;
 use futures::future::{join, join_all};
-use wasip3::clocks::monotonic_clock;
-use wasip3::filesystem::types::{Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, OpenFlags, PathFlags};
+use wasip3::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 use wasip3::wit_stream;
 use wit_bindgen::rt::async_support::StreamResult;
 
-use crate::plan::{code, kind};
+use crate::files::code;
 use crate::{number, root};
 
 type Outcome<T> = Result<T, ErrorCode>;
@@ -18,13 +17,13 @@ pub async fn run(name: &str, arguments: &[&str]) {
         ("given-up", []) => given_up().await,
         ("pipe", []) => pipe().await,
         ("listing", [count]) => listing(number(count)).await,
-        ("objects", []) => objects().await,
-        ("open", [count]) => open_many(number(count)).await,
         ("in-flight", []) => in_flight().await,
+        ("synced", []) => synced().await,
+        ("side-by-side", [path, count]) => side_by_side(path, number(count)).await,
+        ("calls", [count]) => calls(number(count)).await,
         ("read-only", []) => read_only().await,
         ("both", []) => both().await,
         ("hangs", []) => hangs().await,
-        ("reads", [path]) => reads(path).await,
         ("begins", [path, count]) => begins(path, number(count)).await,
         ("writes", [count]) => writes(number(count)).await,
         ("holds", [path]) => holds(path).await,
@@ -109,7 +108,7 @@ async fn streams() {
     assert_eq!(stream.collect().await.len(), 17);
     works(end.await);
     // More than any buffer on the way holds, and pieces of odd sizes.
-    let long: Vec<u8> = (0..3_000_001_u32).map(|number| (number ^ (number >> 8)) as u8).collect();
+    let long = content(3_000_001);
     assert_eq!(works(write(&file, Some(3), long.clone()).await), 0);
     assert!(works(read(&file, 3).await) == long, "other bytes came back");
     let (mut stream, end) = file.read_via_stream(3);
@@ -123,6 +122,11 @@ async fn streams() {
     }
     assert!(found == long, "other bytes came in pieces");
     works(end.await);
+}
+
+/// Bytes of which no part is like another: what comes twice, or from another place, is noticed.
+fn content(length: u64) -> Vec<u8> {
+    (0..length).map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
 
 /// A stream that is dropped gives everything back, whoever drops it and when.
@@ -162,7 +166,7 @@ async fn given_up() {
 /// The bytes of one file straight into another: no byte comes by the guest.
 async fn pipe() {
     let (from, to) = (writable("from").await, writable("to").await);
-    let long: Vec<u8> = (0..3_000_001_u32).map(|number| (number ^ (number >> 8)) as u8).collect();
+    let long = content(3_000_001);
     works(write(&from, Some(0), long.clone()).await);
     let (stream, read_end) = from.read_via_stream(1);
     let (written, read) = join(async { to.write_via_stream(stream, 0).await }, async { read_end.await }).await;
@@ -213,56 +217,6 @@ async fn listing(count: u64) {
     assert!(names(10).await.is_empty());
 }
 
-/// Objects of every kind, with what is told of them.
-async fn objects() {
-    let dir = root();
-    let (mut stream, end) = dir.read_directory();
-    let mut names = Vec::new();
-    while let Some(entry) = stream.next().await {
-        names.push((entry.name, kind(&entry.type_)));
-    }
-    works(end.await);
-    names.sort();
-    for (name, listed) in names {
-        let status = works(dir.stat_at(PathFlags::empty(), name.clone()).await);
-        let opened = match open(&name, DescriptorFlags::READ).await {
-            Ok(_) => "opened".to_owned(),
-            Err(error) => code(&error),
-        };
-        let DescriptorStat { type_, link_count, .. } = status;
-        let links = if matches!(type_, DescriptorType::Directory) { 0 } else { link_count };
-        let changed = status.status_change_timestamp.map(|time| time.seconds).unwrap_or_default();
-        let modified = status.data_modification_timestamp.map(|time| time.seconds).unwrap_or_default();
-        println!("{name}: {listed} {} {links} {opened} {}", kind(&type_), changed > modified);
-    }
-}
-
-/// Opens a file until that fails.
-async fn open_many(count: u64) {
-    works(write(&writable("file").await, Some(0), b"x".to_vec()).await);
-    let mut files = Vec::new();
-    for _ in 0..count {
-        match open("file", DescriptorFlags::READ).await {
-            Ok(file) => files.push(file),
-            Err(error) => {
-                println!("{} {}", files.len(), code(&error));
-                break;
-            }
-        }
-    }
-    // A listing has a descriptor of its own.
-    let (entries, end) = root().read_directory();
-    drop(entries.collect().await);
-    println!("{}", end.await.map_or_else(|error| code(&error), |()| "listed".to_owned()));
-    drop(files);
-    // What was closed can be had again, as soon as it is.
-    while let Err(error) = open("file", DescriptorFlags::READ).await {
-        assert_eq!(code(&error), "InsufficientMemory");
-        // Nothing tells a guest when that is.
-        monotonic_clock::wait_for(1_000_000).await;
-    }
-}
-
 /// More calls than may be under way at a time: all of them end.
 async fn in_flight() {
     let dir = root();
@@ -279,6 +233,50 @@ async fn in_flight() {
     }
     let removed = join_all((0..300).map(|number| dir.remove_directory_at(format!("dir-{number}")))).await;
     assert!(removed.into_iter().all(|result| result.is_ok()));
+}
+
+/// Opens a file in every way in which it can be synchronous, writes to it, and tells what the descriptor says of itself.
+async fn synced() {
+    let [data, file, requested] =
+        [DescriptorFlags::DATA_INTEGRITY_SYNC, DescriptorFlags::FILE_INTEGRITY_SYNC, DescriptorFlags::REQUESTED_WRITE_SYNC];
+    for flags in [DescriptorFlags::empty(), data, file, requested, data | file] {
+        let opened = works(open("synced", flags | DescriptorFlags::WRITE).await);
+        works(write(&opened, Some(0), b"x".to_vec()).await);
+        println!("{:?}", works(opened.get_flags().await));
+    }
+}
+
+/// Begins to read a file `count` times, all at a time, each as much at once as a worker moves, and waits for all of it.
+async fn side_by_side(path: &str, count: u64) {
+    const AT_ONCE: usize = 256 << 10;
+    let file = readable(path).await;
+    let reads = (0..count).map(async |_| {
+        let (mut stream, end) = file.read_via_stream(0);
+        let mut length = 0;
+        loop {
+            let (result, bytes) = stream.read(Vec::with_capacity(AT_ONCE)).await;
+            length += bytes.len();
+            if matches!(result, StreamResult::Dropped) {
+                break;
+            }
+        }
+        works(end.await);
+        length
+    });
+    let (lengths, ()) = join(join_all(reads), async { println!("begun") }).await;
+    assert!(lengths.iter().all(|length| *length == lengths[0]), "{lengths:?}");
+    println!("{} bytes", lengths[0]);
+}
+
+/// Makes `count` directories, all at a time, and tells how many were made and what became of the others.
+async fn calls(count: u64) {
+    let dir = root();
+    let calls = (0..count).map(|number| dir.create_directory_at(format!("dir-{number}")));
+    let (made, ()) = join(join_all(calls), async { println!("begun") }).await;
+    let mut others: Vec<String> = made.iter().filter_map(|result| result.as_ref().err().map(code)).collect();
+    let refused = others.len();
+    others.dedup();
+    println!("{} made, {refused} refused: {}", made.len() - refused, others.join(", "));
 }
 
 /// In a directory for reading only, with a file `file`.
@@ -314,12 +312,6 @@ async fn hangs() {
     println!("waits");
     works(end.await);
     drop(writer);
-}
-
-/// Reads all of a file.
-async fn reads(path: &str) {
-    println!("waits");
-    println!("{}", works(read_all(&readable(path).await).await).len());
 }
 
 /// Begins to read a file `count` times, gives each up, and reads it.

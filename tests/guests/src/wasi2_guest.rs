@@ -1,0 +1,30 @@
+//! `wasi2.wasm`: a command of WASI 0.2 that knows nothing of aiohost.
+
+#[path = "wasi/attempt.rs"]
+mod attempt;
+#[path = "wasi/files2.rs"]
+mod files;
+#[path = "wasi/held.rs"]
+mod held;
+#[path = "wasi/plan.rs"]
+mod plan;
+#[path = "wasi/program.rs"]
+mod program;
+#[path = "wasi/race.rs"]
+mod race;
+mod random;
+mod ready;
+#[path = "wasi/records.rs"]
+mod records;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    ready::block_on(async {
+        match &arguments[..] {
+            [name, seed, steps] if name == "plan" => {
+                plan::run(seed.parse().expect("a number"), steps.parse().expect("a number")).await;
+            }
+            others => assert!(program::run(others).await, "this guest knows no {others:?}"),
+        }
+    });
+}
