@@ -10,15 +10,18 @@ guests=$target/guests
 work=$target/guest-build
 
 # Each language, and the scripts in the folder toolchains that it takes.
-languages=(rust rust-async c cpp zig go python javascript)
+languages=(rust rust-async c cpp zig go python javascript processor)
 declare -A needs=(
   [rust]="rust" [rust-async]="rust" [c]="zig wit-bindgen" [cpp]="zig wit-bindgen" [zig]="zig" [go]="go wit-bindgen"
-  [python]="componentize-py" [javascript]="componentize-qjs"
+  [python]="componentize-py" [javascript]="componentize-qjs" [processor]="rust"
 )
+
+# guest_of LANGUAGE: the name of what is built.
+guest_of() { [[ $1 == processor ]] && echo processor.wasm || echo "manifest-$1.wasm"; }
 
 usage() {
   cat <<'HELP'
-Builds the example guests: one program, `manifest`, in several languages.
+Builds the example guests: one program, `manifest`, in several languages, and one that an application calls.
 
   build.sh [LANGUAGE...]
 
@@ -30,6 +33,8 @@ Builds the example guests: one program, `manifest`, in several languages.
   go           goroutines, on top of `submit`                    -> target/guests/manifest-go.wasm
   python       asyncio, with `requests`                          -> target/guests/manifest-python.wasm
   javascript   promises, on top of `submit`                      -> target/guests/manifest-javascript.wasm
+  processor    another program: no command, but functions that an application calls, in Rust, with `blocking`
+                                                                 -> target/guests/processor.wasm
 
 Without a LANGUAGE it builds all of them. What is up to date is left alone. A toolchain that is missing is installed for this
 project only, below ~/.cache/aiohost; where rustup can add the target wasm32-wasip2 to the Rust you have, it does that. Where a
@@ -75,8 +80,8 @@ publish() {
 
 # is_fresh LANGUAGE: whether a guest is newer than all that it is made of. Cargo knows better for those in Rust.
 is_fresh() {
-  local guest=$guests/manifest-$1.wasm script sources=("$here/$1" "$root/wit" "$here/build.sh" "$here/toolchains/cache.sh")
-  [[ $1 != rust* && -e $guest ]] || return 1
+  local guest=$guests/$(guest_of "$1") script sources=("$here/$1" "$root/wit" "$here/build.sh" "$here/toolchains/cache.sh")
+  [[ $1 != rust* && $1 != processor && -e $guest ]] || return 1
   for script in ${needs[$1]}; do sources+=("$here/toolchains/$script.sh"); done
   [[ $1 != cpp ]] || sources+=("$here/c")
   [[ -z $(find "${sources[@]}" -newer "$guest" -print -quit) ]]
@@ -103,7 +108,7 @@ build_rust() {
     env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS RUSTC="$rustc" \
       cargo build --release --locked --target wasm32-wasip2 --target-dir "$work/$std" >&2
   )
-  publish "$work/$std/wasm32-wasip2/release/$2" "manifest-$1.wasm"
+  publish "$work/$std/wasm32-wasip2/release/$2" "$(guest_of "$1")"
 }
 
 # zig ARGUMENT...: the first build for WASI takes half a minute, since zig compiles its libc, and the first in C++ another one.
@@ -199,16 +204,17 @@ build_javascript() {
 # build LANGUAGE: anew, in a folder of its own, unless it is up to date.
 build() {
   if is_fresh "$1"; then
-    echo "$guests/manifest-$1.wasm"
+    echo "$guests/$(guest_of "$1")"
     return
   fi
   case $1 in
     rust) build_rust rust manifest-rust.wasm ;;
     rust-async) build_rust rust-async manifest_rust_async.wasm ;;
+    processor) build_rust processor processor.wasm ;;
     *)
       rm -rf "${work:?}/$1"
       mkdir -p "$work/$1"
-      rm -f "$guests/manifest-$1.wasm" # The new one may be the same as before, and must be newer than what it is made of.
+      rm -f "$guests/$(guest_of "$1")" # The new one may be the same as before, and must be newer than what it is made of.
       "build_$1"
       ;;
   esac
@@ -235,7 +241,7 @@ for language; do
   else
     skipped+=("$language")
     mkdir -p "$guests"
-    rm -f "$guests/manifest-$language.wasm"
+    rm -f "$guests/$(guest_of "$language")"
     echo "its toolchain (${needs[$language]}) cannot be had" >"$guests/manifest-$language.skipped"
   fi
 done

@@ -85,6 +85,7 @@ fn an_archive_has_all_that_is_to_be_installed() {
         "man/man1/aiohost-inspect.1",
         "man/man1/aiohost-man.1",
         "man/man1/aiohost-new.1",
+        "man/man1/aiohost-oci.1",
         "man/man1/aiohost-run.1",
         "man/man1/aiohost-wit.1",
         "man/man1/aiohost.1",

@@ -1,12 +1,15 @@
-//! The guest examples on 20,000 files, checked by `sha256sum`; and the embedding example.
+//! The guest examples on 20,000 files, checked by `sha256sum`; and the examples of applications.
 //!
 //! A guest whose toolchain `guest-examples/build.sh` could not have is shown and counted as ignored.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use libtest_mimic::{Arguments, Trial};
+use tempfile::TempDir;
 
 use many::{FILES, FOLDERS, tree};
 
@@ -19,9 +22,13 @@ const LANGUAGES: [&str; 8] = ["rust", "rust-async", "c", "cpp", "zig", "go", "py
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = LANGUAGES.into_iter().map(of_language).collect();
-    trials.push(Trial::test("embed", || {
-        embed();
-        Ok(())
+    let applications: [(&str, fn()); 4] =
+        [("embed", embed), ("processor", processor), ("server", server), ("server_ends_a_plugin_that_takes_too_long", slow)];
+    trials.extend(applications.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
     }));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -79,4 +86,133 @@ fn embed() {
         succeeds(Command::new(target("release/examples/embed")).arg(target("guests/manifest-rust.wasm")).arg(dir.path()));
     assert!(said.contains("20000 files") && said.contains("scandir: 201 done, 0 failed"), "{said}");
     assert_manifest(dir.path());
+}
+
+/// Typed calls both ways, and handles that are handed over.
+fn processor() {
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    fs::write(dir.path().join("b"), "not this one").expect("it is new");
+    fs::write(dir.path().join("a"), "one\ntwo\nthree").expect("it is new");
+    let said =
+        succeeds(Command::new(target("release/examples/processor")).arg(target("guests/processor.wasm")).arg(dir.path()));
+    let expected = [
+        "anna: it will be a",
+        "anna: 2 lines in 13 bytes",
+        "the file has 13 bytes",
+        "anna: 2 lines in 13 bytes",
+        "2 lines, 13 bytes, 3 reports",
+    ];
+    assert!(said.contains(&expected.join("\n")), "{said}");
+}
+
+/// The server of the example, which ends with this.
+struct Server {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    fn start(plugin: &Path, root: &Path, seconds: &str) -> Self {
+        let mut command = Command::new(target("release/examples/server"));
+        command.arg(plugin).arg(root).args(["127.0.0.1:0", seconds]).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("it can be started");
+        let mut output = BufReader::new(process.stdout.take().expect("it is a pipe"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("it says where it listens");
+        let address = line.trim_end().strip_prefix("listening on ").expect("an address").to_owned();
+        Self { process, output, address }
+    }
+
+    /// The status, the header and the body of an answer.
+    fn ask(&self, request: &str, body: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let length = body.len();
+        write!(stream, "{request} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+            .expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    /// Ends it as an operator does, and gives what else it has said.
+    fn end(mut self) -> String {
+        let pid = self.process.id().to_string();
+        succeeds(Command::new("kill").args(["-TERM", &pid]));
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).expect("it can be read");
+        assert!(self.process.wait().expect("it ends").success(), "{rest}");
+        rest
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Where a test failed. One that has ended is none any more.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Each tenant has its own directory, and none has another's.
+fn server() {
+    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    for (tenant, files) in [("anna", 1), ("otto", 3)] {
+        fs::create_dir(root.path().join(tenant)).expect("it is new");
+        for file in 0..files {
+            fs::write(root.path().join(tenant).join(file.to_string()), "content").expect("it is new");
+        }
+    }
+    let server = Server::start(&target("guests/manifest-rust.wasm"), root.path(), "10");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            for (tenant, files) in [("anna", "1 files"), ("otto", "3 files")] {
+                let server = &server;
+                scope.spawn(move || {
+                    let (status, head, body) = server.ask(&format!("POST /run/{tenant}"), "");
+                    assert_eq!(status, 200, "{head} {body}");
+                    assert!(head.contains("exit-status: 0") && body.contains(files), "{head} {body}");
+                });
+            }
+        }
+    });
+    for tenant in ["anna", "otto"] {
+        assert!(root.path().join(tenant).join("MANIFEST.sha256").exists());
+    }
+    assert!(!root.path().join("MANIFEST.sha256").exists());
+    for nobody in ["emil", "..", "%2e%2e", "anna%2f..%2fotto", ""] {
+        let (status, ..) = server.ask(&format!("POST /run/{nobody}"), "");
+        assert_eq!(status, 404, "{nobody}");
+    }
+    let (status, _, metrics) = server.ask("GET /metrics", "");
+    assert_eq!(status, 200);
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<u64>().ok()).unwrap_or_else(|| panic!("{name} is missing: {metrics}"))
+    };
+    assert!(value("plugin_runs_total") >= 8 && value("aiohost_requests_total{request=\"scandir\"}") == 8, "{metrics}");
+    assert_eq!((value("aiohost_requests_running"), value("aiohost_requests_queued")), (0, 0));
+    assert_eq!(server.end(), "ended\n");
+}
+
+/// One that computes for ever keeps nobody else from being served.
+fn slow() {
+    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    fs::create_dir(root.path().join("anna")).expect("it is new");
+    let plugin = root.path().join("spins.wat");
+    let text = r#"(module (memory (export "memory") 1) (func (export "_start") (loop $again (br $again))))"#;
+    fs::write(&plugin, text).expect("it is new");
+    let server = Server::start(&plugin, root.path(), "0.5");
+    std::thread::scope(|scope| {
+        let runs = [(); 4].map(|()| scope.spawn(|| server.ask("POST /run/anna", "")));
+        assert_eq!(server.ask("GET /metrics", "").0, 200);
+        for run in runs {
+            let (status, _, body) = run.join().expect("it is answered");
+            assert_eq!(status, 504, "{body}");
+            assert!(body.contains("it took longer than"), "{body}");
+        }
+    });
+    assert_eq!(server.end(), "ended\n");
 }

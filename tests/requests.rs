@@ -117,7 +117,8 @@ fn every_request_has_a_test(guest: Guest, face: &str, requests: &[Request], test
         let names = missing.join(", ");
         Err(Failed::from(format!(
             "no guest test for {names}: add a line for the request to tests/guests/src/face.rs, and a test of its name, \
-             which checks the errors first and then sees the effect, to a family in tests/guests/src/tests/"
+             which checks the errors first and then sees the effect, to a family in tests/guests/src/tests/; or, if they are there, \
+             build the guests again with tests/guests/build.sh"
         )))
     })
 }

@@ -236,8 +236,17 @@ fn race_requests_portable() {
 }
 
 /// Every way to run a guest.
-fn everywhere(mut run: impl FnMut((Guest, &str), Resolver)) {
-    for face in FACES.into_iter().chain(FRONTS).filter(|(guest, _)| guest.is_there()) {
+fn everywhere(run: impl FnMut((Guest, &str), Resolver)) {
+    each(FACES.into_iter().chain(FRONTS).filter(|(guest, _)| guest.is_there()), run);
+}
+
+/// Every way to run one that calls `aiohost:aio`.
+fn on_each_face(run: impl FnMut((Guest, &str), Resolver)) {
+    each(FACES.into_iter(), run);
+}
+
+fn each(faces: impl Iterator<Item = (Guest, &'static str)>, mut run: impl FnMut((Guest, &str), Resolver)) {
+    for face in faces {
         for resolver in [OPENAT2, PORTABLE] {
             println!("{face:?}, {resolver:?}");
             run(face, resolver);

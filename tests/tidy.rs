@@ -1,10 +1,11 @@
 //! The rules of the house that a machine can check.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wit_parser::Resolve;
+use wit_parser::{Function, Resolve, Type};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -106,9 +107,12 @@ fn only_the_sandbox_makes_unchecked_calls() {
 }
 
 /// The modules of the host from the ground up. A module imports what stands before it, and nothing else of the crate.
-const FLOORS: [&str; 23] = [
+const FLOORS: [&str; 27] = [
     "error",
+    "problem",
     "limits",
+    "ticker",
+    "store",
     "budget",
     "types",
     "sched",
@@ -126,6 +130,7 @@ const FLOORS: [&str; 23] = [
     "faces",
     "ops",
     "linker",
+    "bindings",
     "wasi",
     "plugin",
     "lib",
@@ -271,14 +276,119 @@ fn system_calls_stand_in_one_layer() {
     assert_none(problems);
 }
 
+/// Names that are one thing wherever they stand.
+const SHARED_NAMES: [&str; 1] = ["Result"];
+
 #[test]
-fn the_readme_lists_every_request() {
+fn a_type_that_others_see_has_a_name_of_its_own() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let source = root().join("host/src");
+    // The command is another crate, and what is for tests alone is seen by nobody else.
+    let for_tests = ["cli", "fixture.rs", "model.rs", "scene.rs", "sweep.rs", "tests", "tests.rs"].map(OsStr::new);
+    let library = |path: &Path| path.strip_prefix(&source).is_ok_and(|path| !path.iter().any(|part| for_tests.contains(&part)));
+    for (path, text) in texts("rs").into_iter().filter(|(path, _)| library(path)) {
+        for line in code(&text).lines().filter(|line| line.starts_with("pub")) {
+            let mut words = line.split_whitespace().skip_while(|word| !matches!(*word, "struct" | "enum" | "trait" | "type"));
+            let Some(name) = words.nth(1) else { continue };
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+            places.entry(name[..end].to_owned()).or_default().push(path.display().to_string());
+        }
+    }
+    places.retain(|name, places| places.len() > 1 && !SHARED_NAMES.contains(&name.as_str()));
+    assert_none(
+        places.into_iter().map(|(name, places)| format!("`{name}` is several things: {}", places.join(", "))).collect(),
+    );
+}
+
+/// The functions of `requests.wit`, and whether a path is among their parameters.
+fn requests() -> Vec<(String, bool)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(root().join("wit")).expect("the WIT package is valid");
     let interface = resolve.packages[package].interfaces["requests"];
-    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let missing = resolve.interfaces[interface].functions.keys().filter(|name| !readme.contains(&format!("| `{name}` |")));
-    assert_none(missing.map(|name| format!("README.md: no row for the request `{name}`")).collect());
+    let functions = resolve.interfaces[interface].functions.iter();
+    let has_path = |function: &Function| function.params.iter().any(|param| param.ty == Type::String);
+    functions.map(|(name, function)| (name.clone(), has_path(function))).collect()
+}
+
+/// Fails with the requests of which a text tells nothing, and what is to be done about them.
+fn assert_told(path: &str, remedy: &str, told: impl Fn(&str, &str, bool) -> bool) {
+    let text = |path: &str| fs::read_to_string(root().join(path)).expect("the file is there");
+    let text: String = path.split(' ').map(text).collect();
+    let missing = requests().into_iter().filter(|(name, has_path)| !told(&text, name, *has_path));
+    assert_none(missing.map(|(name, _)| format!("{path}: nothing of the request `{name}`: {remedy}")).collect());
+}
+
+#[test]
+fn the_readme_lists_every_request() {
+    assert_told("README.md", "add a row", |text, name, _| text.contains(&format!("| `{name}` |")));
+}
+
+#[test]
+fn the_changelog_tells_of_every_request() {
+    assert_told("CHANGELOG.md", "say that it is new", |text, name, _| text.contains(&format!("`{name}`")));
+}
+
+#[test]
+fn the_crate_for_guests_has_every_request() {
+    assert_told("guest-examples/rust-sdk/src/submit.rs", "add a function", |text, name, _| {
+        // A keyword of Rust is no name for a function.
+        let name = if name == "move" { "move_".to_owned() } else { name.replace('-', "_") };
+        [format!("pub fn {name}("), format!("pub fn {name}<")].iter().any(|function| text.contains(function))
+    });
+}
+
+#[test]
+fn the_header_for_c_has_every_request() {
+    assert_told("guest-examples/c/aio.h", "add a function", |text, name, _| {
+        // Some have the names that IO::AIO has for them.
+        let name = match name {
+            "open-dir" => "wd".to_owned(),
+            "advise" => "fadvise".to_owned(),
+            name => name.replace('-', "_"),
+        };
+        text.contains(&format!("aio_{name}("))
+    });
+}
+
+#[test]
+fn whatever_takes_a_path_is_tried_with_paths_that_lead_out() {
+    let remedy = "add it to tests/guests/src/attempt.rs, and rows of attempts to the table";
+    assert_told("tests/sandbox/table.rs", remedy, |text, name, has_path| {
+        // It is tried with the flag that changes both names.
+        let name = if name == "rename2" { "exchange" } else { name };
+        !has_path || text.contains(&format!("(\"{name} "))
+    });
+}
+
+/// What the random plans leave out, and why.
+const NOT_IN_PLANS: [&str; 13] = [
+    // What the twin has no other way to tell: free space changes by itself, and what a disk holds is not seen.
+    "statvfs",
+    "fsync",
+    "sync-file-range",
+    "syncfs",
+    "pathsync",
+    // Of another guest or process, for which a plan has none.
+    "lock",
+    "unlock",
+    // Where the file system can share blocks, and not elsewhere.
+    "clone-range",
+    // As `rename`, with flags of which the standard library has none.
+    "rename2",
+    // Refused, unless the host allows it.
+    "mkfifo",
+    "busy",
+    // By `walk`, and with no effect.
+    "walk-next",
+    "nop",
+];
+
+#[test]
+fn random_plans_have_every_request() {
+    let remedy = "add a step to plan.rs and twin.rs, or say here why there is none";
+    assert_told("tests/equivalence/plan.rs tests/equivalence/twin.rs", remedy, |text, name, _| {
+        NOT_IN_PLANS.contains(&name) || text.contains(&format!("\"{name}\"")) || text.contains(&format!("\"{name} "))
+    });
 }
 
 #[test]

@@ -299,6 +299,12 @@ static inline aio_ids aio_wait_any(void) {
     aiohost_aio_control_wait_any(&ids);
     return ids;
 }
+/* The same, for some milliseconds at most: none means, too, that none was done until then. */
+static inline aio_ids aio_wait_any_for(uint64_t time_ms) {
+    aio_ids ids;
+    aiohost_aio_control_wait_any_for(time_ms, &ids);
+    return ids;
+}
 static inline aio_ids aio_poll(void) {
     aio_ids ids;
     aiohost_aio_control_poll(&ids);

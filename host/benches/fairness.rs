@@ -100,6 +100,6 @@ fn native_row(hogs: usize) {
 
 fn run(plugin: &aiohost::Plugin, arguments: &[String]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let status = runtime.block_on(plugin.run(arguments));
+    let status = runtime.block_on(plugin.run(arguments.iter().map(String::as_str)));
     assert!(matches!(status, Ok(0)), "{arguments:?}: {status:?}");
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
 
-use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Rights};
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, EpochTicker, Limits, Rights, StoreCeiling};
 use anyhow::Context as _;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
@@ -23,7 +23,12 @@ struct State {
     aio: AioCtx,
     /// One table serves both.
     table: ResourceTable,
+    /// What it may still take of memory and tables.
+    ceiling: StoreCeiling,
 }
+
+/// How long a plugin may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
@@ -43,26 +48,36 @@ async fn main() -> anyhow::Result<()> {
 
     // Once in the application: an engine of wasmtime, the workers of aiohost, and a linker with both sets of functions.
     let mut config = Config::new();
-    // This plugin has no `async func` in it, so calls may cost less than half.
-    config.concurrency_support(false);
+    // This plugin has no `async func` in it, so calls may cost less than half. And it may compute for ever.
+    config.concurrency_support(false).epoch_interruption(true);
     let engine = Engine::new(&config)?;
+    let ticker = EpochTicker::new();
+    ticker.add(&engine);
     let workers = AioEngine::new();
     let mut linker: Linker<State> = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     aiohost::add_plain_to_linker(&mut linker)?;
 
     // For each plugin: its own store, with its own directories.
-    let mut aio = AioCtx::builder();
-    aio.dir(&directory, ".", Rights::ReadWrite)?;
+    let limits = Limits { memory_bytes_max: 256 << 20, timeout: Some(TIMEOUT), ..Limits::default() };
+    let aio = AioCtx::builder().dir(&directory, ".", Rights::ReadWrite)?.limits(limits.clone());
     let state = State {
         wasi: WasiCtx::builder().inherit_stdout().inherit_stderr().build(),
         aio: aio.build(&workers),
-        table: ResourceTable::new(),
+        table: limits.table(),
+        ceiling: limits.ceiling(),
     };
     let mut store = Store::new(&engine, state);
+    // What only a store can hold: memory, tables, handles, and the time of a guest that computes.
+    limits.apply(&mut store, |state| &mut state.ceiling);
     let component = Component::new(&engine, &plugin)?;
-    let command = Command::instantiate_async(&mut store, &component, &linker).await?;
-    let outcome = command.wasi_cli_run().call_run(&mut store).await?;
+    let run = async {
+        let _ticks = ticker.run()?;
+        let command = Command::instantiate_async(&mut store, &component, &linker).await?;
+        command.wasi_cli_run().call_run(&mut store).await
+    };
+    // The time of one that waits.
+    let outcome = tokio::time::timeout(TIMEOUT, run).await.context("it took too long")??;
     println!("{} has {} entries now", directory.display(), fs::read_dir(&directory)?.count());
 
     for (name, stats) in store.data().aio.stats() {

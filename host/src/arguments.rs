@@ -28,7 +28,7 @@ pub(crate) struct Lookup<'a> {
 type At = Option<Resource<OpenDir>>;
 
 impl Lookup<'_> {
-    fn place<R: Right>(&self, at: &At, path: String) -> Result<Place<R>> {
+    fn place<R: MadeFor>(&self, at: &At, path: String) -> Result<Place<R>> {
         let at = match at {
             // The component model has checked the handle, so it is in the table.
             Some(dir) => Some(self.table.get(dir).map_err(|_| Error::BAD_DESCRIPTOR)?),
@@ -43,17 +43,17 @@ impl Lookup<'_> {
 }
 
 /// A right that a place may be asked for with.
-pub(crate) trait Right: Send + Sized + 'static {
+pub(crate) trait MadeFor: Send + Sized + 'static {
     fn grant(place: Place<Read>) -> Result<Place<Self>>;
 }
 
-impl Right for Read {
+impl MadeFor for Read {
     fn grant(place: Place<Read>) -> Result<Place<Self>> {
         Ok(place)
     }
 }
 
-impl Right for Write {
+impl MadeFor for Write {
     fn grant(place: Place<Read>) -> Result<Place<Self>> {
         place.writable()
     }
@@ -89,7 +89,7 @@ impl Arguments for () {
     }
 }
 
-impl<R: Right> Arguments for (Place<R>,) {
+impl<R: MadeFor> Arguments for (Place<R>,) {
     type Wire = (At, String);
 
     fn parse((at, path): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
@@ -97,7 +97,7 @@ impl<R: Right> Arguments for (Place<R>,) {
     }
 }
 
-impl<R: Right, A: Plain> Arguments for (Place<R>, A) {
+impl<R: MadeFor, A: Plain> Arguments for (Place<R>, A) {
     type Wire = (At, String, A);
 
     fn parse((at, path, a): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
@@ -105,7 +105,7 @@ impl<R: Right, A: Plain> Arguments for (Place<R>, A) {
     }
 }
 
-impl<R: Right, A: Plain, B: Plain> Arguments for (Place<R>, A, B) {
+impl<R: MadeFor, A: Plain, B: Plain> Arguments for (Place<R>, A, B) {
     type Wire = (At, String, A, B);
 
     fn parse((at, path, a, b): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
@@ -113,7 +113,7 @@ impl<R: Right, A: Plain, B: Plain> Arguments for (Place<R>, A, B) {
     }
 }
 
-impl<R: Right, S: Right> Arguments for (Place<R>, Place<S>) {
+impl<R: MadeFor, S: MadeFor> Arguments for (Place<R>, Place<S>) {
     type Wire = (At, String, At, String);
 
     fn parse((at, path, other_at, other_path): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {
@@ -121,7 +121,7 @@ impl<R: Right, S: Right> Arguments for (Place<R>, Place<S>) {
     }
 }
 
-impl<R: Right, S: Right, A: Plain> Arguments for (Place<R>, Place<S>, A) {
+impl<R: MadeFor, S: MadeFor, A: Plain> Arguments for (Place<R>, Place<S>, A) {
     type Wire = (At, String, At, String, A);
 
     fn parse((at, path, other_at, other_path, a): Self::Wire, lookup: &mut Lookup<'_>) -> Result<Self> {

@@ -1,17 +1,19 @@
 //! What one guest was given: its directories, its limits and its requests.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable};
 
 use crate::allowed::{Allowed, Gated};
 use crate::engine::AioEngine;
+use crate::error::Error;
 use crate::granted::{GrantName, Granted};
 use crate::limits::Limits;
-use crate::output::Member;
-use crate::sandbox::{Grant, Grants, Location, Resolver, Rights, refusal};
+use crate::output::{Member, push};
+use crate::problem::{Problem, ProblemKind, Result};
+use crate::sandbox::{Grant, Grants, Location, OpenDir, OpenFile, Resolver, Rights, refusal};
 use crate::sched::{Counters, Manner, Stats};
 
 /// The state of one guest. Lives in the store's data, beside that of `wasmtime_wasi`, and is found there through [`AioView`].
@@ -29,11 +31,13 @@ pub struct AioCtx {
     pub(crate) request_handles: usize,
     pub(crate) group_handles: usize,
     // Last, so that the workers outlive the membership.
+    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "it is held, and asked for by nobody"))]
     engine: AioEngine,
 }
 
 /// Settings for an [`AioCtx`].
 #[derive(Default)]
+#[must_use]
 pub struct AioCtxBuilder {
     grants: Vec<Grant>,
     granted: Vec<Granted>,
@@ -55,10 +59,11 @@ impl AioCtxBuilder {
     /// # Errors
     ///
     /// If the directory cannot be opened, and as [`AioCtxBuilder::open_dir`].
-    pub fn dir(&mut self, host: impl AsRef<Path>, guest: &str, rights: Rights) -> anyhow::Result<&mut Self> {
+    pub fn dir(self, host: impl AsRef<Path>, guest: &str, rights: Rights) -> Result<Self> {
         let host = host.as_ref();
-        let dir = cap_std::fs::Dir::open_ambient_dir(host, cap_std::ambient_authority())
-            .with_context(|| format!("cannot open the directory {}", host.display()))?;
+        let dir = cap_std::fs::Dir::open_ambient_dir(host, cap_std::ambient_authority()).map_err(|error| {
+            Problem::new(ProblemKind::Directory, format!("cannot open the directory {}", host.display())).because(error)
+        })?;
         self.add(dir, guest, rights, host.display().to_string())
     }
 
@@ -70,48 +75,50 @@ impl AioCtxBuilder {
     /// directory is one that is never granted: of a process in procfs, or a way to control the machine. And if it is granted
     /// for reading only while one that is granted for writing reaches it, by whatever path or mount: that would protect
     /// nothing.
-    pub fn open_dir(&mut self, dir: cap_std::fs::Dir, guest: &str, rights: Rights) -> anyhow::Result<&mut Self> {
+    pub fn open_dir(self, dir: cap_std::fs::Dir, guest: &str, rights: Rights) -> Result<Self> {
         self.add(dir, guest, rights, format!("the directory for {guest:?}"))
     }
 
-    fn add(&mut self, dir: cap_std::fs::Dir, guest: &str, rights: Rights, shown: String) -> anyhow::Result<&mut Self> {
+    fn add(self, dir: cap_std::fs::Dir, guest: &str, rights: Rights, shown: String) -> Result<Self> {
+        let problem = |what: String| Problem::new(ProblemKind::Directory, what);
         if let Some(reason) = refusal(&dir) {
-            bail!("cannot grant {shown}: {reason}");
+            return Err(problem(format!("cannot grant {shown}")).because_text(reason));
         }
-        let location = Location::of_dir(&dir).with_context(|| format!("cannot look at {shown}"))?;
+        let location = Location::of_dir(&dir).map_err(|error| problem(format!("cannot look at {shown}")).because(error))?;
         let granted = Granted { name: GrantName::parse(guest)?, rights, location, shown };
         granted.check_beside(&self.granted)?;
-        self.grant(dir, &granted.name, rights);
-        self.granted.push(granted);
-        Ok(self)
+        let mut granting = self.grant(dir, &granted.name, rights);
+        granting.granted.push(granted);
+        Ok(granting)
     }
 
     /// Grants a directory that is known to fit beside the others.
-    pub(crate) fn grant(&mut self, dir: cap_std::fs::Dir, guest: &GrantName, rights: Rights) {
+    pub(crate) fn grant(mut self, dir: cap_std::fs::Dir, guest: &GrantName, rights: Rights) -> Self {
         self.grants.push(Grant::new(guest.as_str(), dir, rights));
+        self
     }
 
     /// Sets the limits.
-    pub fn limits(&mut self, limits: Limits) -> &mut Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// Allows what is refused otherwise.
-    pub fn allow(&mut self, gated: Gated) -> &mut Self {
+    pub fn allow(mut self, gated: Gated) -> Self {
         self.allowed.add(gated);
         self
     }
 
     /// Sets how paths are resolved.
-    pub fn resolver(&mut self, resolver: Resolver) -> &mut Self {
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
         self.resolver = resolver;
         self
     }
 
     /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and 1 at
     /// least.
-    pub fn weight(&mut self, weight: u32) -> &mut Self {
+    pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
@@ -121,7 +128,7 @@ impl AioCtxBuilder {
     /// carried out on that thread, which waits for the file system where it must, instead of on a worker, unless other requests of
     /// the guest are under way. A request that has a deadline, or takes long, is still for a worker. What is to end the guest while
     /// it waits has to come from another thread.
-    pub fn own_thread(&mut self) -> &mut Self {
+    pub fn own_thread(mut self) -> Self {
         self.own_thread = true;
         self
     }
@@ -148,13 +155,25 @@ impl AioCtxBuilder {
     }
 }
 
+impl fmt::Debug for AioCtx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AioCtx").field("limits", &self.limits).field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AioCtxBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AioCtxBuilder").field("granted", &self.granted).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
 impl AioCtx {
     /// Settings for the state of a guest.
     pub fn builder() -> AioCtxBuilder {
         AioCtxBuilder::new()
     }
 
-    /// How many requests are where.
+    /// Number of requests in each state.
     pub fn counters(&self) -> Counters {
         self.member.counters()
     }
@@ -198,11 +217,67 @@ impl Caller<'_> {
 }
 
 /// Access to a guest's [`AioCtx`] and to the table of its handles, from a store's data.
+#[derive(Debug)]
 pub struct AioCtxView<'a> {
     /// The state of the guest.
     pub ctx: &'a mut AioCtx,
     /// The guest's handles. It may be the table that `wasmtime_wasi` uses.
     pub table: &'a mut ResourceTable,
+}
+
+impl AioCtxView<'_> {
+    /// Gives the guest a file that the application has opened, for a call that takes one: a regular file, which the guest may use for
+    /// what it was opened for. It counts against [`Limits::open_files_max`] until the guest has dropped it. The types of such calls
+    /// are in the module `bindings`.
+    ///
+    /// # Errors
+    ///
+    /// If it is no regular file, or the guest may have no further one.
+    pub fn give_file(&mut self, file: std::fs::File) -> Result<Resource<OpenFile>> {
+        let file = self.ctx.grants.adopt_file(file).map_err(|error| cannot("give the guest a file", error))?;
+        push(self.table, file).map_err(|error| cannot("give the guest a file", error))
+    }
+
+    /// The same of a directory, from which the guest reaches all that is below it. `name` is what it is called where a path is told, as
+    /// by `realpath`.
+    ///
+    /// # Errors
+    ///
+    /// If it is a directory that is never granted, as of a process in procfs, or the guest may have no further one.
+    pub fn give_dir(&mut self, dir: cap_std::fs::Dir, name: &str, rights: Rights) -> Result<Resource<OpenDir>> {
+        if let Some(reason) = refusal(&dir) {
+            return Err(Problem::new(ProblemKind::Directory, "cannot give the guest a directory").because_text(reason));
+        }
+        let dir = self.ctx.grants.adopt_dir(dir.into_std_file(), name, rights);
+        let dir = dir.map_err(|error| cannot("give the guest a directory", error))?;
+        push(self.table, dir).map_err(|error| cannot("give the guest a directory", error))
+    }
+
+    /// Takes over a file that a call has given away.
+    ///
+    /// # Errors
+    ///
+    /// If it was taken already, or there are no descriptors left.
+    pub fn take_file(&mut self, file: Resource<OpenFile>) -> Result<std::fs::File> {
+        let problem = || Problem::new(ProblemKind::File, "cannot take a file of the guest's");
+        let file = self.table.delete(file).map_err(|error| problem().because(error))?;
+        file.try_clone_to_std().map_err(|error| problem().because(error))
+    }
+
+    /// The same of a directory.
+    ///
+    /// # Errors
+    ///
+    /// If it was taken already, or there are no descriptors left.
+    pub fn take_dir(&mut self, dir: Resource<OpenDir>) -> Result<cap_std::fs::Dir> {
+        let problem = || Problem::new(ProblemKind::Directory, "cannot take a directory of the guest's");
+        let dir = self.table.delete(dir).map_err(|error| problem().because(error))?;
+        dir.try_clone_to_std().map_err(|error| problem().because(error))
+    }
+}
+
+fn cannot(what: &str, error: Error) -> Problem {
+    Problem::new(ProblemKind::File, format!("cannot {what}")).because(error)
 }
 
 /// Implemented by a store's data, so that the host functions find their state there.

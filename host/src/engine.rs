@@ -1,8 +1,10 @@
 //! The engine: the worker threads that many guests share, and what all of them together may take.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::channel::oneshot;
 use rustix::process::{Resource, getrlimit};
 
 use crate::budget::Budget;
@@ -38,10 +40,20 @@ impl Drop for Shared {
 
 /// Settings of an [`AioEngine`].
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct AioEngineBuilder {
     workers_max: usize,
     bytes_in_flight_max: usize,
     open_files_max: Option<usize>,
+}
+
+impl fmt::Debug for AioEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AioEngine")
+            .field("workers", &self.workers())
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
 }
 
 impl AioEngine {
@@ -84,6 +96,25 @@ impl AioEngine {
         workers_ended && self.0.reaper.wait_empty(timeout.saturating_sub(begun.elapsed()))
     }
 
+    /// [`shutdown`](Self::shutdown) for an async program, on whatever executor: the wait is on a thread of its own. If the future is
+    /// dropped, the workers end all the same.
+    pub async fn shutdown_async(&self, timeout: Duration) -> bool {
+        let (sender, ended) = oneshot::channel();
+        let engine = self.clone();
+        let wait = move || {
+            // Nobody listens if the future was dropped.
+            let _ = sender.send(engine.shutdown(timeout));
+        };
+        match std::thread::Builder::new().name("aiohost-shutdown".to_owned()).spawn(wait) {
+            Ok(_) => ended.await.unwrap_or(false),
+            // What is left to be done without a thread: they are told to end, and looked at.
+            Err(error) => {
+                tracing::error!(%error, "cannot start a thread that waits for the workers");
+                self.shutdown(Duration::ZERO)
+            }
+        }
+    }
+
     /// Drops something elsewhere and soon: what may take long.
     #[cfg(feature = "host")]
     pub(crate) fn discard(&self, waste: impl Send + 'static) {
@@ -119,7 +150,7 @@ impl Default for AioEngine {
 impl AioEngineBuilder {
     /// How many worker threads there are at most, beside one for each guest that has something to do; 32 unless set, and 1 at
     /// least.
-    pub fn workers_max(&mut self, workers: usize) -> &mut Self {
+    pub fn workers_max(mut self, workers: usize) -> Self {
         self.workers_max = workers;
         self
     }
@@ -127,7 +158,7 @@ impl AioEngineBuilder {
     /// Bytes that requests under way, and results that were not taken, may hold, of all guests together; 1 GiB unless set. One
     /// guest may hold eight times what is left for others beside a sixteenth of all, which is kept for those that hold little, and no
     /// more than [`Limits::bytes_in_flight_max`].
-    pub fn bytes_in_flight_max(&mut self, bytes: usize) -> &mut Self {
+    pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
         self.bytes_in_flight_max = bytes;
         self
     }
@@ -135,7 +166,7 @@ impl AioEngineBuilder {
     /// Files and directories that all guests together may have open; unless set, what the process may have when the engine is
     /// built, less a reserve of a quarter, and of 256 at most, for the host itself. One guest may have eight times what is left for
     /// others beside a sixteenth of all, which is kept for those that have few, and no more than [`Limits::open_files_max`].
-    pub fn open_files_max(&mut self, files: usize) -> &mut Self {
+    pub fn open_files_max(mut self, files: usize) -> Self {
         self.open_files_max = Some(files);
         self
     }

@@ -1,7 +1,6 @@
 //! Directories that are to be granted: their names in one form, and whether each fits beside the others.
 
-use std::fmt;
-
+use crate::problem::{Problem, ProblemKind, Result};
 use crate::sandbox::{Location, MountTable, Rights};
 
 /// The name of a granted directory, in the one form that it has however it was written: `/a/b`, `a/b`, `/` or `.`.
@@ -9,12 +8,12 @@ use crate::sandbox::{Location, MountTable, Rights};
 pub(crate) struct GrantName(String);
 
 impl GrantName {
-    pub(crate) fn parse(name: &str) -> Result<Self, Misfit> {
+    pub(crate) fn parse(name: &str) -> Result<Self> {
         let parts: Vec<&str> = parts(name).collect();
-        let refuse = |why: &str| Misfit {
-            what: format!("{name:?} cannot be the name of a directory for the guest"),
-            why: Some(why.to_owned()),
-            help: "choose a name of plain parts, as `/data` or `data`: HOST::GUEST".to_owned(),
+        let refuse = |why: &str| {
+            Problem::new(ProblemKind::Directory, format!("{name:?} cannot be the name of a directory for the guest"))
+                .because_text(why)
+                .help_for(PLAIN_NAME, format!("{PLAIN_NAME}: HOST::GUEST"))
         };
         if parts.contains(&"..") {
             return Err(refuse("`..` is in it, which no path of a guest can lead through"));
@@ -43,7 +42,7 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A directory that is to be granted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Granted {
     pub(crate) name: GrantName,
     pub(crate) rights: Rights,
@@ -52,31 +51,9 @@ pub(crate) struct Granted {
     pub(crate) shown: String,
 }
 
-/// Why a directory cannot be granted beside the others.
-#[derive(Debug)]
-pub(crate) struct Misfit {
-    pub(crate) what: String,
-    pub(crate) why: Option<String>,
-    /// What to do about it, as `Host` and the command tell it.
-    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "a host of one's own tells what and why alone"))]
-    pub(crate) help: String,
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        match &self.why {
-            Some(why) => write!(f, ": {why}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Misfit {}
-
 impl Granted {
     /// Fails if a directory that was granted before leaves no sense to this one.
-    pub(crate) fn check_beside(&self, others: &[Self]) -> Result<(), Misfit> {
+    pub(crate) fn check_beside(&self, others: &[Self]) -> Result<()> {
         if let Some(other) = others.iter().find(|other| other.name.is_one_with(&self.name)) {
             return Err(self.same_name(other));
         }
@@ -94,30 +71,34 @@ impl Granted {
         Ok(())
     }
 
-    fn same_name(&self, other: &Self) -> Misfit {
+    fn same_name(&self, other: &Self) -> Problem {
         let (one, two) = (self.name.as_str(), other.name.as_str());
-        Misfit {
-            what: format!("two directories are granted as `{one}`"),
-            why: (one != two).then(|| format!("`{two}` and `{one}` are one name: `/` at its start makes no difference")),
-            help: "give one of them another name for the guest, as HOST::GUEST".to_owned(),
+        let problem = Problem::new(ProblemKind::Directory, format!("two directories are granted as `{one}`"))
+            .help_for(OTHER_NAME, format!("{OTHER_NAME}, as HOST::GUEST"));
+        if one == two {
+            return problem;
         }
+        problem.because_text(format!("`{two}` and `{one}` are one name: `/` at its start makes no difference"))
     }
 
     /// A writable directory inside of one for reading only is fine; the other way round the right to write is what counts.
-    fn check_protected_from(&self, writable: &Self, mounts: &MountTable) -> Result<(), Misfit> {
+    fn check_protected_from(&self, writable: &Self, mounts: &MountTable) -> Result<()> {
         if !mounts.reaches(&writable.location, &self.location) {
             return Ok(());
         }
-        Err(Misfit {
-            what: format!("{} cannot be granted for reading only beside {}", self.shown, writable.shown),
-            why: Some(format!(
+        let what = format!("{} cannot be granted for reading only beside {}", self.shown, writable.shown);
+        Err(Problem::new(ProblemKind::Directory, what)
+            .because_text(format!(
                 "the guest reaches it through {} as well, and may change it there, so it would protect nothing",
                 writable.shown
-            )),
-            help: "grant for writing only what may be changed, or leave out the directory for reading only".to_owned(),
-        })
+            ))
+            .help_with("grant for writing only what may be changed, or leave out the directory for reading only"))
     }
 }
+
+const PLAIN_NAME: &str = "choose a name of plain parts, as `/data` or `data`";
+
+const OTHER_NAME: &str = "give one of them another name for the guest";
 
 #[cfg(test)]
 mod tests {
@@ -159,9 +140,10 @@ mod tests {
 
     /// What becomes of these grants, made one after the other: the message of the first that is refused.
     fn grants(dir: &std::path::Path, list: &[(&str, &str, Rights)]) -> Option<String> {
-        let mut builder = crate::AioCtx::builder();
-        let mut refused = list.iter().map(|(host, guest, rights)| builder.dir(dir.join(host), guest, *rights).err());
-        refused.find_map(|error| error.map(|error| error.to_string()))
+        let granted = list
+            .iter()
+            .try_fold(crate::AioCtx::builder(), |builder, (host, guest, rights)| builder.dir(dir.join(host), guest, *rights));
+        granted.err().map(|problem| format!("{:#}", anyhow::Error::from(problem)))
     }
 
     #[test]
@@ -188,10 +170,9 @@ mod tests {
         let open = |name: &str| {
             cap_std::fs::Dir::open_ambient_dir(dir.path().join(name), cap_std::ambient_authority()).expect("it is there")
         };
-        let mut builder = crate::AioCtx::builder();
-        builder.open_dir(open("."), "/w", Rights::ReadWrite).expect("the first one fits");
-        let refused = builder.open_dir(open("a"), "/r", Rights::Read).map(|_| ()).expect_err("it would protect nothing");
+        let builder = || crate::AioCtx::builder().open_dir(open("."), "/w", Rights::ReadWrite).expect("the first one fits");
+        let refused = builder().open_dir(open("a"), "/r", Rights::Read).expect_err("it would protect nothing");
         assert!(refused.to_string().starts_with("the directory for \"/r\" cannot be granted for reading only"), "{refused}");
-        builder.open_dir(open("a"), "/a", Rights::ReadWrite).expect("it may be written anyway");
+        assert!(builder().open_dir(open("a"), "/a", Rights::ReadWrite).is_ok(), "it may be written anyway");
     }
 }

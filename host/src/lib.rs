@@ -38,8 +38,7 @@
 //!     aiohost::add_to_linker(&mut linker)?;
 //!
 //!     // For each plugin: a store of its own, with the directories that it gets.
-//!     let mut aio = AioCtx::builder();
-//!     aio.dir("data", ".", Rights::ReadWrite)?;
+//!     let aio = AioCtx::builder().dir("data", ".", Rights::ReadWrite)?;
 //!     let wasi = WasiCtx::builder().inherit_stdio().build();
 //!     let mut store = Store::new(&engine, State { wasi, aio: aio.build(&workers), table: ResourceTable::new() });
 //!
@@ -51,7 +50,95 @@
 //! }
 //! ```
 //!
-//! `Host`, with the default feature `host`, is the same with everything included.
+//! `Host`, with the default feature `host`, is the same with everything included: it loads, limits, caches and runs plugins for as many
+//! tenants as there are.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use aiohost::{Host, Limits, Rights, Stdout};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), aiohost::Problem> {
+//!     // Once: engines, workers, and what each guest may have.
+//!     let limits = Limits { memory_bytes_max: 64 << 20, timeout: Some(Duration::from_secs(10)), ..Limits::default() };
+//!     let host = Host::builder().limits(limits).build()?;
+//!     // Once for each plugin.
+//!     let plugin = host.load("plugin.wasm")?;
+//!     // For each run: directories, arguments and streams of its own.
+//!     let (stdout, output) = Stdout::captured(1 << 20);
+//!     let mut guest = plugin.guest().dir("tenants/anna", ".", Rights::ReadWrite).arg("--all").stdout(stdout).build()?;
+//!     let status = guest.run().await?;
+//!     println!("{status}: {}", output.text());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `host/examples/` has whole programs: `embed` on a linker of one's own, `processor` with a world of one's own, and `server`, which
+//! runs a plugin for each request of HTTP.
+//!
+//! # From `wasmtime-wasi` to aiohost
+//!
+//! An application that runs components of WASI with `wasmtime-wasi` keeps its linker, its stores and what it has of WASI. It changes
+//! three places: the store's data holds an [`AioCtx`], the linker gets other files, and directories are granted to that instead of
+//! to the `WasiCtx`. From then on programs that know only WASI, in whatever language, go through the same limits, counters and sandbox
+//! as those that call `aiohost:aio`.
+//!
+//! ```no_run
+//! # use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Limits, Rights, StoreCeiling};
+//! # use wasmtime::component::{Linker, ResourceTable};
+//! # use wasmtime::{Engine, Store};
+//! # use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+//! struct State {
+//!     wasi: WasiCtx,
+//!     table: ResourceTable,
+//!     aio: AioCtx,           // new
+//!     ceiling: StoreCeiling, // new, for the limits that the store holds
+//! }
+//!
+//! impl AioView for State {
+//!     fn aio(&mut self) -> AioCtxView<'_> {
+//!         AioCtxView { ctx: &mut self.aio, table: &mut self.table }
+//!     }
+//! }
+//! # impl WasiView for State {
+//! #     fn ctx(&mut self) -> WasiCtxView<'_> { WasiCtxView { ctx: &mut self.wasi, table: &mut self.table } }
+//! # }
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! # let engine = Engine::default();
+//! let mut linker: Linker<State> = Linker::new(&engine);
+//! wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+//! aiohost::wasi::add_filesystem_to_linker(&mut linker)?; // new: instead of wasmtime-wasi's files
+//! aiohost::add_to_linker(&mut linker)?; // new: `aiohost:aio` itself
+//!
+//! let workers = AioEngine::new(); // new, once in the application
+//! let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::default() };
+//! // Was: WasiCtx::builder().preopened_dir("data", ".", DirPerms::all(), FilePerms::all())?
+//! let aio = AioCtx::builder().dir("data", ".", Rights::ReadWrite)?.limits(limits.clone()).build(&workers);
+//! let (wasi, table, ceiling) = (WasiCtx::builder().build(), limits.table(), limits.ceiling());
+//! let mut store = Store::new(&engine, State { wasi, table, aio, ceiling });
+//! limits.apply(&mut store, |state| &mut state.ceiling);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What `Host` sets, and an application with stores of its own sets itself:
+//!
+//! | what | how |
+//! |---|---|
+//! | memory, tables, handles, bytes of a call | [`Limits::apply`] |
+//! | the end of a guest that computes | `Config::epoch_interruption`, an [`EpochTicker`], [`Limits::timeout`] with [`Limits::apply`] |
+//! | the end of a guest that waits | drop the future of its call, as `tokio::time::timeout` does |
+//! | files of WASI with the limits and counters of aiohost | [`wasi::add_filesystem_to_linker`] |
+//! | core modules of WASI preview 1 | [`wasi::add_preview1_to_linker`] |
+//! | no network | `WasiCtx` as it is: it grants none |
+//! | compiled code that is kept | `wasmtime::Cache`, in a place that no guest reaches |
+//! | a bound for what it takes to compile | a process with limits of its own |
+//! | one engine for plugins with and without async | an engine of each kind: `Config::concurrency_support` |
+//!
+//! The other limits - requests, bytes in flight, open files, groups, paths, entries - are held by the [`AioCtx`] itself, on whatever
+//! store.
 //!
 //! # Which thread does what
 //!
@@ -94,6 +181,7 @@
 
 mod allowed;
 mod arguments;
+pub mod bindings;
 mod budget;
 mod ctx;
 mod door;
@@ -108,10 +196,13 @@ mod ops;
 mod output;
 #[cfg(feature = "host")]
 pub mod plugin;
+mod problem;
 mod reaper;
 mod sandbox;
 mod sched;
+mod store;
 mod streams;
+mod ticker;
 mod types;
 pub mod wasi;
 
@@ -122,6 +213,9 @@ pub use error::{Error, ErrorCode};
 pub use limits::Limits;
 pub use linker::{add_plain_to_linker, add_to_linker};
 #[cfg(feature = "host")]
-pub use plugin::{Guest, Host, HostBuilder, Plugin, Problem, ProblemKind};
+pub use plugin::{Captured, Guest, GuestBuilder, GuestHandle, GuestState, Host, HostBuilder, Plugin, Stdin, Stdout};
+pub use problem::{Problem, ProblemKind};
 pub use sandbox::{Resolver, Rights};
 pub use sched::{Counters, RequestStats, Stats};
+pub use store::StoreCeiling;
+pub use ticker::{EpochTicker, Ticks};

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// What one guest may have. Each value has a default that suits an untrusted plugin; see [`Limits::default`].
 ///
+/// An [`AioCtx`](crate::AioCtx) holds those of requests, files and paths. The first four can only be held by the store that the guest
+/// runs in: [`Limits::apply`] sets them, and `Host` does so for its guests.
+///
 /// ```
 /// let limits = aiohost::Limits { open_files_max: 16, ..Default::default() };
 /// assert_eq!(limits.in_flight_max, 4096);
@@ -96,7 +99,7 @@ pub(crate) const QUEUE_DELAY: Duration = Duration::from_millis(1);
 /// How long a worker without work stays. 10 s, as in IO::AIO.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Locks that one handle has, neighbours of one kind taken as one. 1,024: far more than programs have that lock records one by
+/// Locks that one handle has, adjacent ones of the same kind counted as one. 1,024: far more than programs have that lock records one by
 /// one, and each is some 200 bytes of the kernel's memory. More fail with `no-lock`.
 pub(crate) const LOCKS_MAX: usize = 1024;
 
@@ -107,7 +110,7 @@ pub(crate) const LOCKS_GUEST_MAX: usize = 10_000;
 /// least one turn in some 70.
 pub(crate) const PASSED_OVER_MAX: u32 = 64;
 
-/// Groups that may stand one in the other. 16: what happens to a member is entered for each of them.
+/// How deeply groups may be nested. 16: what happens to a member is counted in each of them.
 pub(crate) const GROUP_DEPTH_MAX: usize = 16;
 
 /// Bytes that a request made of steps moves in one step, between two looks at whether it was canceled. 8 MiB: some

@@ -6,7 +6,7 @@ use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable};
 
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::sandbox::{Content, Help, Locked, OpenDir, OpenFile, Ticket, Walked, Walker};
+use crate::sandbox::{Content, HelperWork, Locked, OpenDir, OpenFile, Ticket, Walked, Walker};
 use crate::sched::{GroupId, Membership, Outcome, Refusal, RequestId, Running};
 use crate::types::{Dirent, Extent, Listing, Scan, Status, Volume, WalkEntry};
 
@@ -136,7 +136,7 @@ impl Ticket for OnWorker<'_> {
         self.0.waker()
     }
 
-    fn call(&self, mut help: Help) {
+    fn call(&self, mut help: HelperWork) {
         self.0.call(Box::new(move |running| help(&OnWorker(running))));
     }
 }
@@ -170,7 +170,7 @@ impl Ticket for OwnThread<'_> {
         Waker::noop().clone()
     }
 
-    fn call(&self, _help: Help) {}
+    fn call(&self, _help: HelperWork) {}
 }
 
 /// `aiohost:aio/types.outcome`.
@@ -464,11 +464,13 @@ impl Answer for Walked {
 pub(crate) type Member = Membership<Result<Output>>;
 
 /// A request that the guest holds a handle of.
-pub(crate) struct RequestHandle {
+#[derive(Debug)]
+pub struct RequestHandle {
     pub(crate) id: RequestId,
 }
 
 /// A group that the guest holds a handle of.
-pub(crate) struct GroupHandle {
+#[derive(Debug)]
+pub struct GroupHandle {
     pub(crate) id: GroupId,
 }

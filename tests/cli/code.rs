@@ -174,7 +174,7 @@ fn native_code_is_run_only_when_it_is_asked_for() {
     fs::rename(place.path("hello.cwasm"), place.path("hello.wasm")).expect("a file of our own");
     let refusal = "error: hello.wasm is compiled code, which is not run unless it is asked for\n  \
         cause: compiled code is native code, and no sandbox holds it\n  \
-        help: use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm (in a program: Host::load_trusted)\n";
+        help: use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm\n";
     place.run("run hello.wasm").assert(1, refusal);
 }
 

@@ -131,7 +131,8 @@ fn the_code_of_the_readme_is_compiled_elsewhere() {
     let mut programs = vec![root().join("host/src/lib.rs")];
     for folder in ["host/examples", "guest-examples/rust-sdk/examples"] {
         for entry in fs::read_dir(root().join(folder)).expect("the folder is there") {
-            programs.push(entry.expect("it can be listed").path());
+            let path = entry.expect("it can be listed").path();
+            programs.push(if path.is_dir() { path.join("main.rs") } else { path });
         }
     }
     let programs: Vec<String> = programs.iter().map(|path| fs::read_to_string(path).expect("a source file is text")).collect();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 
 use crate::support::{Tree, run};
-use crate::{attempts, check_answers, everywhere};
+use crate::{attempts, check_answers, on_each_face};
 
 /// Names the signal that tells of a lease that is asked for; `libc` does not have it.
 const F_SETSIG: libc::c_int = 10;
@@ -55,7 +55,7 @@ const LEASED: [&str; 14] = [
 
 #[test]
 fn a_file_with_a_lease_was_answered_with_would_block() {
-    everywhere(|(guest, face), resolver| {
+    on_each_face(|(guest, face), resolver| {
         for plan in LEASED {
             let tree = Tree::new();
             let far = tree.far();
@@ -82,7 +82,7 @@ fn a_file_with_a_lease_was_answered_with_would_block() {
 
 #[test]
 fn a_tree_with_a_leased_file_was_answered_with_would_block() {
-    everywhere(|(guest, face), resolver| {
+    on_each_face(|(guest, face), resolver| {
         let tree = Tree::new();
         let Some(lease) = Lease::take(&tree.path("data/sub/deep/leaf")) else {
             println!("skipped: there are no leases here");

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use crate::fuse::{Answer, Fuse, Op};
 use crate::support::{FACES, Guest, OPENAT2, Resolver, Tree, run, run_by};
-use crate::{attempts, can_mount, check_answers, everywhere};
+use crate::{attempts, can_mount, check_answers, on_each_face};
 
 /// What may be done on the guest's own thread, in a directory with a file `file` and a directory `dir`.
 const INLINE: [(&str, &str); 8] = [
@@ -71,7 +71,7 @@ fn mount() -> Option<Fuse> {
 #[test]
 fn a_file_system_in_user_space_was_waited_for_on_the_thread_of_the_guest() {
     let Some(fuse) = mount() else { return };
-    everywhere(|face, resolver| {
+    on_each_face(|face, resolver| {
         let output = use_all(&options(&[(fuse.path(), "/slow")]), resolver, face);
         assert_elsewhere(&output, face.1);
     });
@@ -92,7 +92,7 @@ fn what_is_mounted_inside_of_a_grant_was_waited_for_on_the_thread_of_the_guest()
         };
         (plan, answer)
     });
-    everywhere(|(guest, face), resolver| {
+    on_each_face(|(guest, face), resolver| {
         let output = run(&options(&[(above, "/above")]), resolver, guest, &attempts(face, &rows));
         check_answers(output.clone(), &rows);
         assert_elsewhere(&output, face);

@@ -58,8 +58,7 @@ pub(crate) fn workers_named_in_proc() -> usize {
 
 /// A guest with these arguments, which may do everything in a directory.
 pub(crate) fn store(dir: &Path, arguments: &[&str], workers: &AioEngine) -> Store<State> {
-    let mut aio = AioCtx::builder();
-    aio.dir(dir, ".", Rights::ReadWrite).expect("the directory is there").allow(Gated::Busy);
+    let aio = AioCtx::builder().dir(dir, ".", Rights::ReadWrite).expect("the directory is there").allow(Gated::Busy);
     let state = State {
         wasi: WasiCtx::builder().arg("guest").args(arguments).inherit_stdout().inherit_stderr().build(),
         aio: aio.build(workers),

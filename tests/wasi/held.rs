@@ -60,7 +60,7 @@ impl Embedded {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             });
-            match select(pin!(plugin.run(arguments)), until).await {
+            match select(pin!(plugin.run(arguments.iter().copied())), until).await {
                 Either::Left((ended, _)) => {
                     assert_eq!(ended.expect("it ends well"), 0);
                     true

@@ -26,9 +26,9 @@ async fn run_beside(hostile: &Plugin, arguments: &[&str], modest: &Plugin, mut h
         while !has_begun() {
             yield_now().await;
         }
-        assert_eq!(modest.run(&["modest"]).await.expect("it ends well"), 0);
+        assert_eq!(modest.run(["modest"]).await.expect("it ends well"), 0);
     };
-    match select(pin!(hostile.run(arguments)), pin!(beside)).await {
+    match select(pin!(hostile.run(arguments.iter().copied())), pin!(beside)).await {
         Either::Left((ended, _)) => panic!("it was not to end: {ended:?}"),
         Either::Right(_) => {}
     }

@@ -91,7 +91,7 @@ pub(crate) fn said_here(way: Way, guest: &Path, dir: &Path, arguments: &[String]
                 wasi.stdout(stdout.clone());
             });
             let plugin = host.build().expect("a host").load(guest).expect("a valid plugin");
-            assert_eq!(block_on(plugin.run(arguments)).expect("it ends well"), 0);
+            assert_eq!(block_on(plugin.run(arguments.iter().map(String::as_str))).expect("it ends well"), 0);
             String::from_utf8(said.contents().to_vec()).expect("a program says text")
         }
     }

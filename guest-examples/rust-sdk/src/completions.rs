@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::control;
 
@@ -52,7 +53,15 @@ pub(crate) fn forget(id: u64) {
 
 /// Waits until a request is done, and tells who waits for it. `false` if the host knows of none.
 pub(crate) fn wait() -> bool {
-    let done = control::wait_any();
+    tell(control::wait_any())
+}
+
+/// The same, for so long at most. `false` also if none was done.
+pub(crate) fn wait_for(time: Duration) -> bool {
+    tell(control::wait_any_for(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+}
+
+fn tell(done: Vec<u64>) -> bool {
     let mut wakers = Vec::new();
     STATES.with_borrow_mut(|states| {
         for id in &done {

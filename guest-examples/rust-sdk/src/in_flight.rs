@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::completions::{self, Queue};
 use crate::{FromOutcome, Request};
@@ -49,6 +50,28 @@ impl<K, T: FromOutcome> InFlight<K, T> {
                 // Somebody else has asked the host which requests are done, and kept the answer.
                 self.done.borrow_mut().extend(self.requests.keys());
             }
+        }
+        None
+    }
+
+    /// The same, for `time` at most: `None`, too, if none was done until then. Others that are done meanwhile are told to whoever waits
+    /// for them.
+    pub fn next_within(&mut self, time: Duration) -> Option<(K, io::Result<T>)> {
+        let end = Instant::now().checked_add(time);
+        while !self.requests.is_empty() {
+            if let Some(id) = self.done.borrow_mut().pop_front() {
+                let Some((key, request)) = self.requests.remove(&id) else { continue };
+                return Some((key, request.wait()));
+            }
+            let left = end.map_or(time, |end| end.saturating_duration_since(Instant::now()));
+            if completions::wait_for(left) {
+                continue;
+            }
+            if end.is_some_and(|end| end <= Instant::now()) {
+                return None;
+            }
+            // It was answered before the time was up: somebody else has asked which requests are done, and kept the answer.
+            self.done.borrow_mut().extend(self.requests.keys());
         }
         None
     }

@@ -135,9 +135,7 @@ impl Machine {
         wasi.inherit_stderr().allow_blocking_current_thread(self.host == Host::WasiBlocking);
         let mut aio = None;
         if self.host.is_aiohost() {
-            let mut builder = AioCtx::builder();
-            builder.dir(data, ".", Rights::ReadWrite)?;
-            aio = Some(builder.build(&self.workers));
+            aio = Some(AioCtx::builder().dir(data, ".", Rights::ReadWrite)?.build(&self.workers));
         } else {
             wasi.preopened_dir(data, ".", FsPerms::ReadOnly)?;
         }

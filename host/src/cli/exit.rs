@@ -89,7 +89,7 @@ pub(super) fn report(error: &anyhow::Error) -> String {
         add(&mut text, if index == 0 { "error: " } else { "  cause: " }, &message);
         said.push_str(&message);
     }
-    let help = error.downcast_ref::<Problem>().and_then(Problem::help);
+    let help = error.downcast_ref::<Problem>().and_then(Problem::help_for_command);
     let help = help.or_else(|| error.downcast_ref::<Remedied>().map(|error| error.help.as_str()));
     let usage = error.is::<Usage>().then_some("see aiohost --help");
     if let Some(help) = help.or(usage) {

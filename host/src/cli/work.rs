@@ -69,7 +69,7 @@ impl Work<'_> {
     fn run_plugin(&self, host: &Host, plugin: &Plugin, mut stop: oneshot::Receiver<()>) -> anyhow::Result<Done> {
         self.tell(Event::Begins(Part::Running));
         let runtime = runtime().context("cannot start an event loop")?;
-        let mut guest = plugin.guest(&self.options.arguments)?;
+        let mut guest = plugin.guest().args(&self.options.arguments).build()?;
         self.tell(Event::Enters(guest.handle()));
         let invoked = self.options.call();
         let run = async {

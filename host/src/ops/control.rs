@@ -9,8 +9,8 @@ use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower, Re
 
 use crate::ctx::{AioCtxView, AioView};
 use crate::output::{GroupHandle, RequestHandle};
-use crate::sandbox::{Granted, Rights};
-use crate::sched::{self, Manner, Priority, RequestId};
+use crate::sandbox::{GrantedDir, Rights};
+use crate::sched::{self, Manner, Priority, RequestId, TimedWait};
 
 const CONTROL: &str = "aiohost:aio/control@0.1.0";
 
@@ -29,7 +29,7 @@ enum WhenFull {
 /// `aiohost:aio/types.counters`.
 #[derive(Clone, Copy, Debug, ComponentType, Lower)]
 #[component(record)]
-pub(super) struct Counters {
+pub(super) struct WireCounters {
     queued: u64,
     running: u64,
     done: u64,
@@ -37,7 +37,7 @@ pub(super) struct Counters {
     canceled: u64,
 }
 
-impl From<sched::Counters> for Counters {
+impl From<sched::Counters> for WireCounters {
     fn from(counters: sched::Counters) -> Self {
         let sched::Counters { queued, running, done, failed, canceled } = counters;
         Self { queued, running, done, failed, canceled }
@@ -47,12 +47,12 @@ impl From<sched::Counters> for Counters {
 /// `aiohost:aio/types.progress`.
 #[derive(Clone, Copy, Debug, ComponentType, Lower)]
 #[component(record)]
-pub(super) struct Progress {
+pub(super) struct WireProgress {
     bytes: u64,
     names: u64,
 }
 
-impl From<sched::Progress> for Progress {
+impl From<sched::Progress> for WireProgress {
     fn from(sched::Progress { bytes, names }: sched::Progress) -> Self {
         Self { bytes, names }
     }
@@ -83,7 +83,7 @@ pub(crate) fn add_request_methods<T: AioView + 'static>(types: &mut LinkerInstan
     })?;
     types.func_wrap("[method]request.progress", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
         let view = store.data_mut().aio();
-        Ok((Progress::from(view.ctx.member.progress(id_of(&view, &request)?)),))
+        Ok((WireProgress::from(view.ctx.member.progress(id_of(&view, &request)?)),))
     })?;
     types.func_wrap_async("[method]request.wait", |mut store: StoreContextMut<'_, T>, (request,): RequestParam| {
         Box::new(async move {
@@ -101,6 +101,13 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
         let member = Arc::clone(&store.data_mut().aio().ctx.member);
         Box::new(async move { Ok((poll_fn(|cx| member.poll_announce(cx)).await,)) })
     })?;
+    control.func_wrap_async("wait-any-for", |mut store: StoreContextMut<'_, T>, (time_ms,): (u64,)| {
+        let member = Arc::clone(&store.data_mut().aio().ctx.member);
+        Box::new(async move {
+            let mut wait = TimedWait::new(&member, deadline(time_ms));
+            Ok((poll_fn(|cx| wait.poll(cx)).await,))
+        })
+    })?;
     control
         .func_wrap("poll", |mut store: StoreContextMut<'_, T>, (): ()| Ok((store.data_mut().aio().ctx.member.announce(),)))?;
     control.func_wrap_async("flush", |mut store: StoreContextMut<'_, T>, (): ()| {
@@ -112,11 +119,12 @@ pub(crate) fn add<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
     })?;
     add_manner(&mut control)?;
     control.func_wrap("count", |mut store: StoreContextMut<'_, T>, (): ()| {
-        Ok((Counters::from(store.data_mut().aio().ctx.counters()),))
+        Ok((WireCounters::from(store.data_mut().aio().ctx.counters()),))
     })?;
     control.func_wrap("grants", |mut store: StoreContextMut<'_, T>, (): ()| {
         let view = store.data_mut().aio();
-        let info = |grant: &Granted| GrantInfo { name: grant.name().to_owned(), writable: grant.rights() == Rights::ReadWrite };
+        let info =
+            |grant: &GrantedDir| GrantInfo { name: grant.name().to_owned(), writable: grant.rights() == Rights::ReadWrite };
         Ok((view.ctx.grants.list().iter().map(info).collect::<Vec<_>>(),))
     })
 }

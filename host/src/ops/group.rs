@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
-use super::control::{Counters, Progress, deadline, id_of};
+use super::control::{WireCounters, WireProgress, deadline, id_of};
 use crate::ctx::{AioCtxView, AioView};
 use crate::error::{Error, Result};
 use crate::limits::GROUPS_FOR_EACH_HANDLE;
@@ -140,10 +140,10 @@ fn add_ends<T: AioView + 'static>(types: &mut LinkerInstance<'_, T>) -> wasmtime
     })?;
     types.func_wrap("[method]group.count", |mut store: StoreContextMut<'_, T>, (group,): (Group,)| {
         let (member, group) = group_of(&store.data_mut().aio(), &group)?;
-        Ok((Counters::from(member.group_counters(group)),))
+        Ok((WireCounters::from(member.group_counters(group)),))
     })?;
     types.func_wrap("[method]group.progress", |mut store: StoreContextMut<'_, T>, (group,): (Group,)| {
         let (member, group) = group_of(&store.data_mut().aio(), &group)?;
-        Ok((Progress::from(member.group_progress(group)),))
+        Ok((WireProgress::from(member.group_progress(group)),))
     })
 }

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::problem::Result;
 use super::source;
+use crate::problem::Result;
 
 /// Bytes that are read at a time. They stay in the processor's cache, from where they are hashed.
 const PIECE_BYTES: usize = 256 << 10;

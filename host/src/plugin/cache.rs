@@ -17,7 +17,7 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 
-use super::entry::Entry;
+use super::entry::CacheEntry;
 use super::machine::{EngineKind, Machine};
 use super::secret::Secret;
 use super::{marker, private, sealed};
@@ -44,7 +44,7 @@ pub(super) struct Cache {
 
 /// What an entry is found by: the plugin's bytes, and all that decides what they are compiled to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name(blake3::Hash);
+pub(super) struct EntryName(blake3::Hash);
 
 /// wasmtime describes its settings as something to be hashed.
 struct Blake3Hasher(blake3::Hasher);
@@ -80,12 +80,12 @@ impl Cache {
     }
 
     /// The name of the entry for a plugin on an engine.
-    pub(super) fn name(&self, plugin: blake3::Hash, machine: &Machine) -> Name {
+    pub(super) fn name(&self, plugin: blake3::Hash, machine: &Machine) -> EntryName {
         self.name_in(env!("CARGO_PKG_VERSION"), plugin, machine)
     }
 
     /// The same in a version of aiohost.
-    fn name_in(&self, version: &str, plugin: blake3::Hash, machine: &Machine) -> Name {
+    fn name_in(&self, version: &str, plugin: blake3::Hash, machine: &Machine) -> EntryName {
         let mut hasher = Blake3Hasher(blake3::Hasher::new_keyed(&self.names));
         hasher.write(plugin.as_bytes());
         machine.engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -98,12 +98,12 @@ impl Cache {
         for adapter in [WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER] {
             adapter.hash(&mut hasher);
         }
-        Name(hasher.0.finalize())
+        EntryName(hasher.0.finalize())
     }
 
     /// The code of an entry, if it is there and its seal is good. A bad entry is removed.
-    pub(super) fn load(&self, name: Name) -> Option<Entry> {
-        match Entry::open(&self.dir, &name.file(), self.bytes_max, self.seal(name)) {
+    pub(super) fn load(&self, name: EntryName) -> Option<CacheEntry> {
+        match CacheEntry::open(&self.dir, &name.file(), self.bytes_max, self.seal(name)) {
             Ok(entry) => Some(entry),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
@@ -114,7 +114,7 @@ impl Cache {
     }
 
     /// Removes an entry that is of no use.
-    pub(super) fn refuse(&self, name: Name, error: &dyn Display) {
+    pub(super) fn refuse(&self, name: EntryName, error: &dyn Display) {
         let path = self.path.join(name.file());
         tracing::warn!(path = %path.display(), error = %error, "an entry of the code cache is not used; compiling again");
         // If it stays it is found to be bad again next time.
@@ -126,7 +126,7 @@ impl Cache {
     }
 
     /// Adds an entry. A failure is a warning, since the plugin has been compiled.
-    pub(super) fn store(&self, name: Name, code: &[u8]) {
+    pub(super) fn store(&self, name: EntryName, code: &[u8]) {
         // First of all, so that there is room.
         let stored = self.tidy().and_then(|()| self.try_store(name, code)).and_then(|()| self.tidy());
         if let Err(error) = stored {
@@ -134,7 +134,7 @@ impl Cache {
         }
     }
 
-    fn try_store(&self, name: Name, code: &[u8]) -> Result<()> {
+    fn try_store(&self, name: EntryName, code: &[u8]) -> Result<()> {
         if u64::try_from(code.len().saturating_add(sealed::TRAILER_BYTES)).map_or(true, |bytes| bytes > self.bytes_max) {
             return Err(ErrorKind::FileTooLarge.into());
         }
@@ -179,14 +179,14 @@ impl Cache {
     }
 
     /// The name is in the seal, so that no entry can be put in the place of another.
-    fn seal(&self, name: Name) -> blake3::Hasher {
+    fn seal(&self, name: EntryName) -> blake3::Hasher {
         let mut seal = blake3::Hasher::new_keyed(&self.seals);
         seal.update(name.0.as_bytes());
         seal
     }
 }
 
-impl Name {
+impl EntryName {
     fn file(self) -> String {
         format!("{}.cwasm", self.0.to_hex())
     }
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
     use crate::plugin::code::Shape;
-    use crate::plugin::machine::Epochs;
+    use crate::plugin::compile_how::Epochs;
 
     fn cache(bytes_max: u64) -> (tempfile::TempDir, Cache) {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -232,8 +232,8 @@ mod tests {
         (dir, cache)
     }
 
-    fn name(text: &str) -> Name {
-        Name(blake3::hash(text.as_bytes()))
+    fn name(text: &str) -> EntryName {
+        EntryName(blake3::hash(text.as_bytes()))
     }
 
     impl Cache {
@@ -408,8 +408,8 @@ mod tests {
     #[test]
     fn an_entry_that_changed_after_it_was_looked_at_is_not_used() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        let machine = Machine::new(EngineKind::Plain, Epochs::Checked).expect("an engine");
-        let refusal = |entry: Entry| entry.code(&machine.engine).map(|_| ()).expect_err("it is no code").to_string();
+        let machine = Machine::new(EngineKind::Plain, Epochs::Checked, &[]).expect("an engine");
+        let refusal = |entry: CacheEntry| entry.code(&machine.engine).map(|_| ()).expect_err("it is no code").to_string();
         cache.store(name("a"), b"no code of any machine");
         let entry = || cache.load(name("a")).expect("it was stored");
         assert_ne!(refusal(entry()), "it has changed just now");
@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn an_entry_is_mapped_and_not_copied() {
         let (_dir, cache) = cache(CACHE_BYTES_MAX);
-        let machine = Machine::new(EngineKind::Plain, Epochs::Checked).expect("an engine");
+        let machine = Machine::new(EngineKind::Plain, Epochs::Checked, &[]).expect("an engine");
         for (shape, text) in [(Shape::Component, "(component (core module (func)))"), (Shape::Module, "(module (func))")] {
             let binary = wat::parse_str(text).expect("valid WebAssembly");
             let code = shape.precompile(&machine.engine, &binary).expect("valid WebAssembly");
@@ -437,7 +437,7 @@ mod tests {
     #[test]
     fn the_name_of_an_entry_tells_engines_plugins_keys_and_versions_apart() {
         let (_dir, mut cache) = cache(CACHE_BYTES_MAX);
-        let machines = EngineKind::ALL.map(|kind| Machine::new(kind, Epochs::Checked).expect("an engine"));
+        let machines = EngineKind::ALL.map(|kind| Machine::new(kind, Epochs::Checked, &[]).expect("an engine"));
         let (a, b) = (blake3::hash(b"a"), blake3::hash(b"b"));
         let one = cache.name(a, &machines[0]);
         assert_eq!(one, cache.name(a, &machines[0]));

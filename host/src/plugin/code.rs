@@ -6,7 +6,7 @@ use wasmtime::component::{self, Component};
 use wasmtime::{Engine, InstancePre, Module, Precompiled, format_err};
 
 use super::machine::Machine;
-use super::state::State;
+use super::state::GuestState;
 
 /// What a plugin is compiled as. It is decided once, in `prepare`; compiled code says it itself, in what is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(super) enum Code {
 /// The same with its imports, ready to be instantiated.
 #[derive(Clone)]
 pub(super) enum Linked {
-    Component(component::InstancePre<State>),
-    Module(InstancePre<State>),
+    Component(component::InstancePre<GuestState>),
+    Module(InstancePre<GuestState>),
 }
 
 impl Shape {

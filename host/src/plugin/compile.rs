@@ -7,7 +7,7 @@ use super::format::Format;
 use super::host::{Host, HostBuilder};
 use super::machine::Machine;
 use super::prepare::{invalid, ready};
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 impl HostBuilder {
     /// Compiles plugins in a process of its own, which is ended when it takes too long or too much memory: nothing can stop a
@@ -23,14 +23,14 @@ impl Host {
     /// What a plugin is compiled to, for the engine that it needs.
     pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Code)> {
         if let Some(process) = &self.0.compile_process {
-            let (engine, code) = process.compile(Job { epochs: self.0.machines.epochs(), name, plugin: bytes })?;
+            let (engine, code) = process.compile(Job { how: self.0.machines.how(), name, plugin: bytes })?;
             let machine = self.0.machines.get(engine)?;
             // SAFETY: the code is the work of this very program, which was started for it and said so: `precompile` of `prepare`. It
             // came through a pipe into memory that nobody else has.
             let code = unsafe { Code::deserialize(&machine.engine, &code) };
             return Ok((machine, code.map_err(|error| unusable(name, error))?));
         }
-        let ready = ready(name, format, bytes)?;
+        let ready = ready(name, format, bytes, self.0.machines.how().offer)?;
         let machine = self.0.machines.get(ready.engine)?;
         let code = ready.shape.compile(&machine.engine, &ready.binary);
         Ok((machine, code.map_err(|error| invalid(name, ready.shape.noun(), error))?))

@@ -22,7 +22,7 @@ use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_p
 use super::compile_wire::{Bounds, Job, read_answer, read_bounds, read_plugin, write_answer, write_job};
 use super::machine::EngineKind;
 use super::prepare::precompile;
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// How long a compilation may take. 5 minutes: ten times what the largest program that is in use takes on a slow machine.
 const TIME_MAX: Duration = Duration::from_secs(300);
@@ -159,13 +159,19 @@ impl CompileProcess {
     fn took_too_long(&self, name: &str) -> Problem {
         Problem::new(ProblemKind::Limit, format!("{name} takes longer to compile than it may"))
             .because_text(format!("it was not done after {:?}", self.time_max))
-            .help_with("give it more time with --max-compile-time, as in --max-compile-time 10m, if you trust who made it")
+            .help_for(
+                "give it more with CompileProcess::time_max, if you trust who made it",
+                "give it more time with --max-compile-time, as in --max-compile-time 10m, if you trust who made it",
+            )
     }
 
     fn took_too_much(&self, name: &str) -> Problem {
         Problem::new(ProblemKind::Limit, format!("{name} takes more memory to compile than it may"))
             .because_text(format!("it needs more than {} MiB", self.memory_bytes_max >> 20))
-            .help_with("give it more with --max-compile-memory, as in --max-compile-memory 8GiB, if you trust who made it")
+            .help_for(
+                "give it more with CompileProcess::memory_bytes_max, if you trust who made it",
+                "give it more with --max-compile-memory, as in --max-compile-memory 8GiB, if you trust who made it",
+            )
     }
 
     /// Why a process has ended without an answer.
@@ -180,7 +186,10 @@ impl CompileProcess {
         if words.contains(NO_THREAD) {
             return Problem::new(ProblemKind::Limit, format!("{name} could not be compiled"))
                 .because_text("the compiler could not start its threads")
-                .help_with("give it more memory with --max-compile-memory, or allow more processes, which `ulimit -u` shows");
+                .help_for(
+                    "give it more memory with CompileProcess::memory_bytes_max, or allow more processes, which `ulimit -u` shows",
+                    "give it more memory with --max-compile-memory, or allow more processes, which `ulimit -u` shows",
+                );
         }
         let how = match status {
             Ok(status) => format!("the process that compiles has ended with {status}\n{words}"),
@@ -252,8 +261,8 @@ fn serve() -> io::Result<()> {
         return Err(io::Error::other("whoever started this is gone"));
     }
     hold_to(bounds)?;
-    let (epochs, name, plugin) = read_plugin(&mut input)?;
-    let answer = precompile(&name, &plugin, epochs);
+    let (how, name, plugin) = read_plugin(&mut input)?;
+    let answer = precompile(&name, &plugin, how);
     if let Err(problem) = &answer
         && let Some(cause) = problem.source().map(root)
         && OUT_OF_MEMORY.iter().any(|sign| cause.starts_with(sign))

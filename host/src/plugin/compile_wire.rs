@@ -6,8 +6,9 @@
 use std::error::Error as _;
 use std::io::{self, Read, Write};
 
-use super::machine::{EngineKind, Epochs};
-use super::problem::{Problem, ProblemKind, Result};
+use super::compile_how::{CompileHow, Epochs, Offer};
+use super::machine::EngineKind;
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// Whoever does not begin like this is not talking to us.
 const MAGIC: &[u8; 16] = b"aiohost compile\n";
@@ -42,7 +43,7 @@ pub(super) struct Bounds {
 /// What is to be compiled, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Job<'a> {
-    pub(super) epochs: Epochs,
+    pub(super) how: CompileHow,
     pub(super) name: &'a str,
     pub(super) plugin: &'a [u8],
 }
@@ -53,7 +54,8 @@ pub(super) fn write_job(mut out: impl Write, bounds: Bounds, job: Job<'_>) -> io
     for number in [bounds.parent, bounds.memory_bytes_max, bounds.cpu_seconds_max] {
         write_number(&mut out, number)?;
     }
-    write_number(&mut out, u64::from(job.epochs == Epochs::Checked))?;
+    write_number(&mut out, u64::from(job.how.epochs == Epochs::Checked))?;
+    write_number(&mut out, u64::from(job.how.offer == Offer::More))?;
     write_field(&mut out, job.name.as_bytes())?;
     write_field(&mut out, job.plugin)
 }
@@ -66,14 +68,19 @@ pub(super) fn read_bounds(mut input: impl Read) -> io::Result<Bounds> {
 }
 
 /// The rest of it: how it is to be compiled, the name of the plugin, and its bytes.
-pub(super) fn read_plugin(mut input: impl Read) -> io::Result<(Epochs, String, Vec<u8>)> {
-    let epochs = match read_number(&mut input)? {
-        0 => Epochs::Unchecked,
-        1 => Epochs::Checked,
-        _ => return Err(malformed()),
-    };
+pub(super) fn read_plugin(mut input: impl Read) -> io::Result<(CompileHow, String, Vec<u8>)> {
+    let epochs = if read_flag(&mut input)? { Epochs::Checked } else { Epochs::Unchecked };
+    let offer = if read_flag(&mut input)? { Offer::More } else { Offer::Own };
     let name = read_text(&mut input)?;
-    Ok((epochs, name, read_field(&mut input, u64::MAX)?))
+    Ok((CompileHow { epochs, offer }, name, read_field(&mut input, u64::MAX)?))
+}
+
+fn read_flag(input: impl Read) -> io::Result<bool> {
+    match read_number(input)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(malformed()),
+    }
 }
 
 /// The code and the engine that it is for, or what is wrong.
@@ -94,7 +101,9 @@ pub(super) fn write_answer(mut out: impl Write, answer: &Result<(EngineKind, Vec
     let kind = KINDS.iter().position(|kind| *kind == problem.kind()).unwrap_or(KINDS.len() - 1);
     write_number(&mut out, u64::try_from(kind).unwrap_or(0))?;
     write_field(&mut out, problem.to_string().as_bytes())?;
-    write_field(&mut out, problem.help().unwrap_or_default().as_bytes())?;
+    for help in [problem.help(), problem.help_for_command()] {
+        write_field(&mut out, help.unwrap_or_default().as_bytes())?;
+    }
     let mut cause = problem.source();
     while let Some(one) = cause {
         write_field(&mut out, one.to_string().as_bytes())?;
@@ -119,8 +128,8 @@ pub(super) fn read_answer(mut input: impl Read, code_bytes_max: u64) -> io::Resu
 fn read_problem(mut input: impl Read) -> io::Result<Problem> {
     let kind = usize::try_from(read_number(&mut input)?).ok().and_then(|kind| KINDS.get(kind));
     let problem = Problem::new(*kind.ok_or_else(malformed)?, read_text(&mut input)?);
-    let help = read_text(&mut input)?;
-    let problem = if help.is_empty() { problem } else { problem.help_with(help) };
+    let (program, command) = (read_text(&mut input)?, read_text(&mut input)?);
+    let problem = if program.is_empty() { problem } else { problem.help_for(program, command) };
     let mut causes = Vec::new();
     loop {
         let cause = read_text(&mut input)?;
@@ -193,11 +202,12 @@ mod tests {
     fn a_job_comes_back() {
         let bounds = Bounds { parent: 7, memory_bytes_max: u64::MAX, cpu_seconds_max: 0 };
         let mut wire = Vec::new();
-        let job = Job { epochs: Epochs::Unchecked, name: "näme\n", plugin: &[0, 255, 10] };
+        let how = CompileHow { epochs: Epochs::Unchecked, offer: Offer::More };
+        let job = Job { how, name: "näme\n", plugin: &[0, 255, 10] };
         write_job(&mut wire, bounds, job).expect("memory to write to");
         let mut input = wire.as_slice();
         assert_eq!(read_bounds(&mut input).expect("bounds"), bounds);
-        assert_eq!(read_plugin(&mut input).expect("a plugin"), (Epochs::Unchecked, "näme\n".to_owned(), vec![0, 255, 10]));
+        assert_eq!(read_plugin(&mut input).expect("a plugin"), (how, "näme\n".to_owned(), vec![0, 255, 10]));
         assert!(input.is_empty());
     }
 
@@ -218,15 +228,17 @@ mod tests {
     #[test]
     fn a_problem_comes_back_with_its_causes_and_its_help() {
         let cause = anyhow::anyhow!("the root").context("above it");
-        let with_all = Problem::new(ProblemKind::Limit, "it failed").because(cause).help_with("do this");
+        let with_all = Problem::new(ProblemKind::Limit, "it failed").because(cause).help_for("do this", "say that");
         for (problem, causes, help) in
-            [(with_all, &["above it", "the root"][..], Some("do this")), (Problem::new(ProblemKind::File, "no"), &[], None)]
+            [(with_all, &["above it", "the root"][..], true), (Problem::new(ProblemKind::File, "no"), &[], false)]
         {
             let (kind, what) = (problem.kind(), problem.to_string());
             let mut wire = Vec::new();
             write_answer(&mut wire, &Err(problem)).expect("memory to write to");
             let back = read_answer(wire.as_slice(), 0).expect("an answer").expect_err("a problem");
-            assert_eq!((back.kind(), back.to_string(), back.help()), (kind, what, help));
+            assert_eq!((back.kind(), back.to_string()), (kind, what));
+            let said = help.then_some(("do this", "say that"));
+            assert_eq!(back.help().zip(back.help_for_command()), said);
             let mut chain = Vec::new();
             let mut next = back.source();
             while let Some(cause) = next {

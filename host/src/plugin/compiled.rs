@@ -7,8 +7,8 @@ use object::endian::Endianness;
 use object::read::elf::{FileHeader, SectionHeader};
 use wasmtime::{Engine, Precompiled};
 
-use super::problem::Result;
 use super::{sealed, source};
+use crate::problem::Result;
 
 /// The section in which wasmtime says which version it is, before anything else.
 const ENGINE_SECTION: &[u8] = b".wasmtime.engine";

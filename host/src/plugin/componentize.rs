@@ -7,7 +7,7 @@ use wit_parser::{PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind,
 
 use super::format::{Format, encode, into_binary};
 use super::offer::{AIO_VERSION, push_package};
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// The world that a module was built for.
 #[derive(Clone, Copy, Debug)]

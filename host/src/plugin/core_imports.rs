@@ -3,7 +3,7 @@
 use wasmparser::{Parser, Payload};
 
 use super::memory;
-use super::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, ProblemKind};
 use crate::wasi::preview1;
 
 /// What a core module says of itself.

@@ -6,7 +6,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{ThrownException, Trap};
 use wasmtime_wasi::I32Exit;
 
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// How a call of a guest ended.
 pub(super) enum Ending<T> {
@@ -23,8 +23,10 @@ pub(super) fn report<T>(name: &str, ending: Ending<T>) -> Result<T> {
     match ending {
         Ending::Returned(value) => Ok(value),
         Ending::TimedOut(timeout) => {
-            Err(Problem::new(ProblemKind::Timeout, format!("{name} was stopped: it took longer than {timeout:?}"))
-                .help_with("give it more time with --timeout, or none to wait as long as it takes"))
+            Err(Problem::new(ProblemKind::Timeout, format!("{name} was stopped: it took longer than {timeout:?}")).help_for(
+                "give it more time with Limits::timeout, or none to wait as long as it takes",
+                "give it more time with --timeout, or none to wait as long as it takes",
+            ))
         }
         Ending::Failed(error) => Err(failure(name, error)),
     }
@@ -48,7 +50,8 @@ fn failure(name: &str, error: wasmtime::Error) -> Problem {
     }
     if let Some(remedy) = remedy_for_limit(&error) {
         let cause = anyhow::Error::msg(error.root_cause().to_string());
-        return Problem::new(ProblemKind::Limit, format!("{name} reached a limit")).because(cause).help_with(remedy);
+        let problem = Problem::new(ProblemKind::Limit, format!("{name} reached a limit")).because(cause);
+        return problem.help_for(remedy.program, remedy.command);
     }
     Problem::new(ProblemKind::Host, format!("{name} was ended by the host")).because(error)
 }
@@ -68,16 +71,33 @@ fn remedy_for_trap(trap: Trap) -> &'static str {
     }
 }
 
+/// What to do, in a program and with the command.
+struct Remedy {
+    program: &'static str,
+    command: &'static str,
+}
+
 /// What to do about a limit, if one was reached. wasmtime has no types for these errors, so it goes by their texts; should
 /// one change, a test fails and users get the bare error.
-fn remedy_for_limit(error: &wasmtime::Error) -> Option<&'static str> {
+fn remedy_for_limit(error: &wasmtime::Error) -> Option<Remedy> {
     let text = error.root_cause().to_string();
     if text.contains("exceeds memory limits") {
-        return Some("give it more memory with --max-memory, as in --max-memory 2GiB");
+        return Some(Remedy {
+            program: "give it more memory with Limits::memory_bytes_max",
+            command: "give it more memory with --max-memory, as in --max-memory 2GiB",
+        });
     }
     if text.contains("GC heap out of memory") {
-        return Some("give it more memory with --max-memory, as in --max-memory 2GiB: what it makes takes all of that");
+        return Some(Remedy {
+            program: "give it more memory with Limits::memory_bytes_max: what it makes takes all of that",
+            command: "give it more memory with --max-memory, as in --max-memory 2GiB: what it makes takes all of that",
+        });
     }
+    remedy_in_the_plugin(error, &text).map(|help| Remedy { program: help, command: help })
+}
+
+/// The same where nothing can be done about it but in the plugin.
+fn remedy_in_the_plugin(error: &wasmtime::Error, text: &str) -> Option<&'static str> {
     if text.contains("memory count too high") {
         return Some("it has more memories than any toolchain makes: build it of fewer parts");
     }

@@ -14,14 +14,14 @@ use super::code::Code;
 use super::{private, sealed};
 
 /// Compiled code that this user's aiohost has sealed.
-pub(super) struct Entry {
+pub(super) struct CacheEntry {
     file: File,
     bytes: u64,
     /// A hash that was begun with the key and the name of the entry.
     seal: Hasher,
 }
 
-impl Entry {
+impl CacheEntry {
     /// Opens the entry with this name, and marks it as used.
     pub(super) fn open(dir: impl AsFd, name: &str, bytes_max: u64, seal: Hasher) -> Result<Self> {
         let (file, bytes) = private::open(dir, name, bytes_max)?;

@@ -6,7 +6,7 @@ use wasmparser::{
     Parser, Payload,
 };
 
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// Bytes that they may hold together. 16 MiB: several times what the largest programs need that are in use.
 const BYTES_MAX: u64 = 16 << 20;

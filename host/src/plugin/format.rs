@@ -12,7 +12,7 @@ use wit_component::ComponentEncoder;
 
 use super::core_imports;
 use super::memory;
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// What a plugin file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,43 +1,61 @@
 //! A directory that plugins get: opened once, and held against those that were granted before.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use super::problem::{Problem, ProblemKind, Result};
-use crate::granted::{GrantName, Granted, Misfit};
+use crate::ctx::AioCtxBuilder;
+use crate::granted::{GrantName, Granted};
+use crate::problem::{Problem, ProblemKind, Result};
 use crate::sandbox::{Location, Rights, refusal};
 
-/// A directory that was opened.
-pub(super) struct Opened {
-    dir: Dir,
+/// Directories that are open, each with what is known of it, in the order in which they were granted.
+#[derive(Default)]
+pub(super) struct OpenGrants {
+    pub(super) granted: Vec<Granted>,
+    dirs: Vec<Dir>,
 }
 
-/// Opens a directory and adds it to those that are granted.
-pub(super) fn open(host: &Path, guest: &str, rights: Rights, granted: &mut Vec<Granted>) -> Result<Opened> {
-    let shown = host.display().to_string();
-    let opened = Dir::open_ambient_dir(host, cap_std::ambient_authority());
-    // To open a directory may take no right to read it; to list it does.
-    let opened = opened.and_then(|dir| dir.entries().map(|_| dir));
-    let located = opened.and_then(|dir| Ok((Location::of_dir(&dir)?, dir)));
-    let (location, dir) =
-        located.map_err(|error| problem(&shown).help_with(remedy_for_directory(host, &error)).because(error))?;
-    if let Some(reason) = refusal(&dir) {
-        return Err(problem(&shown).because_text(reason).help_with("grant a directory with files of its own"));
+/// A directory that is to be granted.
+pub(super) struct Wanted {
+    pub(super) host: PathBuf,
+    pub(super) guest: String,
+    pub(super) rights: Rights,
+}
+
+impl OpenGrants {
+    /// Opens a directory and adds it to the others, if it fits beside them.
+    pub(super) fn open(&mut self, wanted: &Wanted) -> Result<()> {
+        let shown = wanted.host.display().to_string();
+        let opened = Dir::open_ambient_dir(&wanted.host, cap_std::ambient_authority());
+        // To open a directory may take no right to read it; to list it does.
+        let opened = opened.and_then(|dir| dir.entries().map(|_| dir));
+        let located = opened.and_then(|dir| Ok((Location::of_dir(&dir)?, dir)));
+        let (location, dir) =
+            located.map_err(|error| problem(&shown).help_with(remedy_for_directory(&wanted.host, &error)).because(error))?;
+        if let Some(reason) = refusal(&dir) {
+            return Err(problem(&shown).because_text(reason).help_with("grant a directory with files of its own"));
+        }
+        let name = GrantName::parse(&wanted.guest)?;
+        let new = Granted { name, rights: wanted.rights, location, shown };
+        new.check_beside(&self.granted)?;
+        self.granted.push(new);
+        self.dirs.push(dir);
+        Ok(())
     }
-    let name = GrantName::parse(guest).map_err(misfit)?;
-    let new = Granted { name, rights, location, shown };
-    new.check_beside(granted).map_err(misfit)?;
-    granted.push(new);
-    Ok(Opened { dir })
-}
 
-fn misfit(misfit: Misfit) -> Problem {
-    let problem = Problem::new(ProblemKind::Directory, misfit.what).help_with(misfit.help);
-    match misfit.why {
-        Some(why) => problem.because_text(why),
-        None => problem,
+    /// The same directories once more, with descriptors of their own.
+    pub(super) fn try_clone(&self) -> Result<Self> {
+        let clone = |(granted, dir): (&Granted, &Dir)| dir.try_clone().map_err(|error| problem(&granted.shown).because(error));
+        let dirs = self.granted.iter().zip(&self.dirs).map(clone).collect::<Result<_>>()?;
+        Ok(Self { granted: self.granted.clone(), dirs })
+    }
+
+    /// Gives them to a guest.
+    pub(super) fn give_to(self, builder: AioCtxBuilder) -> AioCtxBuilder {
+        let granted = self.granted.into_iter().zip(self.dirs);
+        granted.fold(builder, |builder, (granted, dir)| builder.grant(dir, &granted.name, granted.rights))
     }
 }
 
@@ -47,13 +65,6 @@ fn remedy_for_directory(host: &Path, error: &io::Error) -> String {
         ErrorKind::NotADirectory => "it is a file: grant the directory it is in".to_owned(),
         ErrorKind::PermissionDenied => "the user who runs the host needs the right to read it".to_owned(),
         _ => "check the path".to_owned(),
-    }
-}
-
-impl Opened {
-    /// The directory for one guest.
-    pub(super) fn dir(&self, granted: &Granted) -> Result<Dir> {
-        self.dir.try_clone().map_err(|error| problem(&granted.shown).because(error))
     }
 }
 
@@ -91,7 +102,7 @@ mod tests {
         fs::rename(path("work/sub"), path("work/moved")).expect("a directory of our own");
         symlink(path("secret"), path("work/sub")).expect("a new link");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
-        assert_eq!(runtime.block_on(plugin.run(&[""; 0])).expect("it runs"), 0);
+        assert_eq!(runtime.block_on(plugin.run([])).expect("it runs"), 0);
         assert!(path("work/moved/new").exists() && !path("secret/new").exists());
     }
 }

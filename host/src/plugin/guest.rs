@@ -1,23 +1,24 @@
 //! A guest: a plugin that runs, with a store of its own.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use wasmtime::InstancePre;
-use wasmtime::component::{self, ComponentExportIndex};
+use wasmtime::component::{self, ComponentExportIndex, ComponentNamedList, Lift, Lower};
+use wasmtime::{InstancePre, Store};
 use wasmtime_wasi::I32Exit;
 
 use super::code::Linked;
+use super::compile_how::Epochs;
 use super::ending::{self, Ending};
 use super::handle::GuestHandle;
 use super::invoke;
 use super::invoke_core::{CoreCall, IsFirst};
 use super::load::Plugin;
-use super::machine::Epochs;
-use super::problem::{Problem, ProblemKind, Result};
-use super::state::{Kept, State, new_store};
-use super::ticker::Running;
+use super::state::{GuestState, KeptStore};
+use crate::problem::{Problem, ProblemKind, Result};
 use crate::sched::{Counters, Stats};
+use crate::ticker::Ticks;
 
 /// A running plugin, with memory, directories and requests of its own.
 ///
@@ -25,10 +26,11 @@ use crate::sched::{Counters, Stats};
 /// Dropping it ends its requests: those that are queued never run, those that run are finished and their results dropped.
 pub struct Guest {
     // First, so that it is dropped first.
-    store: Kept,
+    store: KeptStore,
     instance: Option<Instance>,
     ended: bool,
     plugin: Plugin,
+    timeout: Option<Duration>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,32 +41,17 @@ enum Instance {
 
 /// Where a command is entered.
 enum Entry {
-    Component(component::InstancePre<State>, ComponentExportIndex),
-    Module(InstancePre<State>),
+    Component(component::InstancePre<GuestState>, ComponentExportIndex),
+    Module(InstancePre<GuestState>),
 }
 
 /// A call of an exported function.
 enum Call {
-    Component(component::InstancePre<State>, invoke::Call),
-    Module(InstancePre<State>, CoreCall),
+    Component(component::InstancePre<GuestState>, invoke::Call),
+    Module(InstancePre<GuestState>, CoreCall),
 }
 
 impl Plugin {
-    /// A guest: the plugin with memory, directories and requests of its own. Nothing of it has run yet.
-    ///
-    /// # Errors
-    ///
-    /// If a directory can no longer be granted.
-    pub fn guest(&self, arguments: &[impl AsRef<str>]) -> Result<Guest> {
-        let host = &self.host.0;
-        let argv0 = host.argv0.as_deref().unwrap_or(&self.name);
-        let arguments = std::iter::once(argv0).chain(arguments.iter().map(AsRef::as_ref));
-        let arguments: Vec<String> = arguments.map(str::to_owned).collect();
-        let machine = host.machines.get(self.description().engine)?;
-        let store = new_store(&machine.engine, host.wasi(&arguments), host.aio()?, &host.limits);
-        Ok(Guest { store, instance: None, ended: false, plugin: self.clone() })
-    }
-
     /// Runs the plugin as a command with these arguments and gives its exit status. Needs to be within a tokio runtime whose
     /// time is enabled.
     ///
@@ -74,8 +61,8 @@ impl Plugin {
     ///
     /// If it has neither a `wasi:cli/run` export nor, as a core module, a `_start`; if it traps, reaches a limit that ends it, or
     /// takes too long. To see what it did up to then, use [`Plugin::guest`].
-    pub async fn run(&self, arguments: &[impl AsRef<str>]) -> Result<i32> {
-        let mut guest = self.guest(arguments)?;
+    pub async fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<i32> {
+        let mut guest = self.guest().args(arguments).build()?;
         guest.run().await
     }
 
@@ -87,12 +74,22 @@ impl Plugin {
     ///
     /// If there is no such function, or the arguments do not fit; and as [`Plugin::run`].
     pub async fn invoke(&self, call: &str) -> Result<Option<String>> {
-        let mut guest = self.guest(&[""; 0])?;
+        let mut guest = self.guest().build()?;
         guest.invoke(call).await
     }
 }
 
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("plugin", &self.plugin.name).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
 impl Guest {
+    pub(super) fn new(store: KeptStore, plugin: Plugin, timeout: Option<Duration>) -> Self {
+        Self { store, instance: None, ended: false, plugin, timeout }
+    }
+
     /// Runs it as a command and gives its exit status: what it said to `exit`, whatever number that is, else 0 or 1 for success
     /// and failure.
     ///
@@ -105,7 +102,7 @@ impl Guest {
     pub async fn run(&mut self) -> Result<i32> {
         let Some(entry) = self.entry() else { return Err(self.no_command()) };
         let _ticks = self.enter()?;
-        let ending = within(self.timeout(), self.call_run(entry)).await;
+        let ending = within(self.timeout, self.call_run(entry)).await;
         // A command is run once.
         self.close(ending)
     }
@@ -124,11 +121,119 @@ impl Guest {
             Linked::Module(pre) => Call::Module(pre.clone(), CoreCall::parse(name, pre.module(), call)?),
         };
         let _ticks = self.enter()?;
-        let ending = within(self.timeout(), self.call_export(&call)).await;
+        let ending = within(self.timeout, self.call_export(&call)).await;
         let is_alive = matches!(ending, Ending::Returned(_));
         let results = self.close(ending)?;
         self.ended = !is_alive;
         results
+    }
+
+    /// Calls an exported function of a component by its type: `"add"`, or `"example:calculator/sums.add"`. Parameters and results are
+    /// tuples, as wasmtime's `TypedFunc` takes them. May be called again, on the same memory.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), aiohost::Problem> {
+    /// # let text = br#"(component
+    /// #     (core module $code (func (export "double") (param i32) (result i32)
+    /// #         (i32.mul (local.get 0) (i32.const 2))))
+    /// #     (core instance $code (instantiate $code))
+    /// #     (func (export "double") (param "number" u32) (result u32) (canon lift (core func $code "double"))))"#;
+    /// let plugin = aiohost::Host::builder().build()?.load_bytes("double.wat", text)?;
+    /// let (doubled,) = plugin.guest().build()?.call::<(u32,), (u32,)>("double", (21,)).await?;
+    /// assert_eq!(doubled, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is a core module, or has no such function of this type; and as [`Guest::invoke`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the guest.
+    pub async fn call<P, R>(&mut self, name: &str, parameters: P) -> Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let function = invoke::locate(&self.plugin.name, self.pre()?.component(), name)?;
+        let called = self.with(async |store, instance| {
+            let typed = instance.get_typed_func::<P, R>(&mut *store, function);
+            match typed {
+                Ok(typed) => Ok(Ok(typed.call_async(&mut *store, parameters).await?)),
+                Err(error) => Ok(Err(error)),
+            }
+        });
+        called.await?.map_err(|error| {
+            let what = format!("`{name}` of {} has another type than it is called with", self.plugin.name);
+            Problem::new(ProblemKind::Call, what).because(error)
+        })
+    }
+
+    /// Does something with a component's store and instance, within the limits of the guest: calls its exports by the types that
+    /// [`bindgen!`](wasmtime::component::bindgen) makes for a world, several of them, or with handles.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), aiohost::Problem> {
+    /// # let text = br#"(component
+    /// #     (core module $code (func (export "double") (param i32) (result i32)
+    /// #         (i32.mul (local.get 0) (i32.const 2))))
+    /// #     (core instance $code (instantiate $code))
+    /// #     (func (export "double") (param "number" u32) (result u32) (canon lift (core func $code "double"))))"#;
+    /// # let plugin = aiohost::Host::builder().build()?.load_bytes("double.wat", text)?;
+    /// let mut guest = plugin.guest().build()?;
+    /// let result = guest.with(async |store, instance| {
+    ///     // With a world of one's own: `Processor::new(&mut *store, instance)?.call_process(&mut *store, ..).await`.
+    ///     let double = instance.get_typed_func::<(u32,), (u32,)>(&mut *store, "double")?;
+    ///     let (once,) = double.call_async(&mut *store, (1,)).await?;
+    ///     double.call_async(&mut *store, (once,)).await
+    /// });
+    /// assert_eq!(result.await?, (4,));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is a core module; if it traps or `run` fails, which both end the guest; and as [`Guest::invoke`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the guest.
+    pub async fn with<R>(
+        &mut self,
+        run: impl AsyncFnOnce(&mut Store<GuestState>, &component::Instance) -> wasmtime::Result<R>,
+    ) -> Result<R> {
+        let pre = self.pre()?.clone();
+        let _ticks = self.enter()?;
+        let timeout = self.timeout;
+        let called = async {
+            let instance = self.component(&pre).await?;
+            run(&mut self.store, &instance).await
+        };
+        let ending = within(timeout, called).await;
+        let is_alive = matches!(ending, Ending::Returned(_));
+        let result = self.close(ending)?;
+        self.ended = !is_alive;
+        Ok(result)
+    }
+
+    fn pre(&self) -> Result<&component::InstancePre<GuestState>> {
+        match &self.plugin.linked {
+            Linked::Component(pre) => Ok(pre),
+            Linked::Module(_) => {
+                let what = format!("{} is a core module, whose functions have no types of components", self.plugin.name);
+                Err(Problem::new(ProblemKind::Call, what).help_with("call it with Guest::invoke, or make a component of it"))
+            }
+        }
+    }
+
+    /// What its store holds: its requests, and what the application keeps for it.
+    pub fn state(&mut self) -> &mut GuestState {
+        self.store.data_mut()
     }
 
     /// How its requests went, by name.
@@ -136,7 +241,7 @@ impl Guest {
         self.store.data().aio.stats()
     }
 
-    /// How many of its requests are where.
+    /// Number of its requests in each state.
     pub fn counters(&self) -> Counters {
         self.store.data().aio.counters()
     }
@@ -147,19 +252,15 @@ impl Guest {
         GuestHandle::new(&state.aio.member, state.whereabouts())
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        self.plugin.host.0.limits.timeout
-    }
-
     /// Ticks go on while the result lives, if its code looks for them. Whatever happens next, the store is not used again unless it
     /// is said to be good.
-    fn enter(&mut self) -> Result<Option<Running>> {
+    fn enter(&mut self) -> Result<Option<Ticks>> {
         if std::mem::replace(&mut self.ended, true) {
             return Err(Problem::new(ProblemKind::Call, format!("this guest of {} has ended", self.plugin.name))
                 .help_with("make a new one with Plugin::guest"));
         }
         let machines = &self.plugin.host.0.machines;
-        if machines.epochs() == Epochs::Unchecked {
+        if machines.how().epochs == Epochs::Unchecked {
             return Ok(None);
         }
         machines
@@ -182,7 +283,7 @@ impl Guest {
         }
     }
 
-    async fn component(&mut self, pre: &component::InstancePre<State>) -> wasmtime::Result<component::Instance> {
+    async fn component(&mut self, pre: &component::InstancePre<GuestState>) -> wasmtime::Result<component::Instance> {
         if let Some(Instance::Component(instance)) = self.instance {
             return Ok(instance);
         }
@@ -191,7 +292,7 @@ impl Guest {
         Ok(instance)
     }
 
-    async fn module(&mut self, pre: &InstancePre<State>) -> wasmtime::Result<(wasmtime::Instance, IsFirst)> {
+    async fn module(&mut self, pre: &InstancePre<GuestState>) -> wasmtime::Result<(wasmtime::Instance, IsFirst)> {
         if let Some(Instance::Module(instance)) = self.instance {
             return Ok((instance, IsFirst::No));
         }
@@ -213,7 +314,7 @@ impl Guest {
 
     async fn run_component(
         &mut self,
-        pre: &component::InstancePre<State>,
+        pre: &component::InstancePre<GuestState>,
         function: ComponentExportIndex,
     ) -> wasmtime::Result<i32> {
         let instance = self.component(pre).await?;
@@ -223,7 +324,7 @@ impl Guest {
         Ok(i32::from(outcome.is_err()))
     }
 
-    async fn run_module(&mut self, pre: &InstancePre<State>) -> wasmtime::Result<i32> {
+    async fn run_module(&mut self, pre: &InstancePre<GuestState>) -> wasmtime::Result<i32> {
         let (instance, _) = self.module(pre).await?;
         let start = instance.get_typed_func::<(), ()>(&mut *self.store, "_start")?;
         start.call_async(&mut *self.store, ()).await?;
@@ -260,24 +361,31 @@ impl Guest {
         let exports: Vec<String> = world.exports.iter().map(|export| format!("`{}`", export.name)).collect();
         let problem = problem.because_text(format!("it exports {}", exports.join(", ")));
         let exports = |interface: &str| world.exports.iter().any(|export| export.name.starts_with(interface));
-        problem.help_with(if exports("wasi:cli/run") {
-            "this host runs wasi:cli/run of WASI 0.2 and 0.3: build the plugin with a toolchain for one of these"
+        let [program, command] = if exports("wasi:cli/run") {
+            ["this host runs wasi:cli/run of WASI 0.2 and 0.3: build the plugin with a toolchain for one of these"; 2]
         } else if exports("run") && matches!(self.plugin.linked, Linked::Component(_)) {
-            "a world that is to be run has `export wasi:cli/run@0.2.6;`, not a function of its own: see `aiohost new`"
+            ["a world that is to be run has `export wasi:cli/run@0.2.6;`, not a function of its own: see `aiohost new`"; 2]
         } else if exports("wasi:http/") {
-            "it is built for an HTTP server, and this host has none: build it for a world with `export wasi:cli/run@0.2.6;`"
+            ["it is built for an HTTP server, and this host has none: build it for a world with `export wasi:cli/run@0.2.6;`";
+                2]
         } else {
             invoke
-        })
+        };
+        problem.help_for(program, command)
     }
 }
 
 /// What can be done with a plugin that is no command.
-const CALL_ONE: &str =
-    "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function";
+const CALL_ONE: [&str; 2] = [
+    "call one of its functions with Guest::call or Guest::invoke, or build it as a command, with a main function",
+    "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function",
+];
 
 /// The same for a core module.
-const CALL_ONE_OF_A_MODULE: &str = "call one of its functions with --invoke NAME and arguments behind the plugin, or build it as a command, with a main function";
+const CALL_ONE_OF_A_MODULE: [&str; 2] = [
+    "call one of its functions with Guest::invoke, or build it as a command, with a main function",
+    "call one of its functions with --invoke NAME and arguments behind the plugin, or build it as a command, with a main function",
+];
 
 /// Waits for a guest, but not longer than it may take. It yields at every tick, so that it can be given up at any time.
 async fn within<T>(timeout: Option<Duration>, guest: impl Future<Output = wasmtime::Result<T>>) -> Ending<T> {
@@ -322,7 +430,7 @@ mod tests {
     fn a_guest_keeps_its_memory_from_call_to_call_and_shares_it_with_no_other() {
         let plugin = plugin(COUNTER);
         block_on(async {
-            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let mut guest = plugin.guest().build().expect("a guest");
             assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1"));
             assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("2"));
             assert_eq!(plugin.invoke("next()").await.expect("a call").as_deref(), Some("1"));
@@ -339,7 +447,7 @@ mod tests {
                 (func (export "trap") unreachable))"#,
         );
         block_on(async {
-            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let mut guest = plugin.guest().build().expect("a guest");
             assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1\n1"));
             assert_eq!(guest.invoke("next()").await.expect("a call").as_deref(), Some("1\n2"));
             assert_eq!(plugin.invoke("next()").await.expect("a call").as_deref(), Some("1\n1"));
@@ -352,7 +460,7 @@ mod tests {
     fn a_guest_that_trapped_is_not_called_again() {
         let plugin = plugin(COUNTER);
         block_on(async {
-            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let mut guest = plugin.guest().build().expect("a guest");
             assert_eq!(guest.invoke("trap()").await.expect_err("a trap").kind(), ProblemKind::Trap);
             assert_eq!(guest.invoke("next()").await.expect_err("it has ended").kind(), ProblemKind::Call);
         });
@@ -367,7 +475,7 @@ mod tests {
             (func (export "spin") (canon lift (core func $code "spin"))))"#,
         );
         block_on(async {
-            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let mut guest = plugin.guest().build().expect("a guest");
             let spin = tokio::time::timeout(Duration::from_millis(30), guest.invoke("spin()"));
             assert!(spin.await.is_err(), "it can only be given up");
             assert_eq!(guest.invoke("spin()").await.expect_err("it has ended").kind(), ProblemKind::Call);
@@ -403,7 +511,7 @@ mod tests {
         });
         let host = host.build().expect("a host");
         let plugin = host.load_bytes("test.wat", COUNTER.as_bytes()).expect("a valid test plugin");
-        drop(plugin.guest(&[""; 0]).expect("a guest"));
+        drop(plugin.guest().build().expect("a guest"));
         assert_ne!(dropped.recv().expect("it is dropped"), std::thread::current().id());
     }
 
@@ -416,7 +524,7 @@ mod tests {
             (func (export "table") (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0))))"#;
         let plugin = host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin");
         block_on(async {
-            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let mut guest = plugin.guest().build().expect("a guest");
             for what in ["memory", "table"] {
                 for (pages, expected) in [(5, "-1"), (5, "-1"), (3, "1"), (1, "-1")] {
                     let grown = guest.invoke(&format!("{what}({pages})")).await.expect("a call");
@@ -442,7 +550,15 @@ mod tests {
             value
         }
         let plugin = plugin(COUNTER);
-        let run = block_on(assert_send(plugin.run(&["argument"])));
+        let run = block_on(assert_send(plugin.run(["argument"])));
         assert_eq!(run.expect_err("it is no command").kind(), ProblemKind::Export);
+        let mut guest = plugin.guest().build().expect("a guest");
+        assert_eq!(block_on(assert_send(guest.call::<(), (u32,)>("next", ()))).expect("a call"), (1,));
+        let twice = guest.with(async |store, instance| {
+            let next = instance.get_typed_func::<(), (u32,)>(&mut *store, "next")?;
+            next.call_async(&mut *store, ()).await?;
+            next.call_async(&mut *store, ()).await
+        });
+        assert_eq!(block_on(assert_send(twice)).expect("two calls"), (3,));
     }
 }

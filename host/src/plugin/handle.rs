@@ -38,7 +38,7 @@ impl GuestHandle {
         Some(self.member.upgrade()?.account().stats())
     }
 
-    /// How many of its requests are where; none if the guest is gone.
+    /// Number of its requests in each state; none if the guest is gone.
     pub fn counters(&self) -> Option<Counters> {
         Some(self.member.upgrade()?.counters())
     }
@@ -62,7 +62,7 @@ mod tests {
         let ((sender, handle), (end, ended)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
-            let mut guest = plugin.guest(&[""; 0]).expect("a guest");
+            let mut guest = plugin.guest().build().expect("a guest");
             sender.send(guest.handle()).expect("it is waited for");
             let outcome = runtime.block_on(guest.run());
             drop(guest);

@@ -1,23 +1,26 @@
-//! The host with batteries: engines, workers, directories, limits and the code cache, shared by all plugins that it loads.
+//! The host with everything included: engines, workers, directories, limits and the code cache, shared by all plugins that it loads.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+use wasmtime_wasi::WasiCtxBuilder;
 
 use super::cache::Cache;
+use super::compile_how::Epochs;
 use super::compile_process::CompileProcess;
-use super::machine::{Epochs, Machines};
-use super::problem::Result;
-use super::standard_output::{Elsewhere, OnOwnThread, Standard};
+use super::grant::{OpenGrants, Wanted};
+use super::machine::{Additions, Machines};
+use super::places;
+use super::state::GuestState;
 use super::trust::{self, CachePlace};
-use super::{grant, places};
 use crate::allowed::Gated;
-use crate::ctx::AioCtx;
 use crate::engine::{AioEngine, AioEngineBuilder};
-use crate::granted::Granted;
 use crate::limits::Limits;
+use crate::problem::{Problem, ProblemKind, Result};
 use crate::sandbox::{Resolver, Rights};
 use crate::sched::Counters;
 
@@ -26,8 +29,28 @@ use crate::sched::Counters;
 /// It has two WebAssembly engines: one without the component model's async, on which most plugins run and a call costs less
 /// than half, and one with it. A plugin is looked at first and gets the one it needs.
 ///
-/// What a plugin may do is set once, for all plugins of a host: directories, environment, limits. For plugins with different
-/// rights, make a host for each.
+/// One host is enough for all tenants of an application: what it is told is what each guest has, and a [`GuestBuilder`](super::GuestBuilder) gives one of
+/// them directories, limits and streams of its own.
+///
+/// ```
+/// use aiohost::{Host, Limits, Rights, Stdout};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), aiohost::Problem> {
+/// # let root = tempfile::tempdir().expect("a temporary directory");
+/// # for tenant in ["anna", "otto"] { std::fs::create_dir(root.path().join(tenant)).expect("a new directory"); }
+/// let host = Host::builder().limits(Limits { memory_bytes_max: 64 << 20, ..Limits::default() }).build()?;
+/// let plugin = host.load_bytes("command.wat", b"(module (memory (export \"memory\") 1) (func (export \"_start\")))")?;
+/// for tenant in ["anna", "otto"] {
+///     let (stdout, output) = Stdout::captured(1 << 20);
+///     let guest = plugin.guest().dir(root.path().join(tenant), ".", Rights::ReadWrite).arg(tenant).stdout(stdout);
+///     assert_eq!(guest.build()?.run().await?, 0);
+///     assert_eq!(output.text(), "");
+/// }
+/// # assert!(host.shutdown_async(std::time::Duration::from_secs(10)).await);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Host(pub(super) Arc<Inner>);
 
@@ -37,16 +60,16 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) argv0: Option<String>,
     pub(super) cache: Option<Cache>,
+    pub(super) cache_place: Option<CachePlace>,
+    pub(super) cache_grant: bool,
     pub(super) compile_process: Option<CompileProcess>,
-    /// What is granted, and the open directories of it, in the same order.
-    pub(super) granted: Vec<Granted>,
-    dirs: Vec<grant::Opened>,
-    allowed: Vec<Gated>,
-    environment: Vec<(String, String)>,
-    resolver: Resolver,
-    blocking_wasi: bool,
-    inherits_stdio: bool,
-    wasi: Option<WasiSettings>,
+    pub(super) grants: OpenGrants,
+    pub(super) allowed: Vec<Gated>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) resolver: Resolver,
+    pub(super) blocking_wasi: bool,
+    pub(super) inherits_stdio: bool,
+    pub(super) wasi: Option<WasiSettings>,
 }
 
 type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
@@ -54,12 +77,14 @@ type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 /// Settings for a [`Host`].
 #[must_use]
 pub struct HostBuilder {
-    grants: Vec<(PathBuf, String, Rights)>,
+    wanted: Vec<Wanted>,
     allowed: Vec<Gated>,
     environment: Vec<(String, String)>,
     argv0: Option<String>,
     limits: Limits,
-    workers: AioEngineBuilder,
+    workers: Workers,
+    engine: Option<Engine>,
+    additions: Vec<Additions>,
     resolver: Resolver,
     cache: CacheSetting,
     key_file: Option<PathBuf>,
@@ -71,6 +96,12 @@ pub struct HostBuilder {
     wasi: Option<WasiSettings>,
 }
 
+/// Whose workers do the requests.
+enum Workers {
+    Own(AioEngineBuilder),
+    Shared(AioEngine),
+}
+
 /// Where compiled code is kept.
 enum CacheSetting {
     Nowhere,
@@ -79,13 +110,13 @@ enum CacheSetting {
 }
 
 impl HostBuilder {
-    /// Grants a directory of the host under a name for the guest, to `aiohost:aio` and to WASI alike. The first one is the
+    /// Grants a directory of the host to every guest under a name, to `aiohost:aio` and to WASI alike. The first one is the
     /// guest's working directory. `/data`, `data` and `./data/` are one name, and no two directories may have one.
     ///
     /// A directory for reading only that lies within one for writing, by whatever path, link or mount, is refused by
     /// [`build`](Self::build), since that would protect nothing; the other way round is fine.
     pub fn dir(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, rights: Rights) -> Self {
-        self.grants.push((host.into(), guest.into(), rights));
+        self.wanted.push(Wanted { host: host.into(), guest: guest.into(), rights });
         self
     }
 
@@ -107,15 +138,56 @@ impl HostBuilder {
         self
     }
 
-    /// Sets the limits of each guest.
+    /// Sets the limits of each guest that is not given others.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets how many worker threads there may be; 32 unless set.
+    /// Sets how many worker threads there may be, see [`AioEngineBuilder::workers_max`]. It replaces [`workers`](Self::workers).
     pub fn workers_max(mut self, workers: usize) -> Self {
-        self.workers.workers_max(workers);
+        self.workers = Workers::Own(AioEngine::builder().workers_max(workers));
+        self
+    }
+
+    /// Has the requests done by these workers, which may serve other hosts and guests too: with their limits for all of these
+    /// together. The host has workers of its own otherwise.
+    pub fn workers(mut self, workers: AioEngine) -> Self {
+        self.workers = Workers::Shared(workers);
+        self
+    }
+
+    /// Runs plugins on this engine instead of the host's own two. It needs `Config::epoch_interruption`, or a guest that computes
+    /// can be ended by nothing, and `Config::concurrency_support` for plugins that are asynchronous. An allocation strategy of the
+    /// application's own comes with it, as `PoolingAllocationConfig` for many guests at a time.
+    ///
+    /// Plugins are then compiled by the engine itself: [`compile_in`](Self::compile_in) does not go with it.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Offers functions of the application to plugins, beside `aiohost:aio` and WASI: those of a world of its own, as
+    /// [`bindgen!`](wasmtime::component::bindgen) makes them. May be called several times; what is added is added to the linker of
+    /// each engine. What a function needs of its guest it finds by [`GuestState::data`](super::GuestState::data).
+    ///
+    /// ```
+    /// use aiohost::{GuestState, Host};
+    ///
+    /// # fn main() -> Result<(), aiohost::Problem> {
+    /// let host = Host::builder().linker(|linker| {
+    ///     let mut greetings = linker.instance("example:app/greetings")?;
+    ///     greetings.func_wrap("greet", |mut store: wasmtime::StoreContextMut<'_, GuestState>, (name,): (String,)| {
+    ///         let tenant = store.data_mut().data::<String>().cloned().unwrap_or_default();
+    ///         Ok((format!("{tenant} greets {name}"),))
+    ///     })
+    /// });
+    /// # host.build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn linker(mut self, add: impl Fn(&mut Linker<GuestState>) -> wasmtime::Result<()> + Send + Sync + 'static) -> Self {
+        self.additions.push(Box::new(add));
         self
     }
 
@@ -198,12 +270,14 @@ impl HostBuilder {
     /// If a directory cannot be granted: it cannot be opened, it does not fit beside the others, or it reaches a code cache. A
     /// code cache that cannot be used is a warning.
     pub fn build(self) -> Result<Host> {
-        let (mut dirs, mut granted) = (Vec::new(), Vec::new());
-        for (host, guest, rights) in &self.grants {
-            dirs.push(grant::open(host, guest, *rights, &mut granted)?);
+        if self.engine.is_some() && self.compile_process.is_some() {
+            return Err(Problem::new(ProblemKind::Host, "an engine of the application's own compiles in its own process")
+                .help_with("leave out HostBuilder::compile_in, or HostBuilder::engine"));
         }
+        let mut grants = OpenGrants::default();
+        self.wanted.iter().try_for_each(|wanted| grants.open(wanted))?;
         let place = self.cache_place();
-        let reached = trust::reached(&granted, place.as_ref());
+        let reached = trust::reached(&grants.granted, place.as_ref());
         if let Some(first) = reached.first()
             && !self.cache_grant
         {
@@ -218,14 +292,18 @@ impl HostBuilder {
             None => true,
         });
         Ok(Host(Arc::new(Inner {
-            machines: Machines::new(self.epochs),
-            workers: self.workers.build(),
+            machines: Machines::new(self.epochs, self.engine, self.additions),
+            workers: match self.workers {
+                Workers::Own(builder) => builder.build(),
+                Workers::Shared(workers) => workers,
+            },
             limits: self.limits,
             argv0: self.argv0,
-            cache: place.and_then(|place| open_cache(&place)),
+            cache: place.as_ref().and_then(open_cache),
+            cache_place: place,
+            cache_grant: self.cache_grant,
             compile_process: self.compile_process,
-            granted,
-            dirs,
+            grants,
             allowed: self.allowed,
             environment: self.environment,
             resolver: self.resolver,
@@ -271,12 +349,14 @@ impl Host {
     /// Settings for a host: no directory, nothing in the environment, default limits, no code cache.
     pub fn builder() -> HostBuilder {
         HostBuilder {
-            grants: Vec::new(),
+            wanted: Vec::new(),
             allowed: Vec::new(),
             environment: Vec::new(),
             argv0: None,
             limits: Limits::default(),
-            workers: AioEngine::builder(),
+            workers: Workers::Own(AioEngine::builder()),
+            engine: None,
+            additions: Vec::new(),
             resolver: Resolver::default(),
             cache: CacheSetting::Nowhere,
             key_file: None,
@@ -295,46 +375,31 @@ impl Host {
         self.0.workers.shutdown(timeout)
     }
 
-    /// How many requests of all its guests are where, those of guests that are gone too.
+    /// [`shutdown`](Self::shutdown) for an async program: the wait is on a thread of its own.
+    pub async fn shutdown_async(&self, timeout: Duration) -> bool {
+        self.0.workers.shutdown_async(timeout).await
+    }
+
+    /// The workers that do the requests of its guests.
+    pub fn workers(&self) -> &AioEngine {
+        &self.0.workers
+    }
+
+    /// Number of requests of all its guests in each state, those of guests that are gone too.
     pub fn counters(&self) -> Counters {
         self.0.workers.counters()
     }
 }
 
-impl Inner {
-    /// What a guest gets of `aiohost:aio`.
-    pub(super) fn aio(&self) -> Result<AioCtx> {
-        let mut aio = AioCtx::builder();
-        aio.limits(self.limits.clone()).resolver(self.resolver);
-        for gated in &self.allowed {
-            aio.allow(*gated);
-        }
-        if self.blocking_wasi {
-            aio.own_thread();
-        }
-        for (granted, dir) in self.granted.iter().zip(&self.dirs) {
-            aio.grant(dir.dir(granted)?, &granted.name, granted.rights);
-        }
-        Ok(aio.build(&self.workers))
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let granted = &self.0.grants.granted;
+        f.debug_struct("Host").field("granted", granted).field("limits", &self.0.limits).finish_non_exhaustive()
     }
+}
 
-    /// What a guest gets of WASI beside files: no network.
-    pub(super) fn wasi(&self, arguments: &[String]) -> WasiCtx {
-        let mut wasi = WasiCtx::builder();
-        wasi.allow_blocking_current_thread(self.blocking_wasi).args(arguments).envs(&self.environment);
-        // It denies every address anyway; this leaves less to be tried.
-        wasi.allow_tcp(false).allow_udp(false);
-        if self.inherits_stdio {
-            wasi.inherit_stdin();
-            if self.blocking_wasi {
-                wasi.stdout(OnOwnThread(Standard::Output)).stderr(OnOwnThread(Standard::Error));
-            } else {
-                wasi.stdout(Elsewhere::new(Standard::Output)).stderr(Elsewhere::new(Standard::Error));
-            }
-        }
-        if let Some(settings) = &self.wasi {
-            settings(&mut wasi);
-        }
-        wasi.build()
+impl fmt::Debug for HostBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostBuilder").field("limits", &self.limits).finish_non_exhaustive()
     }
 }

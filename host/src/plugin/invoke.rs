@@ -7,8 +7,8 @@ use wasmtime::component::{Component, ComponentExportIndex, Instance, Type, Val};
 use wasmtime::{Store, format_err};
 
 use super::offer::closest;
-use super::problem::{Problem, ProblemKind, Result};
-use super::state::State;
+use super::state::GuestState;
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// A call whose function was found and whose arguments fit.
 pub(super) struct Call {
@@ -26,6 +26,11 @@ struct Callable {
     ty: ComponentFunc,
 }
 
+/// Where a component has the function of this name, with its interface or without.
+pub(super) fn locate(plugin: &str, component: &Component, name: &str) -> Result<ComponentExportIndex> {
+    find(plugin, &callables(component), name)?.index(component)
+}
+
 impl Call {
     /// Finds what `NAME(ARGUMENTS)` calls.
     pub(super) fn parse(plugin: &str, component: &Component, call: &str) -> Result<Self> {
@@ -39,15 +44,12 @@ impl Call {
         let callables = callables(component);
         let callable = find(plugin, &callables, name)?;
         let arguments = parse_arguments(callable, &wave)?;
-        let interface = callable.interface.as_ref().and_then(|interface| component.get_export_index(None, interface));
-        let function = component
-            .get_export_index(interface.as_ref(), &callable.name)
-            .ok_or_else(|| Problem::new(ProblemKind::Host, format!("the function `{name}` was lost")))?;
+        let function = callable.index(component)?;
         Ok(Self { name: name.to_owned(), function, arguments, results: callable.ty.results().len() })
     }
 
     /// Makes the call.
-    pub(super) async fn make(&self, store: &mut Store<State>, instance: Instance) -> wasmtime::Result<Vec<Val>> {
+    pub(super) async fn make(&self, store: &mut Store<GuestState>, instance: Instance) -> wasmtime::Result<Vec<Val>> {
         let function = instance.get_func(&mut *store, self.function);
         let function = function.ok_or_else(|| format_err!("the function `{}` was lost", self.name))?;
         let mut results = vec![Val::Bool(false); self.results];
@@ -160,6 +162,13 @@ impl Callable {
         let in_interface =
             |interface: &str| name.strip_prefix(interface).and_then(|rest| rest.strip_prefix('.')) == Some(&self.name);
         in_interface(interface) || in_interface(without_version)
+    }
+
+    fn index(&self, component: &Component) -> Result<ComponentExportIndex> {
+        let interface = self.interface.as_ref().and_then(|interface| component.get_export_index(None, interface));
+        component
+            .get_export_index(interface.as_ref(), &self.name)
+            .ok_or_else(|| Problem::new(ProblemKind::Host, format!("the function `{}` was lost", self.name)))
     }
 
     fn full_name(&self) -> String {

@@ -4,9 +4,9 @@ use anyhow::{Context as _, anyhow};
 use wasmtime::{ExternType, FuncType, Instance, Module, Store, Val, ValType, format_err};
 
 use super::invoke::not_found;
-use super::problem::{Problem, ProblemKind, Result};
-use super::state::State;
+use super::state::GuestState;
 use super::world::compiled_signature;
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// What a library has to be called by before anything else of it.
 const INITIALIZE: &str = "_initialize";
@@ -42,7 +42,7 @@ impl CoreCall {
     /// Makes the call. `is_first` says that nothing of this instance was called before.
     pub(super) async fn make(
         &self,
-        store: &mut Store<State>,
+        store: &mut Store<GuestState>,
         instance: Instance,
         is_first: IsFirst,
     ) -> wasmtime::Result<Vec<Val>> {

@@ -1,17 +1,21 @@
 //! From a plugin's file to a plugin that is ready to run: looked at, adapted, checked, compiled, or found in the cache.
 
-use std::path::Path;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::bytes::PluginBytes;
 use super::code::{Code, Linked};
+use super::compile_how::Epochs;
 use super::format::{self, Format};
 use super::host::Host;
-use super::machine::{EngineKind, Epochs, Machine};
+use super::machine::{EngineKind, Machine};
 use super::prepare::{Prepared, REBUILD, check, prepare, untrusted};
-use super::problem::{Problem, ProblemKind, Result};
 use super::validate::Unsupported;
 use super::world::World;
 use super::{difference, sealed, source, trust};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// A plugin that is ready to run, any number of times. Cheap to clone.
 #[derive(Clone)]
@@ -19,7 +23,15 @@ pub struct Plugin {
     pub(super) host: Host,
     pub(super) name: String,
     pub(super) linked: Linked,
+    /// Where compiled code came from, which no guest may write.
+    pub(super) origin: Option<Arc<CodeFile>>,
     description: Description,
+}
+
+/// A file of compiled code: the path that it was opened by, and what was opened.
+pub(super) struct CodeFile {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
 }
 
 /// What a plugin is.
@@ -34,6 +46,13 @@ pub struct Description {
     pub engine: EngineKind,
     /// Features of WebAssembly that it uses and this host does not have; of a plugin that was loaded, none.
     pub unsupported: Vec<Unsupported>,
+}
+
+impl CodeFile {
+    fn keep(name: &str, path: &Path, file: &File) -> Result<Self> {
+        let kept = std::path::absolute(path).and_then(|path| Ok(Self { path, file: file.try_clone()? }));
+        kept.map_err(|error| Problem::new(ProblemKind::File, format!("cannot keep the file of {name} open")).because(error))
+    }
 }
 
 /// Whether native code from a file may be run.
@@ -111,13 +130,17 @@ impl Host {
             Code::Module(module) => World::of_compiled_module(module),
         };
         let linked = code.link(machine).map_err(|error| {
-            check(name, &world).err().unwrap_or_else(|| match &code {
+            check(name, &world, self.0.machines.how().offer).err().unwrap_or_else(|| match &code {
                 Code::Component(_) => wrong_types(name, difference(name, format, source), error, REBUILD),
                 Code::Module(_) => wrong_types(name, None, error, REBUILD_MODULE),
             })
         })?;
         let description = Description { format, world, engine: machine.kind, unsupported: Vec::new() };
-        Ok(Plugin { host: self.clone(), name: name.to_owned(), linked, description })
+        let origin = match (format, source.origin()) {
+            (Format::Precompiled, Some((path, file))) => Some(Arc::new(CodeFile::keep(name, path, file)?)),
+            _ => None,
+        };
+        Ok(Plugin { host: self.clone(), name: name.to_owned(), linked, origin, description })
     }
 
     /// The code from the cache.
@@ -132,7 +155,7 @@ impl Host {
             _ => Format::Text,
         };
         let hash = source.hash()?;
-        for kind in EngineKind::ALL {
+        for kind in self.0.machines.kinds() {
             let machine = self.0.machines.get(kind)?;
             let entry_name = cache.name(hash, machine);
             let Some(entry) = cache.load(entry_name) else { continue };
@@ -152,7 +175,7 @@ impl Host {
             (Format::Precompiled, Trust::WebAssemblyOnly) => return Err(untrusted(name)),
             (Format::Precompiled, Trust::Precompiled) => {
                 if let Some((path, file)) = source.origin() {
-                    trust::check_compiled(name, path, file, &self.0.granted)?;
+                    trust::check_compiled(name, path, file, &self.0.grants.granted)?;
                 }
                 self.deserialize(name, &bytes)?
             }
@@ -180,7 +203,7 @@ impl Host {
             return Err(refuse(Problem::new(ProblemKind::Format, what).because_text("its checksum is missing or wrong")));
         };
         let mut reason = None;
-        for kind in EngineKind::ALL {
+        for kind in self.0.machines.kinds() {
             let machine = self.0.machines.get(kind)?;
             // SAFETY: the caller of `load_trusted` vouches for the file; that it is intact was checked just now.
             match unsafe { Code::deserialize(&machine.engine, code) } {
@@ -192,7 +215,7 @@ impl Host {
         Err(match reason {
             // wasmtime has no type for this error either.
             Some(error) if format!("{error:#}").contains("epoch interruption") => {
-                problem("with other settings").because(error).help_with(match self.0.machines.epochs() {
+                problem("with other settings").because(error).help_with(match self.0.machines.how().epochs {
                     Epochs::Checked => {
                         "compile it with `aiohost compile --epoch-interruption`, or set HostBuilder::epoch_interruption to false"
                     }
@@ -232,6 +255,12 @@ fn wrong_types(name: &str, difference: Option<String>, error: wasmtime::Error, h
 
 /// What to do about a core module whose imports do not fit.
 const REBUILD_MODULE: &str = "build it with a toolchain for WASI preview 1, as for wasm32-wasip1";
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.name).field("description", &self.description).finish_non_exhaustive()
+    }
+}
 
 impl Plugin {
     /// What it is called: the name of its file.

@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
-use super::problem::{Problem, ProblemKind, Result};
-use super::state::State;
-use super::ticker::Ticker;
+use super::compile_how::{CompileHow, Epochs, Offer};
+use super::state::GuestState;
 use crate::linker::{add_plain_to_linker, add_to_linker};
+use crate::problem::{Problem, ProblemKind, Result};
+use crate::ticker::EpochTicker;
 use crate::wasi::{self, preview1};
 
 /// Stack of WebAssembly code. 1 MiB, twice what wasmtime gives: interpreters compiled to WebAssembly recurse deeply.
@@ -27,29 +28,27 @@ pub enum EngineKind {
     Concurrent,
 }
 
-/// Whether a plugin's code looks now and then whether it is to let others run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Epochs {
-    Checked,
-    /// Nothing ends it while it computes but the end of the process.
-    Unchecked,
-}
+/// Adds functions of the application to a linker.
+pub(super) type Additions = Box<dyn Fn(&mut Linker<GuestState>) -> wasmtime::Result<()> + Send + Sync>;
 
 /// An engine and what it offers to plugins.
 pub(super) struct Machine {
     pub(super) kind: EngineKind,
     pub(super) engine: Engine,
-    pub(super) linker: Linker<State>,
+    pub(super) linker: Linker<GuestState>,
     /// The same for core modules, which run on the plain engine.
-    pub(super) modules: wasmtime::Linker<State>,
+    pub(super) modules: wasmtime::Linker<GuestState>,
 }
 
 /// Both engines, each made when it is first needed.
 pub(super) struct Machines {
     epochs: Epochs,
+    /// The application's own, in place of both.
+    given: Option<Engine>,
+    additions: Vec<Additions>,
     plain: OnceLock<Machine>,
     concurrent: OnceLock<Machine>,
-    pub(super) ticker: Ticker,
+    pub(super) ticker: EpochTicker,
 }
 
 impl EngineKind {
@@ -58,18 +57,21 @@ impl EngineKind {
 }
 
 impl Machine {
-    pub(super) fn new(kind: EngineKind, epochs: Epochs) -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config(kind, epochs))?;
+    pub(super) fn new(kind: EngineKind, epochs: Epochs, additions: &[Additions]) -> wasmtime::Result<Self> {
+        Self::on(Engine::new(&config(kind, epochs))?, kind, additions)
+    }
+
+    /// On an engine that fits the kind.
+    fn on(engine: Engine, kind: EngineKind, additions: &[Additions]) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(&engine);
         let mut modules = wasmtime::Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
+        preview1::add_to_linker(&mut modules)?;
         match kind {
-            EngineKind::Plain => {
-                add_plain_to_linker(&mut linker)?;
-                preview1::add_to_linker(&mut modules)?;
-            }
+            EngineKind::Plain => add_plain_to_linker(&mut linker)?,
             EngineKind::Concurrent => add_to_linker(&mut linker)?,
         }
+        additions.iter().try_for_each(|add| add(&mut linker))?;
         Ok(Self { kind, engine, linker, modules })
     }
 }
@@ -85,12 +87,15 @@ fn config(kind: EngineKind, epochs: Epochs) -> Config {
 }
 
 impl Machines {
-    pub(super) fn new(epochs: Epochs) -> Self {
-        Self { epochs, plain: OnceLock::new(), concurrent: OnceLock::new(), ticker: Ticker::new() }
+    pub(super) fn new(epochs: Epochs, given: Option<Engine>, additions: Vec<Additions>) -> Self {
+        let (plain, concurrent) = (OnceLock::new(), OnceLock::new());
+        Self { epochs, given, additions, plain, concurrent, ticker: EpochTicker::new() }
     }
 
-    pub(super) fn epochs(&self) -> Epochs {
-        self.epochs
+    /// How plugins are compiled for these.
+    pub(super) fn how(&self) -> CompileHow {
+        let offer = if self.additions.is_empty() { Offer::Own } else { Offer::More };
+        CompileHow { epochs: self.epochs, offer }
     }
 
     pub(super) fn get(&self, kind: EngineKind) -> Result<&Machine> {
@@ -101,8 +106,11 @@ impl Machines {
         if let Some(machine) = cell.get() {
             return Ok(machine);
         }
-        let machine = Machine::new(kind, self.epochs)
-            .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
+        let machine = match &self.given {
+            Some(engine) => Machine::on(engine.clone(), kind, &self.additions),
+            None => Machine::new(kind, self.epochs, &self.additions),
+        };
+        let machine = machine.map_err(|error| self.cannot_set_up(kind, error))?;
         // Another thread may have been faster; then its engine is used.
         Ok(cell.get_or_init(|| {
             if self.epochs == Epochs::Checked {
@@ -110,5 +118,21 @@ impl Machines {
             }
             machine
         }))
+    }
+
+    /// The kinds that there are: those that the application's engine can do, or both.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = EngineKind> {
+        EngineKind::ALL.into_iter().filter(|kind| self.given.is_none() || self.get(*kind).is_ok())
+    }
+
+    fn cannot_set_up(&self, kind: EngineKind, error: wasmtime::Error) -> Problem {
+        let problem = Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error);
+        match (&self.given, kind) {
+            (Some(_), EngineKind::Concurrent) => {
+                problem.help_with("the plugin is asynchronous: give the host an engine with Config::concurrency_support")
+            }
+            _ if self.additions.is_empty() => problem,
+            _ => problem.help_with("look at what HostBuilder::linker adds: no name may be taken"),
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Plugins with batteries: from a file to a running guest, with WASI, limits, and a cache of compiled code.
+//! Plugins, with everything included: from a file to a running guest, with WASI, limits, and a cache of compiled code.
 //!
 //! ```
 //! use aiohost::{Host, Limits, Rights};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), aiohost::Problem> {
-//! // What plugins may do is set once.
+//! // What all plugins may do is set once; a guest may get more, and less.
 //! let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::default() };
 //! let host = Host::builder().dir(std::env::temp_dir(), "tmp", Rights::Read).limits(limits).build()?;
 //!
@@ -19,7 +19,7 @@
 //! assert_eq!(plugin.invoke("double(21)").await?.as_deref(), Some("42"));
 //!
 //! // Each run is a guest of its own, which can be asked what it did.
-//! let mut guest = plugin.guest(&["--an-argument"])?;
+//! let mut guest = plugin.guest().arg("--an-argument").build()?;
 //! assert_eq!(guest.invoke("double(4)").await?.as_deref(), Some("8"));
 //! assert!(guest.stats().is_empty(), "it made no requests");
 //! # Ok(())
@@ -27,7 +27,7 @@
 //! ```
 //!
 //! A plugin that is a command, with a main function, is run with [`Plugin::run`], which gives its exit status. What goes wrong
-//! is a [`Problem`], which says what happened, why, and what to do about it.
+//! is a [`Problem`](crate::Problem), which says what happened, why, and what to do about it.
 //!
 //! `host` has the settings, `load` makes a plugin of a file by way of `format`, `world`, `offer` and `cache`, and `guest` runs
 //! it. Embedders with a linker of their own do without all this and use [`add_to_linker`](crate::add_to_linker). This module
@@ -37,6 +37,7 @@ mod bytes;
 mod cache;
 mod code;
 mod compile;
+mod compile_how;
 mod compile_process;
 mod compile_wire;
 mod compiled;
@@ -49,6 +50,7 @@ mod footprint;
 mod format;
 mod grant;
 mod guest;
+mod guest_builder;
 mod handle;
 mod host;
 mod invoke;
@@ -61,13 +63,12 @@ mod offer;
 mod places;
 mod prepare;
 mod private;
-mod problem;
 mod sealed;
 mod secret;
 mod source;
 mod standard_output;
 mod state;
-mod ticker;
+mod stdio;
 mod trust;
 mod validate;
 mod whereabouts;
@@ -78,12 +79,14 @@ pub use compiled::{CompiledCode, compiled_code};
 pub use componentize::{BuiltFor, componentize};
 pub use format::Format;
 pub use guest::Guest;
+pub use guest_builder::GuestBuilder;
 pub use handle::GuestHandle;
 pub use host::{Host, HostBuilder};
 pub use load::{Description, Plugin, describe};
 pub use machine::EngineKind;
 pub use offer::{Missing, WIT};
-pub use problem::{Problem, ProblemKind};
 pub use source::read_module;
+pub use state::GuestState;
+pub use stdio::{Captured, Stdin, Stdout};
 pub use validate::Unsupported;
 pub use world::{Command, Function, Item, ItemKind, World};

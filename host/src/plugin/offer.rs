@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use strsim::levenshtein;
 use wit_parser::{PackageId, Resolve, SourceMap};
 
+use super::compile_how::Offer;
 use super::world::{ItemKind, World};
 use crate::wasi::preview1;
 
@@ -45,6 +46,9 @@ const PREVIEW_1: &str = "args_get args_sizes_get clock_res_get clock_time_get en
     path_remove_directory path_rename path_symlink path_unlink_file poll_oneoff proc_exit proc_raise random_get sched_yield \
     sock_accept sock_recv sock_send sock_shutdown";
 
+/// What names begin with that are no application's.
+const PACKAGES: [&str; 3] = ["aiohost:", "wasi:", preview1::MODULE];
+
 /// Something that a plugin imports and this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
@@ -72,13 +76,19 @@ type Faces = BTreeMap<String, Vec<String>>;
 impl World {
     /// What the plugin imports and this host does not have. The types of functions are not looked at.
     pub fn missing(&self) -> Vec<Missing> {
+        self.missing_beside(Offer::Own)
+    }
+
+    /// The same on a host with this offer: what may be the application's is not missing.
+    pub(super) fn missing_beside(&self, offer: Offer) -> Vec<Missing> {
         let imports = self.imports.iter().filter(|import| match &import.kind {
             // An interface of which only types are used needs nothing from the host.
             ItemKind::Interface(functions) => !functions.is_empty(),
             ItemKind::Type => false,
             ItemKind::Function { .. } | ItemKind::Core(_) | ItemKind::Other => true,
         });
-        let missing = imports.flat_map(|import| {
+        let may_be_offered = |name: &str| offer == Offer::More && !PACKAGES.iter().any(|package| name.starts_with(package));
+        let missing = imports.filter(|import| !may_be_offered(&import.name)).flat_map(|import| {
             let functions: Vec<&str> = import.functions().iter().map(|function| function.name.as_str()).collect();
             missing_of(&import.name, &functions)
         });
@@ -130,7 +140,7 @@ fn missing_interface(import: &str, name: Name<'_>) -> Option<Missing> {
         let why = if name.interface.contains('/') {
             "this host has no such interface"
         } else {
-            "this host has functions in interfaces only"
+            "this host offers functions in interfaces, and none outside of them"
         };
         let missing = |closest| Missing { import: import.to_owned(), why: why.to_owned(), closest, is_other_version: false };
         return Some(missing(closest(import, here.iter().map(String::as_str))));
@@ -231,7 +241,8 @@ pub(super) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::machine::{EngineKind, Epochs, Machine};
+    use crate::plugin::compile_how::Epochs;
+    use crate::plugin::machine::{EngineKind, Machine};
 
     #[test]
     fn the_package_can_be_parsed_and_has_all_faces() {
@@ -244,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_is_said_to_be_offered_is_in_the_linker() {
-        let machine = Machine::new(EngineKind::Concurrent, Epochs::Checked).expect("an engine");
+        let machine = Machine::new(EngineKind::Concurrent, Epochs::Checked, &[]).expect("an engine");
         let mut linker = machine.linker.clone();
         for name in offered() {
             let (interface, version) = name.split_once('@').expect("a version");
@@ -261,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_functions_of_preview_1_are_in_the_linker() {
-        let machine = Machine::new(EngineKind::Plain, Epochs::Checked).expect("an engine");
+        let machine = Machine::new(EngineKind::Plain, Epochs::Checked, &[]).expect("an engine");
         for function in PREVIEW_1.split_whitespace() {
             let mut linker = machine.modules.clone();
             // Nothing can be added under a name that is taken.
@@ -300,7 +311,7 @@ mod tests {
         let interface = missing("aiohost:aio/blokcing@0.1.0", "stat");
         assert_eq!(interface.closest.as_deref(), Some("aiohost:aio/blocking@0.1.0"));
         assert_eq!(missing("example:other/thing", "f").closest, None);
-        assert_eq!(missing_of("env", &[])[0].why, "this host has functions in interfaces only");
+        assert_eq!(missing_of("env", &[])[0].why, "this host offers functions in interfaces, and none outside of them");
     }
 
     #[test]

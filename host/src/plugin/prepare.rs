@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 
 use super::code::Shape;
+use super::compile_how::{CompileHow, Offer};
 use super::core_imports;
 use super::footprint;
 use super::format::{self, Format};
-use super::machine::{EngineKind, Epochs, Machine};
+use super::machine::{EngineKind, Machine};
 use super::offer::Missing;
-use super::problem::{Problem, ProblemKind, Result};
 use super::validate::{self, Unsupported};
 use super::world::World;
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// A plugin that can be compiled, unless it uses what is not supported.
 pub(super) struct Prepared<'a> {
@@ -58,25 +59,25 @@ pub(super) fn invalid(name: &str, what: &str, error: impl Into<anyhow::Error>) -
 }
 
 /// What the process of its own does: the same up to the code.
-pub(super) fn precompile(name: &str, bytes: &[u8], epochs: Epochs) -> Result<(EngineKind, Vec<u8>)> {
+pub(super) fn precompile(name: &str, bytes: &[u8], how: CompileHow) -> Result<(EngineKind, Vec<u8>)> {
     let format = Format::detect(name, bytes)?;
     if format == Format::Precompiled {
         return Err(untrusted(name));
     }
-    let ready = ready(name, format, bytes)?;
-    let machine = Machine::new(ready.engine, epochs)
+    let ready = ready(name, format, bytes, how.offer)?;
+    let machine = Machine::new(ready.engine, how.epochs, &[])
         .map_err(|error| Problem::new(ProblemKind::Host, "cannot set up the WebAssembly engine").because(error))?;
     let code = ready.shape.precompile(&machine.engine, &ready.binary);
     Ok((ready.engine, code.map_err(|error| invalid(name, ready.shape.noun(), error))?))
 }
 
 /// The plugin as it can be compiled: whatever is wrong with it is found before that, which may take long.
-pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Prepared<'a>> {
+pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8], offer: Offer) -> Result<Prepared<'a>> {
     let prepared = prepare(name, format, bytes)?;
     if !prepared.unsupported.is_empty() {
         return Err(validate::problem(name, &prepared.unsupported));
     }
-    check(name, &prepared.world)?;
+    check(name, &prepared.world, offer)?;
     let bytes = footprint::of(&prepared.binary).map_err(|error| invalid(name, prepared.shape.noun(), error))?;
     footprint::check(name, bytes)?;
     Ok(prepared)
@@ -85,12 +86,15 @@ pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<P
 pub(super) fn untrusted(name: &str) -> Problem {
     Problem::new(ProblemKind::Format, format!("{name} is compiled code, which is not run unless it is asked for"))
         .because_text("compiled code is native code, and no sandbox holds it")
-        .help_with("use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm (in a program: Host::load_trusted)")
+        .help_for(
+            "use the .wasm it was compiled from; or, if you trust who made it, load it with Host::load_trusted",
+            "use the .wasm it was compiled from; or, if you trust who made it, name it .cwasm",
+        )
 }
 
 /// Fails if the plugin imports what is not there.
-pub(super) fn check(name: &str, world: &World) -> Result<()> {
-    let missing = world.missing();
+pub(super) fn check(name: &str, world: &World, offer: Offer) -> Result<()> {
+    let missing = world.missing_beside(offer);
     let Some(first) = missing.first() else { return Ok(()) };
     let more = match missing.len() {
         1 => String::new(),

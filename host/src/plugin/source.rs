@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Result};
 
 /// Bytes of a plugin. 256 MiB: over three times the largest programs that people compile to WebAssembly, whole compilers.
 const PLUGIN_BYTES_MAX: u64 = 256 << 20;
@@ -129,13 +129,22 @@ fn problem_of(what: &str, path: &Path, error: io::Error) -> Problem {
     let help = match error.kind() {
         io::ErrorKind::NotFound if what == "module" => "name the file that your compiler made",
         io::ErrorKind::NotFound => "check the path of the plugin",
-        io::ErrorKind::IsADirectory => "name the plugin's file; directories for it are granted with --dir",
+        io::ErrorKind::IsADirectory => {
+            return cannot_read(what, path, error).help_for(
+                "name the plugin's file; directories for it are granted with HostBuilder::dir",
+                "name the plugin's file; directories for it are granted with --dir",
+            );
+        }
         io::ErrorKind::PermissionDenied => "the user who runs the host needs the right to read it",
         io::ErrorKind::InvalidInput => "write the plugin into a file first, and name that",
         io::ErrorKind::FileTooLarge => "build it without debug information: `wasm-tools strip` removes it",
         _ => "check the file",
     };
-    Problem::new(ProblemKind::File, format!("cannot read the {what} {}", path.display())).because(error).help_with(help)
+    cannot_read(what, path, error).help_with(help)
+}
+
+fn cannot_read(what: &str, path: &Path, error: io::Error) -> Problem {
+    Problem::new(ProblemKind::File, format!("cannot read the {what} {}", path.display())).because(error)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes that are under way where a guest does not wait for them. 8 KiB: as `wasmtime_wasi` has it.
-const BEHIND_BYTES: usize = 8 << 10;
+pub(super) const BEHIND_BYTES: usize = 8 << 10;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,54 +1,65 @@
 //! What a plugin's store holds, and how it is set up.
 
+use std::any::Any;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::whereabouts::Whereabouts;
 use crate::ctx::{AioCtx, AioCtxView, AioView};
 use crate::limits::Limits;
+use crate::store::StoreCeiling;
 use crate::wasi::preview1::{Preview1, Preview1View};
 
-/// Handles of WASI that a guest may hold beside its requests and files: streams, pollables and descriptors. 10,000, for the
-/// same reason as for requests.
-const WASI_HANDLES_MAX: usize = 10_000;
+/// What an application keeps for a guest.
+pub(super) type Data = Box<dyn Any + Send>;
 
-/// Memories of a guest. 64: a component seldom has ten, and each takes addresses for 4 GiB, of which a process has some 30,000 times
-/// as much.
-const MEMORIES_MAX: usize = 64;
-
-/// The data of a plugin's store.
-pub(super) struct State {
+/// The data of a guest's store: what an application's own functions get, see [`HostBuilder::linker`](super::HostBuilder::linker).
+pub struct GuestState {
     wasi: WasiCtx,
     pub(super) aio: AioCtx,
     preview1: Preview1,
     table: ResourceTable,
-    ceiling: Ceiling,
+    ceiling: StoreCeiling,
     whereabouts: Arc<Whereabouts>,
+    data: Option<Data>,
 }
 
-impl State {
+impl GuestState {
+    /// What the application keeps for this guest; see [`GuestBuilder::data`](super::GuestBuilder::data). Nothing if it keeps nothing,
+    /// or something of another type.
+    pub fn data<T: 'static>(&mut self) -> Option<&mut T> {
+        self.data.as_mut()?.downcast_mut()
+    }
+
     pub(super) fn whereabouts(&self) -> &Arc<Whereabouts> {
         &self.whereabouts
     }
 }
 
-impl WasiView for State {
+impl fmt::Debug for GuestState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuestState").field("aio", &self.aio).field("ceiling", &self.ceiling).finish_non_exhaustive()
+    }
+}
+
+impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
-impl AioView for State {
+impl AioView for GuestState {
     fn aio(&mut self) -> AioCtxView<'_> {
         AioCtxView { ctx: &mut self.aio, table: &mut self.table }
     }
 }
 
-impl Preview1View for State {
+impl Preview1View for GuestState {
     fn preview1(&mut self) -> &mut Preview1 {
         &mut self.preview1
     }
@@ -58,112 +69,44 @@ impl Preview1View for State {
     }
 }
 
-/// What a guest may still take. wasmtime's own `StoreLimits` bounds each memory, of which a guest may have many; this
-/// bounds all of them together.
-struct Ceiling {
-    memory_bytes: Allowance,
-    table_elements: Allowance,
-}
-
-/// How much is left of something, and what was taken of it last.
-struct Allowance {
-    left: usize,
-    last: usize,
-}
-
-impl Allowance {
-    fn new(max: usize) -> Self {
-        Self { left: max, last: 0 }
-    }
-
-    fn take(&mut self, current: usize, desired: usize) -> bool {
-        let wanted = desired.saturating_sub(current);
-        let left = self.left.checked_sub(wanted);
-        self.last = left.map_or(0, |_| wanted);
-        self.left = left.unwrap_or(self.left);
-        left.is_some()
-    }
-
-    /// What was taken last was not had after all.
-    fn give_back(&mut self) {
-        self.left += std::mem::take(&mut self.last);
-    }
-}
-
-impl ResourceLimiter for Ceiling {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.memory_bytes.take(current, desired))
-    }
-
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory_bytes.give_back();
-        Ok(())
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.table_elements.take(current, desired))
-    }
-
-    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.table_elements.give_back();
-        Ok(())
-    }
-
-    fn memories(&self) -> usize {
-        MEMORIES_MAX
-    }
-}
-
-/// What a guest waits for at each tick, so that others run and what wraps its call can end it.
-///
-/// wasmtime's own way wakes the guest at once. An event loop of tokio with one thread then goes on with it some thirty times before
-/// it looks at what came from other threads, as the answers of workers to other guests do. This lets it look at everything first.
-async fn let_others_run() {
-    tokio::task::yield_now().await;
-}
-
 /// A store in which every limit is set.
-pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Limits) -> Kept {
-    let handles_max = WASI_HANDLES_MAX.saturating_add(limits.requests_max).saturating_add(limits.open_files_max);
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(handles_max);
-    let ceiling = Ceiling {
-        memory_bytes: Allowance::new(limits.memory_bytes_max),
-        table_elements: Allowance::new(limits.table_elements_max),
+pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Limits, data: Option<Data>) -> KeptStore {
+    let state = GuestState {
+        wasi,
+        aio,
+        preview1: Preview1::default(),
+        table: limits.table(),
+        ceiling: limits.ceiling(),
+        whereabouts: Arc::default(),
+        data,
     };
-    let mut store =
-        Store::new(engine, State { wasi, aio, preview1: Preview1::default(), table, ceiling, whereabouts: Arc::default() });
+    let mut store = Store::new(engine, state);
     store.call_hook(|store, hook| store.data().whereabouts.note(hook));
-    store.limiter(|state| &mut state.ceiling);
-    store.set_hostcall_fuel(limits.hostcall_bytes_max);
-    store.set_max_component_handles(handles_max);
-    if let Some(table) = store.concurrent_resource_table() {
-        table.set_max_capacity(handles_max);
-    }
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(let_others_run()))));
-    Kept(Some(store))
+    // A guest has its time for each call, and is given up by whoever waits for that.
+    let limits = Limits { timeout: None, ..limits.clone() };
+    limits.apply(&mut store, |state| &mut state.ceiling);
+    KeptStore(Some(store))
 }
 
 /// A store whose memory is given back elsewhere when it is dropped: of a gigabyte that takes long, and others are served by the
 /// thread that drops it. What the guest has asked for ends at once.
-pub(super) struct Kept(Option<Store<State>>);
+pub(super) struct KeptStore(Option<Store<GuestState>>);
 
-impl Deref for Kept {
-    type Target = Store<State>;
+impl Deref for KeptStore {
+    type Target = Store<GuestState>;
 
-    fn deref(&self) -> &Store<State> {
+    fn deref(&self) -> &Store<GuestState> {
         self.0.as_ref().expect("it is there until it is dropped")
     }
 }
 
-impl DerefMut for Kept {
-    fn deref_mut(&mut self) -> &mut Store<State> {
+impl DerefMut for KeptStore {
+    fn deref_mut(&mut self) -> &mut Store<GuestState> {
         self.0.as_mut().expect("it is there until it is dropped")
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeptStore {
     fn drop(&mut self) {
         let Some(store) = self.0.take() else { return };
         let aio = &store.data().aio;
@@ -187,7 +130,7 @@ mod tests {
     const REQUESTS: usize = 50;
 
     fn guest(host: &Host, text: &str) -> Guest {
-        host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin").guest(&[""; 0]).expect("a guest")
+        host.load_bytes("test.wat", text.as_bytes()).expect("a valid test plugin").guest().build().expect("a guest")
     }
 
     fn spinning(host: &Host) -> Guest {

@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::places;
-use super::problem::{Problem, ProblemKind, Result};
 use crate::granted::Granted;
+use crate::problem::{Problem, ProblemKind, Result};
 use crate::sandbox::{Location, MountTable, Rights, Route};
 
 /// Where a host keeps compiled code, and the key that this is sealed with.
@@ -51,6 +51,16 @@ pub(super) fn reached<'a>(grants: &'a [Granted], used: Option<&CachePlace>) -> V
         Some(Reached { grant, guarded })
     });
     reached.collect()
+}
+
+/// Fails if a directory that one guest is to get reaches what plugins are kept from. A cache that this host uses is refused whatever
+/// the host allows: it is in use already.
+pub(super) fn check_guest(grants: &[Granted], used: Option<&CachePlace>, is_allowed: bool) -> Result<()> {
+    let reached = reached(grants, used);
+    match reached.iter().find(|reached| reached.is_used() || !is_allowed) {
+        Some(reached) => Err(reached.problem()),
+        None => Ok(()),
+    }
 }
 
 fn known(used: Option<&CachePlace>) -> Vec<Guarded> {
@@ -111,19 +121,25 @@ impl Reached<'_> {
         };
         Problem::new(ProblemKind::Directory, format!("cannot grant the directory {}: it reaches {what}", self.grant()))
             .because_text(why)
-            .help_with(
-                "grant a directory that does not reach it, or move it: AIOHOST_CACHE and AIOHOST_STATE say where code and key are; \
-                 or insist with --allow cache-grant (in a program: HostBuilder::allow_cache_grant)",
+            .help_for(
+                format!("{ELSEWHERE}; or insist with HostBuilder::allow_cache_grant"),
+                format!("{ELSEWHERE}; or insist with --allow cache-grant"),
             )
     }
 }
+
+/// What helps against a grant that reaches the cache.
+const ELSEWHERE: &str =
+    "grant a directory that does not reach it, or move it: AIOHOST_CACHE and AIOHOST_STATE say where code and key are";
 
 /// Fails if a plugin may have written a compiled plugin, or may do so now. `file` is what `path` led to when it was opened.
 pub(super) fn check_compiled(name: &str, path: &Path, file: &File, grants: &[Granted]) -> Result<()> {
     let Some(why) = writable(path, file, grants) else { return Ok(()) };
     Err(Problem::new(ProblemKind::Directory, format!("{name} is compiled code that a plugin may write, and is not run"))
         .because_text(why)
-        .help_with(
+        .help_for(
+            "move it to where nothing is granted for writing, or grant its directory with Rights::Read; or run the .wasm that it \
+             was compiled from",
             "move it to where nothing is granted for writing, or grant its directory with --ro-dir; or run the .wasm that it was \
              compiled from",
         ))

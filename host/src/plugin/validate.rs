@@ -4,7 +4,7 @@
 use wasmparser::{Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures};
 
 use super::machine::EngineKind;
-use super::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, ProblemKind};
 
 /// A feature of WebAssembly that a plugin uses and this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,8 @@ fn remedy(unsupported: &[Unsupported]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::machine::{Epochs, Machine};
+    use crate::plugin::compile_how::Epochs;
+    use crate::plugin::machine::Machine;
 
     fn binary(text: &str) -> Vec<u8> {
         wat::parse_str(text).expect("a valid test module")
@@ -189,7 +190,7 @@ mod tests {
     fn what_is_valid_here_is_what_the_engines_take() {
         let (mut taken, mut refused) = (0, 0);
         for kind in EngineKind::ALL {
-            let machine = Machine::new(kind, Epochs::Checked).expect("an engine");
+            let machine = Machine::new(kind, Epochs::Checked, &[]).expect("an engine");
             for text in EACH {
                 let wasm = binary(text);
                 let compiled = match text.starts_with("(module") {

@@ -7,11 +7,11 @@ use rustix::io::Errno;
 
 use super::modes::finish;
 use super::node::Id;
-use super::place::{Entry, Place};
+use super::place::{NameIn, Place};
 use super::replace::{Arrival, Replacement, Then};
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
-use super::transfer::{Files, Whole};
+use super::transfer::{TransferFiles, Whole};
 use super::{Read, Write, sys};
 use crate::error::{Error, Result};
 use crate::limits::STEP_BYTES;
@@ -81,13 +81,13 @@ impl Copying {
     pub(super) fn begin(input: File, to: &Place<Write>, then: Then) -> Result<Self> {
         let status = sys::fstat(&input)?;
         let new = Replacement::begin(&to.shared, &target(to, &status)?, ON_THE_WAY, then)?;
-        let whole = Whole::new(Files { input: &input, output: new.file() }, &status)?;
+        let whole = Whole::new(TransferFiles { input: &input, output: new.file() }, &status)?;
         Ok(Self { input, status, new, whole })
     }
 
     /// Copies some more. Returns how many bytes there are once all of it is on the device, and lacks only its name.
     pub(super) fn step(&mut self, ticket: &dyn Ticket) -> Result<Option<u64>> {
-        let files = Files { input: &self.input, output: self.new.file() };
+        let files = TransferFiles { input: &self.input, output: self.new.file() };
         let Some(bytes) = self.whole.step(files, ticket)? else {
             self.begin_to_sync();
             return Ok(None);
@@ -107,7 +107,7 @@ impl Copying {
 }
 
 /// Where a copy goes, if it may go there at all: an early answer to what would otherwise be found out when all is copied.
-fn target<'a>(place: &'a Place<Write>, input: &Stat) -> Result<Entry<'a>> {
+fn target<'a>(place: &'a Place<Write>, input: &Stat) -> Result<NameIn<'a>> {
     let to = place.entry(Error::IS_DIRECTORY)?;
     to.check_slash()?;
     match sys::statat(&to.dir, to.name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -17,11 +17,11 @@ use super::draft::{self, Draft};
 use super::entries::{Seen, read_piece, width};
 use super::jobs::{self, Jobs, SharedWork};
 use super::modes::{self, permissions, times};
-use super::node::{Id, Kept, Node};
+use super::node::{Id, KeptDirs, Node};
 use super::place::Place;
 use super::regular::open_regular_unchecked;
 use super::ticket::Ticket;
-use super::transfer::{Files, Whole};
+use super::transfer::{TransferFiles, Whole};
 use super::{Read, Write, sys};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
@@ -92,7 +92,7 @@ fn lies_outside(dir: impl AsFd, source: Id, ticket: &dyn Ticket) -> Result<()> {
         }
         // Only to compare identities; nothing above the grant is shown to anybody.
         dir = match sys::openat(&dir, c"..", flags, Mode::empty()) {
-            // The host itself may not look further up, and so is above what it was granted.
+            // The host may not look further up, so it is already above the granted directory.
             Err(Errno::ACCESS) => return Ok(()),
             result => result?,
         };
@@ -108,8 +108,8 @@ fn lies_outside(dir: impl AsFd, source: Id, ticket: &dyn Ticket) -> Result<()> {
 #[derive(Debug)]
 struct Copying {
     jobs: Jobs<Job>,
-    sources: Kept<Pending>,
-    targets: Kept<()>,
+    sources: KeptDirs<Pending>,
+    targets: KeptDirs<()>,
     /// The copy itself, should it turn up in what is copied.
     copy_id: Id,
     names: AtomicU64,
@@ -165,8 +165,8 @@ impl Copying {
         let root = Node::root(source, Pending::new(Node::root(target, ())));
         Ok(Self {
             jobs: Jobs::new(Job::Directory { node: root, offset: 0 }, width),
-            sources: Kept::new(),
-            targets: Kept::new(),
+            sources: KeptDirs::new(),
+            targets: KeptDirs::new(),
             copy_id,
             names: AtomicU64::new(1),
             restricted: Mutex::default(),
@@ -331,13 +331,13 @@ impl CopiedFile {
     fn begin(input: File, status: Stat, dir: &OwnedFd, name: &CStr) -> Result<Self> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let output = File::from(sys::openat(dir, name, flags, ON_THE_WAY)?);
-        let whole = Whole::new(Files { input: &input, output: &output }, &status)?;
+        let whole = Whole::new(TransferFiles { input: &input, output: &output }, &status)?;
         Ok(Self { input, output, status, whole })
     }
 
     /// Copies some more. Returns whether that was all.
     fn step(&mut self, ticket: &dyn Ticket) -> Result<bool> {
-        let done = self.whole.step(Files { input: &self.input, output: &self.output }, ticket)?.is_some();
+        let done = self.whole.step(TransferFiles { input: &self.input, output: &self.output }, ticket)?.is_some();
         if done {
             modes::finish(&self.output, &self.status)?;
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{FileType as SystemType, RawDirEntry, SeekFrom};
 use rustix::io::Errno;
 
-use super::descriptor::Descriptor;
+use super::descriptor::CountedFd;
 use super::dir::OpenDir;
 use super::status::{IdentityKey, file_type};
 use super::{names, sys};
@@ -40,7 +40,7 @@ pub(crate) struct Cursor(Arc<Mutex<Listing>>);
 
 #[derive(Debug)]
 struct Listing {
-    dir: Arc<Descriptor>,
+    dir: Arc<CountedFd>,
     key: IdentityKey,
     entries: VecDeque<CursorEntry>,
     /// Where the directory ends, once that is known.

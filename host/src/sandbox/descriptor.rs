@@ -31,7 +31,7 @@ pub(crate) struct Token {
 
 /// An open file or directory with its place in the quota.
 #[derive(Debug)]
-pub(crate) struct Descriptor {
+pub(crate) struct CountedFd {
     /// There until it is closed.
     parts: Option<(File, Option<Token>)>,
     quota: Quota,
@@ -77,7 +77,7 @@ impl Drop for Token {
     }
 }
 
-impl Descriptor {
+impl CountedFd {
     pub(super) fn new(fd: OwnedFd, token: Token, quota: &Quota) -> Self {
         Self { parts: Some((fd.into(), Some(token))), quota: quota.clone() }
     }
@@ -94,7 +94,7 @@ impl Descriptor {
     }
 }
 
-impl Deref for Descriptor {
+impl Deref for CountedFd {
     type Target = File;
 
     fn deref(&self) -> &File {
@@ -102,7 +102,7 @@ impl Deref for Descriptor {
     }
 }
 
-impl Drop for Descriptor {
+impl Drop for CountedFd {
     fn drop(&mut self) {
         let Some((file, mut token)) = self.parts.take() else { return };
         token.iter_mut().for_each(|token| token.is_closing(&self.quota));
@@ -122,7 +122,7 @@ mod tests {
         let reaper = Reaper::default();
         let quota = Quota::new(2, &Budget::new(100), &reaper);
         let open =
-            || quota.take().map(|token| Descriptor::new(File::open("/dev/null").expect("it is there").into(), token, &quota));
+            || quota.take().map(|token| CountedFd::new(File::open("/dev/null").expect("it is there").into(), token, &quota));
         let (one, other) = (open().expect("there is room"), open().expect("there is room"));
         assert_eq!(open().err(), Some(Error::TOO_MANY_OPEN_FILES));
         drop(one);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::Rights;
-use super::descriptor::Descriptor;
+use super::descriptor::CountedFd;
 use super::resolve::Start;
 use super::storage::Storage;
 
 /// A directory that paths start from: a grant, or one that the guest opened.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
-    pub(super) file: Arc<Descriptor>,
+    pub(super) file: Arc<CountedFd>,
     pub(super) storage: Storage,
     pub(super) rights: Rights,
     pub(super) root: Arc<Root>,
@@ -25,14 +25,14 @@ impl Base {
 /// The directory that was granted, in which a base lies, and its name for the guest.
 #[derive(Debug)]
 pub(super) struct Root {
-    pub(super) file: Arc<Descriptor>,
+    pub(super) file: Arc<CountedFd>,
     pub(super) storage: Storage,
     pub(super) name: String,
 }
 
 /// The guest's handle of a directory: `aiohost:aio/types.dir`.
 #[derive(Debug)]
-pub(crate) struct OpenDir {
+pub struct OpenDir {
     pub(super) base: Base,
 }
 

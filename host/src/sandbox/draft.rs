@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, RenameFlags};
 use super::discard::discard;
 use super::grant::Shared;
 use super::node::{Id, open_directory_unchecked};
-use super::place::Entry;
+use super::place::NameIn;
 use super::replace::open_directory;
 use super::sys;
 use super::temporary::{hold, with_new_name};
@@ -35,7 +35,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Makes an empty directory in that of an entry, whose name it is to take.
-    pub(super) fn begin(shared: &Arc<Shared>, entry: &Entry<'_>) -> Result<Self> {
+    pub(super) fn begin(shared: &Arc<Shared>, entry: &NameIn<'_>) -> Result<Self> {
         let (dir, readable) = open_directory(&entry.dir)?;
         if readable {
             shared.temporaries.sweep(&dir);

@@ -10,9 +10,9 @@ use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use super::descriptor::Descriptor;
-use super::lock_table::{Held, LockQuota};
-use super::position::Position;
+use super::descriptor::CountedFd;
+use super::lock_table::{HeldLocks, LockQuota};
+use super::position::FilePosition;
 use super::status::{self, IdentityKey};
 use super::storage::{Storage, is_swapped};
 use super::{Rights, Wait, sys};
@@ -21,17 +21,17 @@ use crate::types::Status;
 
 /// The guest's handle of a file: `aiohost:aio/types.file`. Requests on the file share it and keep it open.
 #[derive(Clone, Debug)]
-pub(crate) struct OpenFile(Arc<Inner>);
+pub struct OpenFile(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    file: Descriptor,
+    file: CountedFd,
     access: OFlags,
     storage: Storage,
     /// What the directory was granted for that the file was opened in.
     rights: Rights,
-    position: Position,
-    locks: Mutex<Held>,
+    position: FilePosition,
+    locks: Mutex<HeldLocks>,
     nowait: AtomicU8,
     key: IdentityKey,
 }
@@ -48,7 +48,7 @@ mod nowait {
 
 impl OpenFile {
     pub(super) fn new(
-        file: Descriptor,
+        file: CountedFd,
         storage: Storage,
         access: OFlags,
         rights: Rights,
@@ -60,8 +60,8 @@ impl OpenFile {
             access,
             storage,
             rights,
-            position: Position::default(),
-            locks: Mutex::new(Held::new(locks)),
+            position: FilePosition::default(),
+            locks: Mutex::new(HeldLocks::new(locks)),
             nowait: AtomicU8::new(nowait::YES),
             key,
         }))
@@ -81,7 +81,7 @@ impl OpenFile {
         &self.0.file
     }
 
-    pub(super) fn locks(&self) -> MutexGuard<'_, Held> {
+    pub(super) fn locks(&self) -> MutexGuard<'_, HeldLocks> {
         self.0.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,7 +94,7 @@ impl OpenFile {
         status::of_fd(&*self.0.file, &self.0.key, wait)
     }
 
-    pub(super) fn position(&self) -> &Position {
+    pub(super) fn position(&self) -> &FilePosition {
         &self.0.position
     }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::descriptor::{Descriptor, Quota};
+use super::descriptor::{CountedFd, Quota};
 use super::dir::{Base, OpenDir, Root};
 use super::leftovers::Temporaries;
 use super::lock_table::LockQuota;
@@ -32,17 +32,17 @@ impl Grant {
 
 /// A directory and the name it has for the guest.
 #[derive(Debug)]
-pub(crate) struct Granted {
+pub(crate) struct GrantedDir {
     components: Vec<Vec<u8>>,
     base: Base,
 }
 
-impl Granted {
+impl GrantedDir {
     fn new(grant: Grant, quota: &Quota) -> Self {
         let Grant { name, dir, rights } = grant;
         let components = components(&name);
         let storage = Storage::of(&dir);
-        let file = Arc::new(Descriptor::granted(dir, quota));
+        let file = Arc::new(CountedFd::granted(dir, quota));
         let root = Arc::new(Root { file: Arc::clone(&file), storage, name });
         Self { components, base: Base { file, storage, rights, root } }
     }
@@ -64,7 +64,7 @@ impl Granted {
 /// Everything that the guest was given.
 #[derive(Debug)]
 pub(crate) struct Grants {
-    list: Vec<Granted>,
+    list: Vec<GrantedDir>,
     path_bytes_max: usize,
     pub(super) shared: Arc<Shared>,
 }
@@ -84,7 +84,7 @@ pub(super) struct Shared {
 impl Grants {
     pub(crate) fn new(list: Vec<Grant>, resolver: Resolver, kernel_files: KernelFiles, limits: &Limits, quota: Quota) -> Self {
         procfs::prepare();
-        let list = list.into_iter().map(|grant| Granted::new(grant, &quota)).collect();
+        let list = list.into_iter().map(|grant| GrantedDir::new(grant, &quota)).collect();
         let shared = Shared {
             paths: Paths { strategy: resolver.strategy(), mounts: Mounts::new(kernel_files) },
             quota,
@@ -102,7 +102,7 @@ impl Grants {
         self.shared.key.clone()
     }
 
-    pub(crate) fn list(&self) -> &[Granted] {
+    pub(crate) fn list(&self) -> &[GrantedDir] {
         &self.list
     }
 
@@ -114,7 +114,7 @@ impl Grants {
             if at.is_some() {
                 return Err(Error::NOT_PERMITTED);
             }
-            let below = |grant: &Granted| Some((grant.components.len(), grant.base.clone(), path.below(&grant.components)?));
+            let below = |grant: &GrantedDir| Some((grant.components.len(), grant.base.clone(), path.below(&grant.components)?));
             let longest = self.list.iter().filter_map(below).max_by_key(|(length, ..)| *length);
             return longest.map(|(_, base, rest)| (base, rest)).ok_or(Error::NOT_PERMITTED);
         }

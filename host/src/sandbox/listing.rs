@@ -1,4 +1,4 @@
-//! The entries of a directory with what it knows of them, in the order in which they are best looked at.
+//! The entries of a directory with what it knows of them, in the order in which they are read fastest.
 
 use std::os::fd::OwnedFd;
 

@@ -62,18 +62,18 @@ impl LockQuota {
 
 /// The locks that a handle has. Dropping it, once they have ended with the handle, gives their places back.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) pieces: Pieces,
+pub(super) struct HeldLocks {
+    pub(super) pieces: LockRanges,
     quota: LockQuota,
 }
 
-impl Held {
+impl HeldLocks {
     pub(super) fn new(quota: &LockQuota) -> Self {
-        Self { pieces: Pieces::default(), quota: quota.clone() }
+        Self { pieces: LockRanges::default(), quota: quota.clone() }
     }
 
     /// Changes what is held, if the kernel does. It knows no limit of its own.
-    pub(super) fn change(&mut self, next: Pieces, change: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
+    pub(super) fn change(&mut self, next: LockRanges, change: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
         let (before, after) = (self.pieces.0.len(), next.0.len());
         if after > LOCKS_MAX {
             return Err(Error::NO_LOCK);
@@ -89,7 +89,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLocks {
     fn drop(&mut self) {
         self.quota.give_back(self.pieces.0.len());
     }
@@ -97,7 +97,7 @@ impl Drop for Held {
 
 /// Locks as the kernel keeps them: in order, apart from each other, and neighbours of one kind as one.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(Vec<Piece>);
+pub(super) struct LockRanges(Vec<Piece>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
@@ -106,7 +106,7 @@ struct Piece {
     kind: LockKind,
 }
 
-impl Pieces {
+impl LockRanges {
     /// What is held when a range is locked, or is not any more.
     pub(super) fn with(&self, range: Lock, kind: Option<LockKind>) -> Self {
         let (start, last) = (range.start, range.last());
@@ -137,7 +137,11 @@ mod tests {
     use super::*;
 
     /// `with`, by offset and length, as text.
-    fn with(held: &Pieces, (offset, length): (u64, u64), kind: Option<LockKind>) -> (Pieces, Vec<(i64, i64, LockKind)>) {
+    fn with(
+        held: &LockRanges,
+        (offset, length): (u64, u64),
+        kind: Option<LockKind>,
+    ) -> (LockRanges, Vec<(i64, i64, LockKind)>) {
         let next = held.with(Lock::parse(offset, length).expect("a valid range"), kind);
         let pieces = next.0.iter().map(|piece| (piece.start, piece.last, piece.kind)).collect();
         (next, pieces)
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn locks_are_split_and_joined_as_the_kernel_does() {
         use LockKind::{Exclusive, Shared};
-        let (held, pieces) = with(&Pieces::default(), (10, 10), Some(Shared));
+        let (held, pieces) = with(&LockRanges::default(), (10, 10), Some(Shared));
         assert_eq!(pieces, [(10, 19, Shared)]);
         let (held, pieces) = with(&held, (20, 0), Some(Shared));
         assert_eq!(pieces, [(10, i64::MAX, Shared)]);
@@ -168,11 +172,11 @@ mod tests {
         let quota = LockQuota::default();
         let held = || quota.0.load(Ordering::Relaxed);
         let full = |count: u64| {
-            (0..count).fold(Pieces::default(), |pieces, number| {
+            (0..count).fold(LockRanges::default(), |pieces, number| {
                 pieces.with(Lock::parse(2 * number, 1).expect("a valid range"), Some(LockKind::Exclusive))
             })
         };
-        let mut handles: Vec<Held> = (0..10).map(|_| Held::new(&quota)).collect();
+        let mut handles: Vec<HeldLocks> = (0..10).map(|_| HeldLocks::new(&quota)).collect();
         for handle in &mut handles[..9] {
             assert_eq!(handle.change(full(1024), || Ok(())), Ok(()));
         }

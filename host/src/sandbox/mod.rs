@@ -7,6 +7,7 @@
 //! Rights are types: `Place<Read>` has no operation that changes anything, and a `Place<Write>` can only be had from a
 //! directory that was granted for writing.
 
+mod adopt;
 mod attributes;
 mod content;
 mod copy;
@@ -72,9 +73,10 @@ pub(crate) use copy::CopyFile;
 pub(crate) use copy_tree::CopyTree;
 pub(crate) use cursor::{Cursor, Visited};
 pub(crate) use descriptor::Quota;
-pub(crate) use dir::OpenDir;
-pub(crate) use file::{OpenFile, Whence};
-pub(crate) use grant::{Grant, Granted, Grants};
+pub use dir::OpenDir;
+pub use file::OpenFile;
+pub(crate) use file::Whence;
+pub(crate) use grant::{Grant, GrantedDir, Grants};
 pub(crate) use links::Target;
 pub(crate) use list::ListDir;
 pub(crate) use listing::ListEntries;
@@ -95,8 +97,9 @@ pub(crate) use scan::ScanDir;
 pub(crate) use sendfile::Sendfile;
 pub(crate) use steps::InSteps;
 pub(crate) use store::StoreFile;
-pub(crate) use ticket::{Help, Ticket};
-pub(crate) use walk::{WalkNext, Walked, Walker};
+pub(crate) use ticket::{HelperWork, Ticket};
+pub use walk::Walker;
+pub(crate) use walk::{WalkNext, Walked};
 pub(crate) use whole::{LoadFile, SlurpFile};
 
 /// What a directory is granted for.

@@ -12,7 +12,7 @@ use rustix::path::Arg;
 use super::mountinfo;
 use super::path::below;
 use super::resolver::{Resolver, Strategy};
-use super::storage::{Opened, Storage};
+use super::storage::{OpenedOn, Storage};
 use super::{Rights, procfs, sys};
 use crate::error::{Error, Result};
 
@@ -61,7 +61,7 @@ impl Mounts {
     }
 
     /// Whether a guest may have what was opened, for reading or for changing it.
-    pub(super) fn admit(&self, opened: &Opened, rights: Rights) -> Result<()> {
+    pub(super) fn admit(&self, opened: &OpenedOn, rights: Rights) -> Result<()> {
         self.admit_any(opened.storage, rights)?;
         match opened.storage {
             Storage::Processes if is_of_process(&opened.fd) => Err(Error::NOT_PERMITTED),
@@ -91,7 +91,7 @@ impl Mounts {
         self.admit_any(storage, rights)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match sys::openat(dir, name, flags, Mode::empty()) {
-            Ok(fd) => self.admit(&Opened { fd, storage }, rights),
+            Ok(fd) => self.admit(&OpenedOn { fd, storage }, rights),
             Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -158,10 +158,10 @@ mod tests {
     use super::super::sys::fault::{Fault, inject};
     use super::*;
 
-    fn open(path: impl AsRef<Path>) -> Opened {
+    fn open(path: impl AsRef<Path>) -> OpenedOn {
         let fd =
             OwnedFd::from(File::open(path.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display())));
-        Opened { storage: Storage::of(&fd), fd }
+        OpenedOn { storage: Storage::of(&fd), fd }
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
             // Threads have no further threads.
             let Ok(file) = File::open(&path) else { continue };
             for kernel_files in [KernelFiles::Hidden, KernelFiles::Readable] {
-                let opened = Opened { storage: Storage::of(&file), fd: file.try_clone().expect("there is room").into() };
+                let opened = OpenedOn { storage: Storage::of(&file), fd: file.try_clone().expect("there is room").into() };
                 let admitted = Mounts::new(kernel_files).admit(&opened, Rights::Read);
                 assert_eq!(admitted, Err(Error::NOT_PERMITTED), "{path}, {kernel_files:?}");
             }

@@ -118,7 +118,7 @@ pub(super) fn all() -> Option<Vec<Mount>> {
     Some(text.split(|byte| *byte == b'\n').filter_map(parse).collect())
 }
 
-fn read(path: impl sys::Name) -> rustix::io::Result<Vec<u8>> {
+fn read(path: impl sys::PathName) -> rustix::io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let file = sys::openat(CWD, path, flags, Mode::empty())?;
     let mut text = Vec::new();

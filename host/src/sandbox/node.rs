@@ -16,7 +16,7 @@ use crate::budget::{Budget, Reservation};
 use crate::error::{Error, Result};
 use crate::limits::TREE_HANDLES_MAX;
 
-/// Who a directory is, for as long as something holds it: device and inode.
+/// The identity of a directory, valid while something holds it open: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u64, u64);
 
@@ -50,7 +50,7 @@ struct Handle {
 
 /// The directories of a tree that are kept open.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Mutex<VecDeque<Weak<Node<T>>>>);
+pub(super) struct KeptDirs<T>(Mutex<VecDeque<Weak<Node<T>>>>);
 
 /// Opens a directory by a single name in another one. A symbolic link is not followed.
 pub(super) fn open_directory_unchecked(dir: impl AsFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
@@ -111,7 +111,7 @@ impl<T> Node<T> {
     }
 
     /// The open directory, by way of an open one in it.
-    pub(super) fn open_from(self: &Arc<Self>, below: &OwnedFd, kept: &Kept<T>) -> Result<Arc<OwnedFd>> {
+    pub(super) fn open_from(self: &Arc<Self>, below: &OwnedFd, kept: &KeptDirs<T>) -> Result<Arc<OwnedFd>> {
         if let Some(fd) = &self.handle().fd {
             return Ok(Arc::clone(fd));
         }
@@ -139,7 +139,7 @@ impl<T> Node<T> {
     }
 
     /// Keeps the directory open for what is to be done below it, and closes the one that was kept for the longest time.
-    pub(super) fn keep(self: &Arc<Self>, fd: &Arc<OwnedFd>, kept: &Kept<T>) {
+    pub(super) fn keep(self: &Arc<Self>, fd: &Arc<OwnedFd>, kept: &KeptDirs<T>) {
         {
             let mut handle = self.handle();
             if handle.fd.is_some() {
@@ -178,7 +178,7 @@ impl<T> Drop for Node<T> {
     }
 }
 
-impl<T> Kept<T> {
+impl<T> KeptDirs<T> {
     pub(super) fn new() -> Self {
         Self(Mutex::default())
     }
@@ -222,7 +222,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let path = root.path().join("d/".repeat(100));
         std::fs::create_dir_all(&path).expect("it can be made");
-        let kept = Kept::new();
+        let kept = KeptDirs::new();
         let mut chain = vec![Node::root(dir(root.path()), ())];
         for _ in 0..100 {
             let node =
@@ -248,7 +248,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let name = root.path().join("d");
         std::fs::create_dir(&name).expect("it can be made");
-        let (kept, top) = (Kept::new(), Node::root(dir(root.path()), ()));
+        let (kept, top) = (KeptDirs::new(), Node::root(dir(root.path()), ()));
         let node = top.child(c"d", (), &Budget::new(usize::MAX)).expect("there is room");
         node.keep(&node.open().expect("it is there"), &kept);
         kept.close();

@@ -10,14 +10,14 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags as SystemFlags};
 use rustix::io::Errno;
 use wasmtime::component::flags;
 
-use super::descriptor::Descriptor;
+use super::descriptor::CountedFd;
 use super::dir::{Base, OpenDir};
 use super::file::OpenFile;
 use super::grant::{Grants, Shared};
 use super::path::{Last, RelativePath, Split};
 use super::regular::{check_directory, check_regular};
-use super::resolve::{How, open_beneath};
-use super::storage::Opened;
+use super::resolve::{OpenHow, open_beneath};
+use super::storage::OpenedOn;
 use super::{Read, Right, Rights, Wait, Write, procfs, status, sys};
 use crate::error::{Error, Result};
 use crate::types::{FileType, Status};
@@ -85,13 +85,13 @@ impl AsFd for Parent<'_> {
 
 /// A single name in an open directory. It holds no slash and is neither `.` nor `..`, so a `*at` call that does not follow
 /// symbolic links can only touch that directory.
-pub(super) struct Entry<'a> {
+pub(super) struct NameIn<'a> {
     pub(super) dir: Parent<'a>,
     pub(super) name: &'a OsStr,
     pub(super) slash: bool,
 }
 
-impl Entry<'_> {
+impl NameIn<'_> {
     pub(super) fn is_directory_unchecked(&self) -> Result<bool> {
         let stat = sys::statat(&self.dir, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
@@ -142,26 +142,26 @@ impl<R: Right> Place<R> {
         Ok(self.locate(flags, mode, wait)?.fd)
     }
 
-    fn locate(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<Opened> {
-        let how = How { flags, mode, rights: R::RIGHTS, wait };
+    fn locate(&self, flags: OFlags, mode: Mode, wait: Wait) -> Result<OpenedOn> {
+        let how = OpenHow { flags, mode, rights: R::RIGHTS, wait };
         open_beneath(&self.shared.paths, self.base.start(), self.path.as_os_str(), how)
     }
 
     /// The directory of the last name, and that name; `dots` is the answer where there is none.
-    pub(super) fn entry(&self, dots: Error) -> Result<Entry<'_>> {
+    pub(super) fn entry(&self, dots: Error) -> Result<NameIn<'_>> {
         let split = self.path.split();
         let Last::Name(name) = split.last else { return Err(dots) };
         let (dir, storage) = match split.parent {
             None => (Parent::Base(&self.base.file), self.base.storage),
             Some(parent) => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY;
-                let how = How { flags, mode: Mode::empty(), rights: R::RIGHTS, wait: Wait::May };
+                let how = OpenHow { flags, mode: Mode::empty(), rights: R::RIGHTS, wait: Wait::May };
                 let opened = open_beneath(&self.shared.paths, self.base.start(), parent, how)?;
                 (Parent::Opened(opened.fd), opened.storage)
             }
         };
         self.shared.paths.mounts.admit_name_unchecked(&dir, storage, name, R::RIGHTS)?;
-        Ok(Entry { dir, name, slash: split.slash })
+        Ok(NameIn { dir, name, slash: split.slash })
     }
 
     /// The status of what the path leads to.
@@ -210,15 +210,15 @@ impl<R: Right> Place<R> {
     pub(super) fn open_dir_as(&self, link: OFlags, wait: Wait) -> Result<OpenDir> {
         let token = self.shared.quota.take()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let Opened { fd, storage } = if link.contains(OFlags::NOFOLLOW) {
+        let OpenedOn { fd, storage } = if link.contains(OFlags::NOFOLLOW) {
             let object = self.locate(OFlags::PATH | OFlags::NOFOLLOW, Mode::empty(), wait)?;
             check_directory(&object.fd)?;
-            Opened { fd: procfs::reopen(&object.fd, flags, wait)?, storage: object.storage }
+            OpenedOn { fd: procfs::reopen(&object.fd, flags, wait)?, storage: object.storage }
         } else {
             self.locate(flags, Mode::empty(), wait)?
         };
         let root = Arc::clone(&self.base.root);
-        let file = Arc::new(Descriptor::new(fd, token, &self.shared.quota));
+        let file = Arc::new(CountedFd::new(fd, token, &self.shared.quota));
         Ok(OpenDir { base: Base { file, storage, rights: self.base.rights, root } })
     }
 
@@ -228,7 +228,7 @@ impl<R: Right> Place<R> {
 
     /// The directory above a tree. From here on it is gone through by names, so there are no trees of the kernel's own files.
     pub(super) fn open_tree(&self) -> Result<OwnedFd> {
-        let Opened { fd, storage } = self.locate(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)?;
+        let OpenedOn { fd, storage } = self.locate(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), Wait::May)?;
         if storage.holds_files() { Ok(fd) } else { Err(Error::NOT_PERMITTED) }
     }
 
@@ -246,13 +246,13 @@ impl<R: Right> Place<R> {
                 result => result?,
             }
         };
-        let file = Descriptor::new(opened.fd, token, &self.shared.quota);
+        let file = CountedFd::new(opened.fd, token, &self.shared.quota);
         let (locks, key) = (&self.shared.locks, self.shared.key.clone());
         Ok(OpenFile::new(file, opened.storage, access, self.base.rights, locks, key))
     }
 
     /// Makes a file where none was. If a FIFO comes to be there just now, it is opened, and refused.
-    fn make_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<Opened> {
+    fn make_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<OpenedOn> {
         let split = self.path.split();
         if split.last == Last::Dots {
             // It is there already, if the way there is.
@@ -271,12 +271,12 @@ impl<R: Right> Place<R> {
     }
 
     /// Opens what is there, once it is known to be a regular file.
-    fn reopen(&self, access: OFlags, wait: Wait) -> Result<Opened> {
+    fn reopen(&self, access: OFlags, wait: Wait) -> Result<OpenedOn> {
         let object = self.locate(OFlags::PATH | access.intersection(OFlags::NOFOLLOW), Mode::empty(), wait)?;
         check_regular(&object.fd)?;
         let made = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let fd = procfs::reopen(&object.fd, access.difference(made) | HARMLESS, wait)?;
-        Ok(Opened { fd, storage: object.storage })
+        Ok(OpenedOn { fd, storage: object.storage })
     }
 
     /// The same, for an operation of its own.

@@ -8,18 +8,18 @@ use crate::budget::Budget;
 
 /// Where a file is read and written next.
 #[derive(Debug)]
-pub(super) struct Position {
+pub(super) struct FilePosition {
     pub(super) turn: Budget,
     at: Mutex<u64>,
 }
 
-impl Default for Position {
+impl Default for FilePosition {
     fn default() -> Self {
         Self { turn: Budget::new(1), at: Mutex::new(0) }
     }
 }
 
-impl Position {
+impl FilePosition {
     pub(super) fn at(&self) -> MutexGuard<'_, u64> {
         self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -84,7 +84,7 @@ pub(super) fn utime_unchecked(object: impl AsFd, times: &Timestamps) -> Result<(
 }
 
 /// Gives a file a name, also one that has none. Fails with `EXIST` if something has the name.
-pub(super) fn link_unchecked(file: impl AsFd, dir: impl AsFd, name: impl sys::Name) -> Result<()> {
+pub(super) fn link_unchecked(file: impl AsFd, dir: impl AsFd, name: impl sys::PathName) -> Result<()> {
     let of = DecInt::from_fd(&file);
     Ok(sys::linkat(descriptors()?, of.as_c_str(), dir, name, AtFlags::SYMLINK_FOLLOW)?)
 }

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::path::{below, components};
 use super::place::Place;
-use super::resolve::{How, Start, open_beneath};
+use super::resolve::{OpenHow, Start, open_beneath};
 use super::{Read, Rights, Wait, names, procfs, sys};
 use crate::error::{Error, Result};
 
@@ -30,7 +30,7 @@ impl Place<Read> {
             };
             let name = if below.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(&below) };
             let flags = OFlags::PATH | OFlags::NOFOLLOW;
-            let how = How { flags, mode: Mode::empty(), rights: Rights::Read, wait: Wait::May };
+            let how = OpenHow { flags, mode: Mode::empty(), rights: Rights::Read, wait: Wait::May };
             match open_beneath(&self.shared.paths, Start { dir: &root.file, storage: root.storage }, name, how) {
                 Ok(found) if same(&found.fd, &object)? => return Ok(absolute(&root.name, &below)),
                 // It is another's path by now, or it was removed and has none.

@@ -31,7 +31,7 @@ pub(super) fn check_directory(fd: impl AsFd) -> Result<()> {
 
 /// Opens the regular file of a single name in a directory, and not what a symbolic link leads to. Nothing else is opened: even
 /// that would be noticed at the other end of a FIFO.
-pub(super) fn open_regular_unchecked(dir: impl AsFd, name: impl sys::Name) -> Result<File> {
+pub(super) fn open_regular_unchecked(dir: impl AsFd, name: impl sys::PathName) -> Result<File> {
     let object = open_child_unchecked(dir, name, OFlags::PATH)?;
     check_regular(&object)?;
     Ok(procfs::reopen(&object, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Wait::May)?.into())

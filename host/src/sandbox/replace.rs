@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::grant::Shared;
 use super::node::Id;
-use super::place::Entry;
+use super::place::NameIn;
 use super::temporary::{KEPT, hold, with_new_name};
 use super::{procfs, sys};
 use crate::error::{Error, Result};
@@ -82,7 +82,7 @@ pub(super) enum Arrival {
 
 impl Replacement {
     /// Makes an empty file in the directory of an entry, whose name it is to take.
-    pub(super) fn begin(shared: &Arc<Shared>, entry: &Entry<'_>, mode: Mode, then: Then) -> Result<Self> {
+    pub(super) fn begin(shared: &Arc<Shared>, entry: &NameIn<'_>, mode: Mode, then: Then) -> Result<Self> {
         let suffix = match then {
             Then::Arrive => "",
             Then::Place => KEPT,
@@ -271,7 +271,7 @@ pub(super) fn open_directory(dir: impl AsFd) -> Result<(OwnedFd, bool)> {
 }
 
 /// Gives a file a name, also one that has none.
-fn link(file: &File, dir: &OwnedFd, name: impl sys::Name) -> Result<()> {
+fn link(file: &File, dir: &OwnedFd, name: impl sys::PathName) -> Result<()> {
     match sys::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH) {
         Err(Errno::EXIST) => Err(Error::EXIST),
         // Before Linux 6.10 only the privileged may. Others go by procfs.
@@ -287,12 +287,12 @@ fn cannot_link(error: Error) -> bool {
     errnos.into_iter().any(|errno| error == errno.into())
 }
 
-fn id_of_name(dir: &OwnedFd, name: impl sys::Name) -> Option<Id> {
+fn id_of_name(dir: &OwnedFd, name: impl sys::PathName) -> Option<Id> {
     sys::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| Id::of_stat(&stat))
 }
 
 /// Removes a name, if it still is that of this file.
-fn remove<N: sys::Name + std::fmt::Debug>(dir: &OwnedFd, name: N, id: Option<Id>) {
+fn remove<N: sys::PathName + std::fmt::Debug>(dir: &OwnedFd, name: N, id: Option<Id>) {
     let stat = || sys::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| Id::of_stat(&stat));
     let removed = match stat() {
         Err(Errno::NOENT) => return,

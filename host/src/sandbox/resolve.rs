@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::mount::Mounts;
 use super::resolver::Strategy;
-use super::storage::{Opened, Storage};
+use super::storage::{OpenedOn, Storage};
 use super::{Rights, Wait, sys};
 use crate::error::{Error, Result};
 
@@ -37,7 +37,7 @@ pub(super) struct Start<'a> {
 
 /// How something is to be opened. `O_CLOEXEC` comes with it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct How {
+pub(super) struct OpenHow {
     pub(super) flags: OFlags,
     pub(super) mode: Mode,
     /// What it is opened for: to be looked at, or to be changed.
@@ -46,7 +46,7 @@ pub(super) struct How {
 }
 
 /// Opens what `path` leads to, if it may be had at all.
-pub(super) fn open_beneath(paths: &Paths, start: Start<'_>, path: &OsStr, how: How) -> Result<Opened> {
+pub(super) fn open_beneath(paths: &Paths, start: Start<'_>, path: &OsStr, how: OpenHow) -> Result<OpenedOn> {
     if how.wait == Wait::Never && !(start.storage.is_local() && paths.strategy == Strategy::Openat2) {
         return Err(Error::WOULD_BLOCK);
     }
@@ -55,7 +55,7 @@ pub(super) fn open_beneath(paths: &Paths, start: Start<'_>, path: &OsStr, how: H
         (Strategy::Openat2, Wait::May) => open_kernel_unchecked(&paths.mounts, start, path, how)?,
         (Strategy::Portable, _) => {
             let fd = open_portable(start.dir, path, how.flags, how.mode)?;
-            Opened { storage: paths.mounts.storage(&fd), fd }
+            OpenedOn { storage: paths.mounts.storage(&fd), fd }
         }
     };
     paths.mounts.admit(&opened, how.rights)?;
@@ -67,12 +67,12 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGIC
 /// The same, and the path stays on the mount that it starts from: nobody need be asked what it has come to.
 const ON_ONE_MOUNT: ResolveFlags = BENEATH.union(ResolveFlags::NO_XDEV);
 
-fn open_kernel_unchecked(mounts: &Mounts, start: Start<'_>, path: &OsStr, how: How) -> Result<Opened> {
+fn open_kernel_unchecked(mounts: &Mounts, start: Start<'_>, path: &OsStr, how: OpenHow) -> Result<OpenedOn> {
     let mut resolve = ON_ONE_MOUNT;
     for _ in 0..RETRIES {
         match sys::openat2(start.dir, path, how.flags | OFlags::CLOEXEC, how.mode, resolve) {
-            Ok(fd) if resolve == ON_ONE_MOUNT => return Ok(Opened { fd, storage: start.storage }),
-            Ok(fd) => return Ok(Opened { storage: mounts.storage(&fd), fd }),
+            Ok(fd) if resolve == ON_ONE_MOUNT => return Ok(OpenedOn { fd, storage: start.storage }),
+            Ok(fd) => return Ok(OpenedOn { storage: mounts.storage(&fd), fd }),
             Err(Errno::AGAIN | Errno::INTR) => {}
             // It leads out of the mount, or out of the directory as well.
             Err(Errno::XDEV) if resolve == ON_ONE_MOUNT => resolve = BENEATH,
@@ -83,10 +83,10 @@ fn open_kernel_unchecked(mounts: &Mounts, start: Start<'_>, path: &OsStr, how: H
 }
 
 /// `RESOLVE_CACHED` gives `EAGAIN` for whatever is not in the kernel's name cache.
-fn open_cached_unchecked(start: Start<'_>, path: &OsStr, how: How) -> Result<Opened> {
+fn open_cached_unchecked(start: Start<'_>, path: &OsStr, how: OpenHow) -> Result<OpenedOn> {
     let resolve = ON_ONE_MOUNT | ResolveFlags::CACHED;
     match sys::openat2(start.dir, path, how.flags | OFlags::CLOEXEC, how.mode, resolve) {
-        Ok(fd) => Ok(Opened { fd, storage: start.storage }),
+        Ok(fd) => Ok(OpenedOn { fd, storage: start.storage }),
         // EXDEV and ELOOP: a worker finds out where it leads. EINVAL: Linux before 5.12 does not know the flag.
         Err(Errno::AGAIN | Errno::XDEV | Errno::LOOP | Errno::INVAL) => Err(Error::WOULD_BLOCK),
         Err(errno) => Err(errno.into()),
@@ -94,7 +94,7 @@ fn open_cached_unchecked(start: Start<'_>, path: &OsStr, how: How) -> Result<Ope
 }
 
 /// The kernel says `EXDEV` of a path that leads out; but `ELOOP`, as of too many links, if it does so by a link of procfs. Asked
-/// again without a word on these, it says `EXDEV` of them too.
+/// again without `RESOLVE_NO_MAGICLINKS`, it answers `EXDEV` for them too.
 fn refusal(errno: Errno, base: &File, path: &OsStr, flags: OFlags) -> Error {
     let leads_out = match errno {
         Errno::XDEV => true,
@@ -108,7 +108,7 @@ fn refusal(errno: Errno, base: &File, path: &OsStr, flags: OFlags) -> Error {
     if leads_out { Error::NOT_PERMITTED } else { errno.into() }
 }
 
-/// cap-std's own walk. Where it can it uses `openat2` too; what counts is that it need not.
+/// cap-std's own walk. Where it can it uses `openat2` too; but it works without.
 fn open_portable(base: &File, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     if flags.contains(OFlags::DIRECTORY) {
         // Of its own accord cap-std opens a directory with O_PATH, which cannot be read. `.` in it is the same directory.

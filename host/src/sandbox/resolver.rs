@@ -11,7 +11,7 @@ use super::sys;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolver {
-    /// `openat2` where it is to be had, else portable.
+    /// `openat2` where it is available, otherwise portable.
     #[default]
     Auto,
     /// The kernel does it: `openat2(2)` with `RESOLVE_BENEATH`, Linux 5.6 and later.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::entries::{Seen, is_directory_unchecked, read_piece, width};
 use super::jobs::{Jobs, SharedWork, go_on};
-use super::node::{Kept, Node, open_directory_unchecked};
+use super::node::{KeptDirs, Node, open_directory_unchecked};
 use super::place::Place;
 use super::ticket::Ticket;
 use super::{Write, sys};
@@ -20,7 +20,7 @@ use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::sched::Flow;
 
-/// How often a directory is read again because it was not empty after all that it told of was removed. Some file systems lose
+/// How often a directory is read again because it was still not empty once every entry it listed had been removed. Some file systems lose
 /// their place in a directory that changes; 16 are more than any needs.
 const PASSES_MAX: u32 = 16;
 
@@ -72,7 +72,7 @@ impl RemoveTree {
 #[derive(Debug)]
 struct Removal {
     jobs: Jobs<Job>,
-    kept: Kept<Pending>,
+    kept: KeptDirs<Pending>,
     removed: AtomicU64,
     memory: Budget,
 }
@@ -89,7 +89,7 @@ impl Removal {
         // Two levels: the directory that everything is in is no part of the tree.
         let top = Node::root(dir, Pending::default());
         let tree = top.child(&name, Pending::default(), memory).ok_or(Error::WOULD_BLOCK)?;
-        let kept = Kept::new();
+        let kept = KeptDirs::new();
         tree.keep(&Arc::new(root), &kept);
         let jobs = Jobs::new(Job { node: tree, offset: 0 }, width);
         Ok(Arc::new(Self { jobs, kept, removed: AtomicU64::new(0), memory: memory.clone() }))

@@ -1,4 +1,4 @@
-//! The names in a directory, told apart into directories and others.
+//! The names in a directory, split into directories and others.
 //!
 //! Most file systems name the kind of an entry. Where one does not, several workers ask for the status of those entries.
 

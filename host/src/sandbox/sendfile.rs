@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::file::{OpenFile, checked};
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
-use super::transfer::{Files, Span};
+use super::transfer::{Span, TransferFiles};
 use crate::error::{Error, Result};
 
 /// How long it waits while another request is at the file's position. 1 ms: about what that takes.
@@ -33,8 +33,8 @@ impl Sendfile {
         Self { output, offset, input, input_offset, length, sending: None }
     }
 
-    fn files(&self) -> Files<'_> {
-        Files { input: self.input.as_file(), output: self.output.as_file() }
+    fn files(&self) -> TransferFiles<'_> {
+        TransferFiles { input: self.input.as_file(), output: self.output.as_file() }
     }
 
     fn begin(&self) -> Result<Sending> {
@@ -61,7 +61,7 @@ impl InSteps for Sendfile {
     type Output = u64;
 
     fn step(&mut self, ticket: &dyn Ticket) -> Result<Step<u64>> {
-        let files = Files { input: self.input.as_file(), output: self.output.as_file() };
+        let files = TransferFiles { input: self.input.as_file(), output: self.output.as_file() };
         let Some(sending) = &mut self.sending else {
             return match self.begin() {
                 Err(Error::WOULD_BLOCK) => Ok(Step::Later(POSITION_PAUSE)),

@@ -11,7 +11,7 @@ use super::sys;
 
 /// What was opened, and what it is on.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedOn {
     pub(super) fd: OwnedFd,
     pub(super) storage: Storage,
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// How such a name begins; 16 hexadecimal digits follow, and what else there is to know after a dash.
 pub(super) const PREFIX: &str = ".aiohost-";
 
-/// Names that are tried. Two that meet once are as good as impossible, and 16 times only on purpose.
+/// Names that are tried. A single collision is next to impossible; 16 in a row can only be intended.
 const TRIES: usize = 16;
 
 /// What follows the name of what a move replaces, until that is done.

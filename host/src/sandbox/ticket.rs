@@ -30,11 +30,11 @@ pub(crate) trait Ticket: Sync {
     fn waker(&self) -> Waker;
 
     /// Calls another worker to help with the request, if one comes by.
-    fn call(&self, help: Help);
+    fn call(&self, help: HelperWork);
 }
 
 /// What another worker does for a request; [`Flow::Again`] if there is more to be taken up.
-pub(crate) type Help = Box<dyn FnMut(&dyn Ticket) -> Flow<()> + Send>;
+pub(crate) type HelperWork = Box<dyn FnMut(&dyn Ticket) -> Flow<()> + Send>;
 
 /// Tickets without a scheduler, for tests.
 #[cfg(test)]
@@ -43,7 +43,7 @@ pub(super) mod fake {
     use std::task::Waker;
     use std::time::Duration;
 
-    use super::{Help, Ticket};
+    use super::{HelperWork, Ticket};
     use crate::budget::Budget;
     use crate::error::{Error, Result};
     use crate::sched::Flow;
@@ -92,7 +92,7 @@ pub(super) mod fake {
             Waker::noop().clone()
         }
 
-        fn call(&self, mut help: Help) {
+        fn call(&self, mut help: HelperWork) {
             std::thread::spawn(move || while matches!(help(&Self::default()), Flow::Again(_)) {});
         }
     }

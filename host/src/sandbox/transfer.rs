@@ -32,7 +32,7 @@ enum Way {
 
 /// What is copied, and to where.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Files<'a> {
+pub(super) struct TransferFiles<'a> {
     pub(super) input: &'a File,
     pub(super) output: &'a File,
 }
@@ -49,7 +49,7 @@ pub(super) struct Span {
 
 impl Span {
     /// Up to `length` bytes between offsets of two open files, or up to where the input ends now.
-    pub(super) fn new(files: Files<'_>, from: u64, to: u64, length: u64) -> Result<Self> {
+    pub(super) fn new(files: TransferFiles<'_>, from: u64, to: u64, length: u64) -> Result<Self> {
         let signed = |offset: u64| i64::try_from(offset).map_err(|_| Error::INVALID);
         // Beyond the largest offset there is nothing to copy.
         let length = length.min(i64::MAX.abs_diff(signed(from)?)).min(i64::MAX.abs_diff(signed(to)?));
@@ -80,7 +80,7 @@ impl Span {
     }
 
     /// Copies some more. Returns whether that was all: all that was asked for, or all that there is.
-    pub(super) fn step(&mut self, files: Files<'_>, ticket: &dyn Ticket) -> Result<bool> {
+    pub(super) fn step(&mut self, files: TransferFiles<'_>, ticket: &dyn Ticket) -> Result<bool> {
         if self.left == 0 {
             return Ok(true);
         }
@@ -137,7 +137,7 @@ enum Next {
 
 impl Whole {
     /// `status` is that of the input.
-    pub(super) fn new(files: Files<'_>, status: &Stat) -> Result<Self> {
+    pub(super) fn new(files: TransferFiles<'_>, status: &Stat) -> Result<Self> {
         let is_same_device = status.st_dev == sys::fstat(files.output)?.st_dev;
         let is_unsized = is_unsized(files.input, status);
         let size = if is_unsized { UNSIZED_BYTES_MAX } else { status.st_size.cast_unsigned() };
@@ -152,7 +152,7 @@ impl Whole {
     }
 
     /// Copies some more. Returns the length of the file once all of it is copied.
-    pub(super) fn step(&mut self, files: Files<'_>, ticket: &dyn Ticket) -> Result<Option<u64>> {
+    pub(super) fn step(&mut self, files: TransferFiles<'_>, ticket: &dyn Ticket) -> Result<Option<u64>> {
         match &mut self.next {
             Next::Share => {
                 if let Some(size) = share(files)? {
@@ -231,7 +231,7 @@ impl Whole {
 }
 
 /// Lets the files share the space, where the file system knows how. Returns the length then.
-fn share(files: Files<'_>) -> Result<Option<u64>> {
+fn share(files: TransferFiles<'_>) -> Result<Option<u64>> {
     match sys::ioctl_ficlone(files.output, files.input) {
         Ok(()) => Ok(Some(sys::fstat(files.output)?.st_size.cast_unsigned())),
         Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::NOSYS) => Ok(None),
@@ -245,7 +245,7 @@ fn share(files: Files<'_>) -> Result<Option<u64>> {
 
 /// One `copy_file_range(2)`. None where it does not work: between some file systems, on some of them, and in append mode. It
 /// also says 0 of a file in `/proc` that has content, so the end of the input is left to `read`.
-fn kernel_step(files: Files<'_>, from: u64, to: u64, most: usize) -> Result<Option<u64>> {
+fn kernel_step(files: TransferFiles<'_>, from: u64, to: u64, most: usize) -> Result<Option<u64>> {
     match sys::copy_file_range(files.input, from, files.output, to, most) {
         Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::BADF | Errno::PERM) => Ok(None),
         Ok(copied) => Ok(Some(u64::try_from(copied).expect("a count fits"))),
@@ -254,7 +254,7 @@ fn kernel_step(files: Files<'_>, from: u64, to: u64, most: usize) -> Result<Opti
 }
 
 /// One `sendfile(2)`. None where it does not work, and at what looks like the end.
-fn sendfile_step(files: Files<'_>, from: u64, to: u64, most: usize) -> Result<Option<u64>> {
+fn sendfile_step(files: TransferFiles<'_>, from: u64, to: u64, most: usize) -> Result<Option<u64>> {
     sys::seek(files.output, SeekFrom::Start(to))?;
     match sys::sendfile(files.output, files.input, from, most) {
         Ok(0) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(None),
@@ -263,7 +263,7 @@ fn sendfile_step(files: Files<'_>, from: u64, to: u64, most: usize) -> Result<Op
     }
 }
 
-fn buffer_step(files: Files<'_>, from: u64, to: u64, most: usize) -> Result<u64> {
+fn buffer_step(files: TransferFiles<'_>, from: u64, to: u64, most: usize) -> Result<u64> {
     let mut buffer = Vec::with_capacity(most.min(BUFFER_BYTES));
     sys::retry_on_intr(|| sys::pread(files.input, rustix::buffer::spare_capacity(&mut buffer), from))?;
     // The allocator may have given more than was asked for.
@@ -378,7 +378,7 @@ mod tests {
         let copied = |path: &str| {
             let input = File::open(path).expect("procfs is mounted");
             let output = File::create(scene.path("/near/target")).expect("it can be made");
-            let files = Files { input: &input, output: &output };
+            let files = TransferFiles { input: &input, output: &output };
             let mut whole = Whole::new(files, &sys::fstat(&input)?)?;
             loop {
                 if let Some(length) = whole.step(files, &ticket)? {

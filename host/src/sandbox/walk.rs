@@ -14,7 +14,7 @@ use rustix::fs::{RawDirEntry, SeekFrom};
 use super::descriptor::Token;
 use super::entries::{Meter, Seen, is_directory_unchecked, read_piece, width};
 use super::jobs::{self, Jobs, SharedWork};
-use super::node::{Kept, Node};
+use super::node::{KeptDirs, Node};
 use super::place::Place;
 use super::status::file_type;
 use super::ticket::Ticket;
@@ -29,7 +29,7 @@ use crate::types::{FileType, WalkEntry};
 
 /// The guest's handle of a walk: `aiohost:aio/types.walker`. Requests on the walk share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Walker(Arc<Inner>);
+pub struct Walker(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -47,7 +47,7 @@ struct Walk {
     found: Mutex<Found>,
     /// How many entries the request wants that goes on with it; 0 between requests.
     wanted: AtomicUsize,
-    kept: Kept<u32>,
+    kept: KeptDirs<u32>,
     depth_max: u32,
     memory: Budget,
 }
@@ -93,7 +93,7 @@ impl Place<Read> {
             jobs: Jobs::new(Job { node: root, offset: 0 }, width(maxreq)),
             found: Mutex::default(),
             wanted: AtomicUsize::new(0),
-            kept: Kept::new(),
+            kept: KeptDirs::new(),
             depth_max: if max_depth == 0 { u32::MAX } else { max_depth },
             memory: ticket.memory(),
         };

@@ -47,7 +47,10 @@ impl<R: Outcome> Account<R> {
 
     pub(super) fn requests(&self) -> MutexGuard<'_, Requests<R>> {
         // Nothing that can panic runs under the lock; if it did, the books would still be in order.
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(any(test, feature = "model", debug_assertions))]
+        requests.check();
+        requests
     }
 
     /// The clock has come to the guest's alarm. Returns what is to be done, and the next alarm; none while somebody else has the

@@ -9,7 +9,7 @@ use super::ids::CallId;
 use super::ids::GroupId;
 use super::membership::Membership;
 use super::outcome::{Outcome, Refusal};
-use super::work::{Admission, Caller, Manner, Submission, WhenFull};
+use super::work::{Admission, Manner, Submission, WhenFull, WhoWaits};
 use crate::budget::{Budget, Reservation, Waiter};
 
 /// A call on its way in. Dropping it gives its place among those that wait to the next.
@@ -20,7 +20,7 @@ pub(crate) struct Entrance<R: Outcome> {
     is_exit: bool,
     /// Whether it is a request of the guest's own, which has a deadline and a group.
     is_counted: bool,
-    caller: Caller,
+    caller: WhoWaits,
     /// Bytes that it has taken already.
     held: Option<Reservation>,
     /// Bytes that it still needs.
@@ -72,7 +72,7 @@ impl<R: Outcome> Entrance<R> {
             manner: submission.manner,
             is_exit: false,
             is_counted: submission.is_counted(),
-            caller: if held.is_some() { Caller::Task } else { Caller::Guest },
+            caller: if held.is_some() { WhoWaits::Task } else { WhoWaits::Guest },
             held,
             bytes,
             call: None,
@@ -83,7 +83,7 @@ impl<R: Outcome> Entrance<R> {
     pub(crate) fn take_back(&mut self, admission: Admission) {
         let Admission { place, mut memory, .. } = admission;
         drop(place);
-        if self.caller == Caller::Task {
+        if self.caller == WhoWaits::Task {
             memory.shrink_to(memory.amount().saturating_sub(self.bytes));
             self.held = Some(memory);
         }
@@ -194,8 +194,8 @@ impl<R: Outcome> Entrance<R> {
     /// What tasks of the guest are told of they take only while the guest goes on, which it does not if it waits itself.
     fn wait_for(&self, budget: &Budget, amount: usize, waker: &Waker) -> Waiter {
         match self.caller {
-            Caller::Guest => budget.wait_alone(amount, waker),
-            Caller::Task => budget.wait(amount, waker),
+            WhoWaits::Guest => budget.wait_alone(amount, waker),
+            WhoWaits::Task => budget.wait(amount, waker),
         }
     }
 

@@ -1,10 +1,10 @@
-//! How many requests are where: of a guest, of a group, and of an engine.
+//! Number of requests in each state: of a guest, of a group, and of an engine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::work::Stop;
 
-/// How many requests are where: `aiohost:aio/types.counters`. Exact at any time.
+/// Number of requests in each state: `aiohost:aio/types.counters`. Exact at any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests that wait for a worker.

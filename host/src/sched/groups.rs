@@ -15,7 +15,7 @@ use super::ids::GroupId;
 use super::ids::RequestId;
 use super::lanes::Priority;
 use super::outcome::Refusal;
-use super::work::{Caller, Progress, Stop};
+use super::work::{Progress, Stop, WhoWaits};
 use crate::limits::GROUP_DEPTH_MAX;
 
 /// A request that failed, and why.
@@ -213,10 +213,10 @@ impl<F: Copy> Groups<F> {
     }
 
     /// A call waits for a place in the group.
-    pub(super) fn join(&mut self, id: GroupId, call: CallId, caller: Caller, waker: &Waker) {
+    pub(super) fn join(&mut self, id: GroupId, call: CallId, caller: WhoWaits, waker: &Waker) {
         if let Some(group) = self.get_mut(id) {
             group.calls.insert(call, waker.clone());
-            if caller == Caller::Guest {
+            if caller == WhoWaits::Guest {
                 group.alone = Some(call);
             }
         }
@@ -377,7 +377,7 @@ impl<F: Copy> Groups<F> {
         Ok(())
     }
 
-    /// How many groups stand one in the other, from this one down.
+    /// How deeply groups are nested, from this one down.
     fn height(&self, id: GroupId) -> usize {
         let depth = |other: &GroupId| self.chain(Some(*other)).position(|(above, _)| above == id).map(|steps| steps + 1);
         self.tree(id).iter().filter_map(depth).max().unwrap_or(0)

@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::account::Account;
 use super::afterwards::{Afterwards, Waste};
 use super::counters::Counters;
 use super::groups::GroupOutcome;
-use super::ids::GroupId;
-use super::ids::RequestId;
+use super::ids::{CallId, GroupId, RequestId};
 use super::lanes::Priority;
 use super::outcome::{Outcome, Refusal, Work};
 use super::pool::Pool;
 use super::requests::{Budgets, End, Requests};
 use super::statistics::Report;
 use super::turns::Seat;
-use super::work::{Admission, Manner, Progress, Submission};
+use super::work::{Admission, Manner, Progress, Submission, WhoWaits};
 use crate::budget::{Budget, Reservation};
 
 /// A guest on the scheduler.
@@ -218,6 +217,48 @@ impl<R: Outcome> Membership<R> {
 
     pub(crate) fn group_progress(&self, group: GroupId) -> Progress {
         self.account.requests().group_progress(group)
+    }
+}
+
+/// A wait for any request, until its time is up. Dropping it leaves nothing of it: no timer, and no waker.
+pub(crate) struct TimedWait<'a, R: Outcome> {
+    membership: &'a Membership<R>,
+    until: Instant,
+    waiting: Option<(CallId, Waker)>,
+}
+
+impl<'a, R: Outcome> TimedWait<'a, R> {
+    pub(crate) fn new(membership: &'a Membership<R>, until: Instant) -> Self {
+        Self { membership, until, waiting: None }
+    }
+
+    /// The ids of all requests that are done; none if there is none to wait for, or the time is up.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Vec<u64>> {
+        if self.until <= Instant::now() {
+            return Poll::Ready(self.membership.announce());
+        }
+        if self.waiting.as_ref().is_none_or(|(_, waker)| !waker.will_wake(cx.waker())) {
+            self.leave();
+            let manner = Manner { deadline: Some(self.until), ..Manner::default() };
+            let call = self.membership.with(|requests| requests.open_call(&manner, WhoWaits::Guest, cx.waker()));
+            self.waiting = Some((call, cx.waker().clone()));
+        }
+        self.membership.poll_announce(cx)
+    }
+
+    fn leave(&mut self) {
+        let Some((call, waker)) = self.waiting.take() else { return };
+        self.membership.carry_out(|requests| {
+            let mut after = requests.close_call(call, None);
+            after.append(requests.wait_no_more(&waker));
+            after
+        });
+    }
+}
+
+impl<R: Outcome> Drop for TimedWait<'_, R> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

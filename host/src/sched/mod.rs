@@ -28,7 +28,7 @@ pub use counters::Counters;
 pub(crate) use groups::{Failed, GroupOutcome};
 pub(crate) use ids::{GroupId, RequestId};
 pub(crate) use lanes::Priority;
-pub(crate) use membership::Membership;
+pub(crate) use membership::{Membership, TimedWait};
 pub(crate) use outcome::{Flow, Outcome, Refusal, Running, Work};
 pub(crate) use pool::Pool;
 pub(crate) use requests::{Budgets, End};

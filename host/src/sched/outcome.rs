@@ -45,13 +45,13 @@ pub(crate) enum Refusal {
     Member,
     /// A group would be in itself.
     Cycle,
-    /// Too many groups would stand one in the other.
+    /// Groups would be nested too deeply.
     TooDeep,
     /// There is no such group.
     NoGroup,
 }
 
-/// A request while a worker is at it, as its work sees it.
+/// A running request, as its work sees it.
 pub(crate) trait Running: Sync {
     /// Fails if the request was canceled or its time is up.
     fn check(&self) -> Result<(), Refusal>;

@@ -30,7 +30,7 @@ use super::ids::GroupId;
 use super::ids::RequestId;
 use super::lanes::Priority;
 use super::outcome::{Outcome, Refusal, Work};
-use super::work::{Admission, Caller, Manner, Origin, Progress, Steps, Stop, Submission, ToQueue};
+use super::work::{Admission, Manner, Origin, Progress, Steps, Stop, Submission, ToQueue, WhoWaits};
 use crate::budget::{Budget, Reservation, Waiter};
 
 enum Phase<R: Outcome> {
@@ -67,7 +67,7 @@ struct Entry<R: Outcome> {
     place: Option<Reservation>,
     /// It is queued or on a worker, and not parked. Given up after what it gives back.
     active: Option<Reservation>,
-    caller: Caller,
+    caller: WhoWaits,
     /// It is done, and its result will be taken.
     coming: Option<Reservation>,
     /// It ran short of memory, and waits until there may be as much as it needs.
@@ -104,7 +104,7 @@ struct Hunger {
 struct Call {
     waker: Waker,
     manner: Manner,
-    caller: Caller,
+    caller: WhoWaits,
 }
 
 /// Something that is to happen at a certain time. It is removed with what it is for.
@@ -275,7 +275,7 @@ impl<R: Outcome> Requests<R> {
         }
     }
 
-    /// A request of a group is done that was never queued. Nobody can wait for the group meanwhile.
+    /// A member of a group was completed without being queued. Nobody can be waiting for the group at this point.
     pub(crate) fn settle(&mut self, group: Option<GroupId>, id: u64, failure: Option<R::Failure>) {
         let to = match failure {
             None => Station::Done,
@@ -323,7 +323,7 @@ impl<R: Outcome> Requests<R> {
             finished: None,
             place: None,
             active: None,
-            caller: Caller::Guest,
+            caller: WhoWaits::Guest,
             coming: None,
             hunger: None,
             resume_at: None,
@@ -383,6 +383,8 @@ impl<R: Outcome> Requests<R> {
 
 mod admitting;
 mod announcing;
+#[cfg(any(test, feature = "model", debug_assertions))]
+mod check;
 mod ending;
 mod grouping;
 mod running;

@@ -77,7 +77,7 @@ pub(crate) struct Admission {
     pub(super) place: Reservation,
     /// Bytes of its arguments, and of its result as far as they are known.
     pub(super) memory: Reservation,
-    pub(super) caller: Caller,
+    pub(super) caller: WhoWaits,
 }
 
 impl Admission {
@@ -89,7 +89,7 @@ impl Admission {
 
 /// Who waits while a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Caller {
+pub(super) enum WhoWaits {
     /// The guest: none of its other calls goes on.
     Guest,
     /// One of its tasks. The others go on, and so the results that they wait for are taken when they are there.

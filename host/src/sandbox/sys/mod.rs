@@ -54,9 +54,9 @@ fn again<T>(call: &'static str, mut make: impl FnMut() -> Result<T>) -> Result<T
 }
 
 /// A name or a path, as a call that may be made twice takes it.
-pub(super) trait Name: Arg + Copy {}
+pub(super) trait PathName: Arg + Copy {}
 
-impl<T: Arg + Copy> Name for T {}
+impl<T: Arg + Copy> PathName for T {}
 
 type Length = Option<NonZeroU64>;
 
@@ -82,20 +82,20 @@ macro_rules! argument {
 
 // By name.
 calls! {
-    fn openat(dir: impl AsFd, path: impl Name, flags: OFlags, mode: Mode) -> OwnedFd = rustix::fs::openat;
-    fn openat2(dir: impl AsFd, path: impl Name, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> OwnedFd = rustix::fs::openat2;
-    fn statat(dir: impl AsFd, path: impl Name, flags: AtFlags) -> Stat = rustix::fs::statat;
-    fn statx(dir: impl AsFd, path: impl Name, flags: AtFlags, mask: StatxFlags) -> Statx = rustix::fs::statx;
-    fn mkdirat(dir: impl AsFd, path: impl Name, mode: Mode) -> () = rustix::fs::mkdirat;
-    fn mknodat(dir: impl AsFd, path: impl Name, kind: FileType, mode: Mode, device: Dev) -> () = rustix::fs::mknodat;
-    fn symlinkat(target: impl Name, dir: impl AsFd, path: impl Name) -> () = rustix::fs::symlinkat;
-    fn linkat(from: impl AsFd, old: impl Name, to: impl AsFd, new: impl Name, flags: AtFlags) -> () = rustix::fs::linkat;
-    fn unlinkat(dir: impl AsFd, path: impl Name, flags: AtFlags) -> () = rustix::fs::unlinkat;
-    fn renameat(from: impl AsFd, old: impl Name, to: impl AsFd, new: impl Name) -> () = rustix::fs::renameat;
-    fn renameat_with(from: impl AsFd, old: impl Name, to: impl AsFd, new: impl Name, flags: RenameFlags) -> () =
+    fn openat(dir: impl AsFd, path: impl PathName, flags: OFlags, mode: Mode) -> OwnedFd = rustix::fs::openat;
+    fn openat2(dir: impl AsFd, path: impl PathName, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> OwnedFd = rustix::fs::openat2;
+    fn statat(dir: impl AsFd, path: impl PathName, flags: AtFlags) -> Stat = rustix::fs::statat;
+    fn statx(dir: impl AsFd, path: impl PathName, flags: AtFlags, mask: StatxFlags) -> Statx = rustix::fs::statx;
+    fn mkdirat(dir: impl AsFd, path: impl PathName, mode: Mode) -> () = rustix::fs::mkdirat;
+    fn mknodat(dir: impl AsFd, path: impl PathName, kind: FileType, mode: Mode, device: Dev) -> () = rustix::fs::mknodat;
+    fn symlinkat(target: impl PathName, dir: impl AsFd, path: impl PathName) -> () = rustix::fs::symlinkat;
+    fn linkat(from: impl AsFd, old: impl PathName, to: impl AsFd, new: impl PathName, flags: AtFlags) -> () = rustix::fs::linkat;
+    fn unlinkat(dir: impl AsFd, path: impl PathName, flags: AtFlags) -> () = rustix::fs::unlinkat;
+    fn renameat(from: impl AsFd, old: impl PathName, to: impl AsFd, new: impl PathName) -> () = rustix::fs::renameat;
+    fn renameat_with(from: impl AsFd, old: impl PathName, to: impl AsFd, new: impl PathName, flags: RenameFlags) -> () =
         rustix::fs::renameat_with;
-    fn chmodat(dir: impl AsFd, path: impl Name, mode: Mode, flags: AtFlags) -> () = rustix::fs::chmodat;
-    fn utimensat(dir: impl AsFd, path: impl Name, times: &Timestamps, flags: AtFlags) -> () = rustix::fs::utimensat;
+    fn chmodat(dir: impl AsFd, path: impl PathName, mode: Mode, flags: AtFlags) -> () = rustix::fs::chmodat;
+    fn utimensat(dir: impl AsFd, path: impl PathName, times: &Timestamps, flags: AtFlags) -> () = rustix::fs::utimensat;
 }
 
 // By descriptor: what belongs to an object beside its content.
@@ -104,6 +104,7 @@ calls! {
     fn fstatfs(fd: impl AsFd) -> StatFs = rustix::fs::fstatfs;
     fn fstatvfs(fd: impl AsFd) -> StatVfs = rustix::fs::fstatvfs;
     fn fchmod(fd: impl AsFd, mode: Mode) -> () = rustix::fs::fchmod;
+    fn fcntl_getfl(fd: impl AsFd) -> OFlags = rustix::fs::fcntl_getfl;
     fn futimens(fd: impl AsFd, times: &Timestamps) -> () = rustix::fs::futimens;
     fn ftruncate(fd: impl AsFd, length: u64) -> () = rustix::fs::ftruncate;
     fn fallocate(fd: impl AsFd, flags: FallocateFlags, offset: u64, length: u64) -> () = rustix::fs::fallocate;
@@ -117,7 +118,7 @@ calls! {
 }
 
 #[inline]
-pub(super) fn readlinkat(dir: impl AsFd, path: impl Name, room: Vec<u8>) -> Result<CString> {
+pub(super) fn readlinkat(dir: impl AsFd, path: impl PathName, room: Vec<u8>) -> Result<CString> {
     let mut room = Some(room);
     again("readlinkat", || rustix::fs::readlinkat(&dir, path, room.take().unwrap_or_default()))
 }

@@ -16,7 +16,7 @@ use crate::sched::work::Steps;
 /// How long work keeps its worker while others wait for one. 20 ms: a thousand times what it costs to give it to another.
 pub(in crate::sched) const TIME_SLICE: Duration = Duration::from_millis(20);
 
-/// A request while a worker is at it.
+/// A running request.
 pub(super) struct AtWork<R: Outcome> {
     pub(super) request: Arc<InHand<R>>,
     /// Since when this worker is at it.

@@ -6,12 +6,12 @@ use super::{Call, CallId, Requests, Timer};
 use crate::sched::afterwards::Afterwards;
 use crate::sched::ids::GroupId;
 use crate::sched::outcome::Outcome;
-use crate::sched::work::{Caller, Manner};
+use crate::sched::work::{Manner, WhoWaits};
 
 impl<R: Outcome> Requests<R> {
     /// A call waits from now on. It is told when its time is up, or that of its group or of the guest, or when its group takes no
     /// more members.
-    pub(crate) fn open_call(&mut self, manner: &Manner, caller: Caller, waker: &Waker) -> CallId {
+    pub(crate) fn open_call(&mut self, manner: &Manner, caller: WhoWaits, waker: &Waker) -> CallId {
         let id = CallId(self.next_call);
         self.next_call += 1;
         // The timers of the group and of the guest tell all calls.
@@ -48,7 +48,7 @@ impl<R: Outcome> Requests<R> {
     /// Whether a call that waits for memory waits for something of its own guest that is on its way. If not, nothing may ever come
     /// of it.
     pub(crate) fn may_wait_for_memory(&mut self, id: CallId) -> bool {
-        let is_task = self.calls.get(&id).is_some_and(|call| call.caller == Caller::Task);
+        let is_task = self.calls.get(&id).is_some_and(|call| call.caller == WhoWaits::Task);
         let may_wait = self.active.taken() > 0 || (is_task && self.coming.taken() > 0);
         if may_wait {
             self.hungry_calls.insert(id);

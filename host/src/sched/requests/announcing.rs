@@ -56,6 +56,13 @@ impl<R: Outcome> Requests<R> {
         self.wait(waker)
     }
 
+    /// Whoever is woken by this waits no more.
+    pub(crate) fn wait_no_more(&mut self, waker: &Waker) -> Afterwards {
+        let mut after = Afterwards::default();
+        after.stale.extend(self.waiters.extract_if(.., |other| other.will_wake(waker)));
+        after
+    }
+
     /// Whether every request with a handle is done.
     pub(crate) fn poll_flush(&mut self, waker: &Waker) -> Poll<()> {
         if self.unfinished.taken() == 0 {

@@ -10,7 +10,7 @@ use crate::sched::counters::Station;
 use crate::sched::ids::RequestId;
 use crate::sched::outcome::{Outcome, Work};
 use crate::sched::statistics::Report;
-use crate::sched::work::{Caller, Stop};
+use crate::sched::work::{Stop, WhoWaits};
 
 impl<R: Outcome> Requests<R> {
     /// A worker has the request. None if it was stopped before it began.
@@ -81,7 +81,7 @@ impl<R: Outcome> Requests<R> {
         let (order, max) = (self.next_hungry, memory.max());
         let Some(entry) = self.entry(id).filter(|entry| entry.stopped.is_none()) else { return false };
         let held = entry.steps.bytes_held();
-        let is_alone = is_alone && !(is_coming && entry.caller == Caller::Task);
+        let is_alone = is_alone && !(is_coming && entry.caller == WhoWaits::Task);
         if short > max || (is_alone && !memory.has_room(short.saturating_sub(held))) {
             return false;
         }
@@ -137,7 +137,7 @@ impl<R: Outcome> Requests<R> {
         let failure = stopped.map(|stop| stop.refusal().into()).or_else(|| result.failure());
         if stopped.is_none() && !unwanted {
             entry.phase = Phase::Done(result);
-            entry.coming = if entry.caller == Caller::Task { coming.try_take(1) } else { None };
+            entry.coming = if entry.caller == WhoWaits::Task { coming.try_take(1) } else { None };
             self.count_end(id, stopped, failure, &mut after);
             self.tell(id, &mut after);
         } else {
@@ -165,7 +165,7 @@ impl<R: Outcome> Requests<R> {
             return;
         }
         let (calls, entries, is_coming) = (&self.calls, &self.entries, self.coming.taken() > 0);
-        let may_wait = |caller| is_coming && caller == Some(Caller::Task);
+        let may_wait = |caller| is_coming && caller == Some(WhoWaits::Task);
         let told = self.hungry_calls.extract_if(.., |id| !may_wait(calls.get(id).map(|call| call.caller)));
         after.wakers.extend(told.filter_map(|id| Some(calls.get(&id)?.waker.clone())));
         let caller = |id: &RequestId| entries.get(id.index()).map(|entry| entry.caller);

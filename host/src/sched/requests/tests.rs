@@ -53,7 +53,7 @@ impl Fixture {
         let place = places.try_take(1).ok_or(Refusal::Full)?;
         let memory = memory.try_take(bytes).ok_or(Refusal::Full)?;
         let queued =
-            self.requests.submit(submission(manner), Admission { place, memory, caller: Caller::Guest }, work(), self.now);
+            self.requests.submit(submission(manner), Admission { place, memory, caller: WhoWaits::Guest }, work(), self.now);
         let ToQueue { id, place, .. } = queued.map_err(|(refusal, ..)| refusal)?;
         self.queue.insert(id, place);
         Ok(id)
@@ -63,7 +63,7 @@ impl Fixture {
         let admission = Admission {
             place: self.requests.budgets.places.nothing(),
             memory: self.requests.budgets.memory.nothing(),
-            caller: Caller::Guest,
+            caller: WhoWaits::Guest,
         };
         let queued = self.requests.submit(submission(Manner::default()), admission, work, self.now);
         let ToQueue { id, place, .. } = queued.map_err(|(refusal, ..)| refusal).expect("there is room");
@@ -305,6 +305,23 @@ fn wait_any_does_not_wait_for_a_request_that_was_given_up() {
     assert_eq!(f.announce(), Poll::Ready(vec![]));
     assert!(f.requests.poll_flush(&f.waker).is_ready());
     f.finish(id, Ok(Value::Done));
+    f.assert_empty();
+}
+
+#[test]
+fn whoever_waits_no_more_leaves_no_waker() {
+    let mut f = Fixture::new();
+    let id = f.submit();
+    let stays = bell().1;
+    assert!(f.requests.poll_announce(&stays).is_pending());
+    for _ in 0..100 {
+        let goes = bell().1;
+        assert!(f.requests.poll_announce(&goes).is_pending());
+        assert_eq!(f.requests.wait_no_more(&goes).stale.len(), 1);
+    }
+    assert_eq!(f.requests.waiters.len(), 1, "the other one waits on");
+    f.run(id);
+    assert!(f.take(id).is_ready());
     f.assert_empty();
 }
 

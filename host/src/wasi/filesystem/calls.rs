@@ -10,8 +10,8 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
 use super::descriptor::{Descriptor, DirDescriptor, Fd, FileDescriptor, cast};
-use super::failure::{Failure, Outcome};
-use super::listing::Listing;
+use super::failure::{CallOutcome, Failure};
+use super::listing::DirListing;
 use super::opening::{follows, opened};
 use super::requests::{self, OnEither};
 use super::steps::Asker;
@@ -39,12 +39,12 @@ impl<'a> Files<'a> {
         Self { ctx: view.ctx, table: view.table, terms }
     }
 
-    pub(crate) fn descriptor(self, fd: &Fd) -> Outcome<&'a Descriptor> {
+    pub(crate) fn descriptor(self, fd: &Fd) -> CallOutcome<&'a Descriptor> {
         Ok(self.table.get(&cast(fd))?)
     }
 
     /// The open file. A directory is wrong for what only files can do.
-    pub(crate) fn file(self, fd: &Fd) -> Outcome<&'a FileDescriptor> {
+    pub(crate) fn file(self, fd: &Fd) -> CallOutcome<&'a FileDescriptor> {
         match self.descriptor(fd)? {
             Descriptor::File(file) => Ok(file),
             Descriptor::Dir(_) => Err(Error::BAD_DESCRIPTOR.into()),
@@ -52,19 +52,19 @@ impl<'a> Files<'a> {
     }
 
     /// The same, if it was opened for writing.
-    pub(crate) fn writable(self, fd: &Fd) -> Outcome<OpenFile> {
+    pub(crate) fn writable(self, fd: &Fd) -> CallOutcome<OpenFile> {
         self.file(fd)?.writable()
     }
 
     /// What a path below a directory names.
-    fn place(self, fd: &Fd, path: String) -> Outcome<Place<Read>> {
+    fn place(self, fd: &Fd, path: String) -> CallOutcome<Place<Read>> {
         match self.descriptor(fd)? {
             Descriptor::Dir(dir) => Ok(Place::find(&self.ctx.grants, Some(&dir.dir), path)?),
             Descriptor::File(_) => Err(Error::NOT_DIRECTORY.into()),
         }
     }
 
-    fn writable_place(self, fd: &Fd, path: String) -> Outcome<Place<Write>> {
+    fn writable_place(self, fd: &Fd, path: String) -> CallOutcome<Place<Write>> {
         Ok(self.place(fd, path)?.writable()?)
     }
 
@@ -74,7 +74,7 @@ impl<'a> Files<'a> {
     }
 
     /// What it was opened for.
-    pub(crate) fn flags(self, fd: &Fd) -> Outcome<DescriptorFlags> {
+    pub(crate) fn flags(self, fd: &Fd) -> CallOutcome<DescriptorFlags> {
         Ok(match self.descriptor(fd)? {
             Descriptor::File(file) => file.flags,
             Descriptor::Dir(dir) => dir.flags,
@@ -95,8 +95,8 @@ impl<'a> Files<'a> {
     pub(crate) fn make<A: Held + Send + 'static, O: Answer>(
         self,
         request: Request<A, O>,
-        arguments: Outcome<A>,
-    ) -> impl Future<Output = Outcome<O>> + Send + use<A, O> {
+        arguments: CallOutcome<A>,
+    ) -> impl Future<Output = CallOutcome<O>> + Send + use<A, O> {
         let made = match arguments {
             Ok(arguments) => Ok(make(self.ctx, request, Ok(arguments), self.terms)),
             Err(Failure::Code(error)) => Ok(make(self.ctx, request, Err(error), self.terms)),
@@ -106,7 +106,7 @@ impl<'a> Files<'a> {
     }
 
     /// The same on a descriptor, whatever that is.
-    fn make_on_either<O: Answer>(self, request: OnEither<O>, fd: &Fd) -> impl Future<Output = Outcome<O>> + Send + use<O> {
+    fn make_on_either<O: Answer>(self, request: OnEither<O>, fd: &Fd) -> impl Future<Output = CallOutcome<O>> + Send + use<O> {
         match self.descriptor(fd) {
             Ok(Descriptor::Dir(dir)) => {
                 Either::Right(self.make(request.dir, self.itself(dir).map(|place| (place,)).map_err(Failure::from)))
@@ -125,23 +125,23 @@ impl Files<'_> {
         offset: u64,
         length: u64,
         advice: Advice,
-    ) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make(requests::ADVISE, self.file(fd).map(|file| (file.file.clone(), offset, length, advice)))
     }
 
-    pub(crate) fn sync(self, fd: &Fd) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn sync(self, fd: &Fd) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make_on_either(requests::SYNC, fd)
     }
 
-    pub(crate) fn sync_data(self, fd: &Fd) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn sync_data(self, fd: &Fd) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make_on_either(requests::SYNC_DATA, fd)
     }
 
-    pub(crate) fn set_size(self, fd: &Fd, size: u64) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn set_size(self, fd: &Fd, size: u64) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make(requests::SET_SIZE, self.writable(fd).map(|file| (file, size)))
     }
 
-    pub(crate) fn set_times(self, fd: &Fd, times: AioResult<NewTimes>) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn set_times(self, fd: &Fd, times: AioResult<NewTimes>) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         match self.descriptor(fd) {
             Ok(Descriptor::Dir(dir)) => {
                 let arguments = both(self.itself(dir).and_then(Place::writable), times);
@@ -155,11 +155,11 @@ impl Files<'_> {
         }
     }
 
-    pub(crate) fn stat(self, fd: &Fd) -> impl Future<Output = Outcome<Status>> + Send + use<> {
+    pub(crate) fn stat(self, fd: &Fd) -> impl Future<Output = CallOutcome<Status>> + Send + use<> {
         self.make_on_either(requests::STAT, fd)
     }
 
-    pub(crate) fn metadata_hash(self, fd: &Fd) -> impl Future<Output = Outcome<Status>> + Send + use<> {
+    pub(crate) fn metadata_hash(self, fd: &Fd) -> impl Future<Output = CallOutcome<Status>> + Send + use<> {
         self.make_on_either(requests::METADATA_HASH, fd)
     }
 
@@ -180,20 +180,20 @@ impl Files<'_> {
     }
 
     /// Begins to list a directory.
-    pub(crate) fn read_directory(self, fd: &Fd) -> impl Future<Output = Outcome<Listing>> + Send + use<> {
+    pub(crate) fn read_directory(self, fd: &Fd) -> impl Future<Output = CallOutcome<DirListing>> + Send + use<> {
         let (key, member) = (self.ctx.grants.identity_key(), Arc::clone(&self.ctx.member));
         // Of its own, since two listings would have one position.
         let made = self.make(requests::READ_DIRECTORY, self.place(fd, ".".to_owned()).map(|place| (place,)));
         async move {
             let dir = made.await?;
-            Ok(Listing::new(Cursor::new(dir, key, listing_memory(&member)?)))
+            Ok(DirListing::new(Cursor::new(dir, key, listing_memory(&member)?)))
         }
     }
 }
 
 /// Calls with a path below a directory.
 impl Files<'_> {
-    pub(crate) fn create_directory_at(self, fd: &Fd, path: String) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn create_directory_at(self, fd: &Fd, path: String) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make(requests::CREATE_DIRECTORY_AT, self.writable_place(fd, path).map(|place| (place,)))
     }
 
@@ -202,7 +202,7 @@ impl Files<'_> {
         fd: &Fd,
         flags: PathFlags,
         path: String,
-    ) -> impl Future<Output = Outcome<Status>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<Status>> + Send + use<> {
         self.make(requests::STAT_AT.choose(flags), self.place(fd, path).map(|place| (place,)))
     }
 
@@ -211,7 +211,7 @@ impl Files<'_> {
         fd: &Fd,
         flags: PathFlags,
         path: String,
-    ) -> impl Future<Output = Outcome<Status>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<Status>> + Send + use<> {
         self.make(requests::METADATA_HASH_AT.choose(flags), self.place(fd, path).map(|place| (place,)))
     }
 
@@ -221,7 +221,7 @@ impl Files<'_> {
         flags: PathFlags,
         path: String,
         times: AioResult<NewTimes>,
-    ) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         let arguments = self.writable_place(fd, path).and_then(|place| Ok((place, times?)));
         self.make(requests::SET_TIMES_AT.choose(flags), arguments)
     }
@@ -231,7 +231,7 @@ impl Files<'_> {
         (fd, path): (&Fd, String),
         flags: PathFlags,
         (new_fd, new_path): (&Fd, String),
-    ) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         // Linux can follow a link here, other systems cannot, and no host of WASI does.
         let places = if follows(flags) {
             Err(Error::INVALID.into())
@@ -248,7 +248,7 @@ impl Files<'_> {
         path: String,
         open_flags: OpenFlags,
         flags: DescriptorFlags,
-    ) -> impl Future<Output = Outcome<Descriptor>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<Descriptor>> + Send + use<> {
         let how = opened(path_flags, open_flags, flags);
         let opening = match &how {
             Ok(how) => self.place(fd, path).and_then(|place| Ok((OpeningAny::new(place, how.flags, how.kind)?,))),
@@ -265,11 +265,11 @@ impl Files<'_> {
         }
     }
 
-    pub(crate) fn readlink_at(self, fd: &Fd, path: String) -> impl Future<Output = Outcome<String>> + Send + use<> {
+    pub(crate) fn readlink_at(self, fd: &Fd, path: String) -> impl Future<Output = CallOutcome<String>> + Send + use<> {
         self.make(requests::READLINK_AT, self.place(fd, path).map(|place| (place,)))
     }
 
-    pub(crate) fn remove_directory_at(self, fd: &Fd, path: String) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn remove_directory_at(self, fd: &Fd, path: String) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make(requests::REMOVE_DIRECTORY_AT, self.writable_place(fd, path).map(|place| (place,)))
     }
 
@@ -277,18 +277,23 @@ impl Files<'_> {
         self,
         (fd, path): (&Fd, String),
         (new_fd, new_path): (&Fd, String),
-    ) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    ) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         let places = self.writable_place(fd, path).and_then(|old| Ok((old, self.writable_place(new_fd, new_path)?)));
         self.make(requests::RENAME_AT, places)
     }
 
-    pub(crate) fn symlink_at(self, target: String, fd: &Fd, path: String) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn symlink_at(
+        self,
+        target: String,
+        fd: &Fd,
+        path: String,
+    ) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         let target = Target::parse(target, self.ctx.limits.path_bytes_max);
         let arguments = target.map_err(Failure::from).and_then(|target| Ok((target, self.writable_place(fd, path)?)));
         self.make(requests::SYMLINK_AT, arguments)
     }
 
-    pub(crate) fn unlink_file_at(self, fd: &Fd, path: String) -> impl Future<Output = Outcome<()>> + Send + use<> {
+    pub(crate) fn unlink_file_at(self, fd: &Fd, path: String) -> impl Future<Output = CallOutcome<()>> + Send + use<> {
         self.make(requests::UNLINK_FILE_AT, self.writable_place(fd, path).map(|place| (place,)))
     }
 }

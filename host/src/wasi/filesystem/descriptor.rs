@@ -7,7 +7,7 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor as NamedByBindings;
 use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
 
-use super::failure::Outcome;
+use super::failure::CallOutcome;
 use crate::ctx::AioCtxView;
 use crate::error::{Error, Result as AioResult};
 use crate::output::push;
@@ -44,7 +44,7 @@ pub(crate) fn cast<A: 'static, B: 'static>(handle: &Resource<A>) -> Resource<B> 
 
 impl FileDescriptor {
     /// The file, if it was opened for writing.
-    pub(crate) fn writable(&self) -> Outcome<OpenFile> {
+    pub(crate) fn writable(&self) -> CallOutcome<OpenFile> {
         if self.flags.contains(DescriptorFlags::WRITE) { Ok(self.file.clone()) } else { Err(Error::BAD_DESCRIPTOR.into()) }
     }
 }

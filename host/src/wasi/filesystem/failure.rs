@@ -5,7 +5,7 @@ use wasmtime::component::ResourceTableError;
 use crate::error::Error;
 
 /// What a call comes to.
-pub(crate) type Outcome<T> = Result<T, Failure>;
+pub(crate) type CallOutcome<T> = Result<T, Failure>;
 
 /// Why a call failed.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::wasi::runs::CursorAt;
 
 /// A listing, and the place in it. Copies share what was read.
 #[derive(Clone, Debug)]
-pub(crate) struct Listing {
+pub(crate) struct DirListing {
     cursor: Cursor,
     at: u64,
 }
@@ -23,7 +23,7 @@ pub(crate) enum Found {
     End,
 }
 
-impl Listing {
+impl DirListing {
     pub(super) fn new(cursor: Cursor) -> Self {
         Self { cursor, at: 0 }
     }

@@ -10,10 +10,10 @@ mod steps;
 
 pub(crate) use calls::Files;
 pub(crate) use descriptor::{Descriptor, Fd, cast};
-pub(crate) use failure::{Failure, Outcome};
-pub(crate) use listing::{Found, Listing};
+pub(crate) use failure::{CallOutcome, Failure};
+pub(crate) use listing::{DirListing, Found};
 pub(crate) use requests::{kind, request};
-pub(crate) use steps::{Asker, Begun, Step};
+pub(crate) use steps::{Asker, Begun, CallStep};
 
 use wasmtime::component::HasData;
 

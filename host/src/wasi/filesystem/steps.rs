@@ -24,7 +24,7 @@ pub(crate) struct Asker {
 }
 
 /// A request that was not done at once.
-pub(crate) enum Step<O> {
+pub(crate) enum CallStep<O> {
     /// It is not let in yet.
     Waits(Box<Queued>),
     /// A worker has it, or will.
@@ -35,7 +35,7 @@ pub(crate) enum Step<O> {
 pub(crate) enum Begun<O> {
     /// What it came to, and the memory for that.
     Done(Result<O>, Reservation),
-    Step(Step<O>),
+    Step(CallStep<O>),
 }
 
 impl Asker {
@@ -58,7 +58,7 @@ impl Asker {
         let caller = Caller { member: &self.member, own_thread: self.own_thread };
         match enter_parsed(caller, request, Ok(arguments), Manner::default(), terms) {
             Passed::Done(result, memory) => Begun::Done(result, memory),
-            Passed::ToQueue(queued) => Begun::Step(Step::Waits(Box::new(queued))),
+            Passed::ToQueue(queued) => Begun::Step(CallStep::Waits(Box::new(queued))),
         }
     }
 
@@ -79,7 +79,7 @@ impl<O: Answer> Begun<O> {
     }
 }
 
-impl<O: Answer> Step<O> {
+impl<O: Answer> CallStep<O> {
     /// What it came to, if it is done. A step that was never asked is begun by this, if it is let in.
     pub(crate) fn look(&mut self) -> Option<Result<O>> {
         self.done().now_or_never()
@@ -105,11 +105,11 @@ impl<O: Answer> Step<O> {
 }
 
 /// A step that is waited for.
-struct Waiting<'a, O>(&'a mut Step<O>);
+struct Waiting<'a, O>(&'a mut CallStep<O>);
 
 impl<O> Drop for Waiting<'_, O> {
     fn drop(&mut self) {
-        if let Step::Waits(queued) = self.0 {
+        if let CallStep::Waits(queued) = self.0 {
             queued.step_back();
         }
     }
@@ -158,7 +158,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().expect("an event loop").block_on(future)
     }
 
-    fn step(asker: &Asker, held: Receiver<()>) -> Step<()> {
+    fn step(asker: &Asker, held: Receiver<()>) -> CallStep<()> {
         match asker.begin(WAITS, (Gate(held),)) {
             Begun::Step(step) => step,
             Begun::Done(..) => panic!("it is for a worker"),
@@ -169,9 +169,7 @@ mod tests {
     fn a_stream_that_is_never_asked_again_held_up_what_came_behind_it() {
         let limits = Limits { in_flight_max: 1, ..Limits::default() };
         let engine = AioEngine::new();
-        let mut ctx = AioCtx::builder();
-        ctx.limits(limits);
-        let ctx = ctx.build(&engine);
+        let ctx = AioCtx::builder().limits(limits).build(&engine);
         let asker = Asker::new(ctx.caller(), CONCURRENT_TERMS);
         let (go_on, held) = channel();
         let (first_goes_on, first_held) = channel();

@@ -16,7 +16,7 @@ use crate::ctx::AioCtxView;
 use crate::door::Request;
 use crate::output::push;
 use crate::sandbox::{Content, Reading, WriteTo};
-use crate::wasi::filesystem::{Descriptor, Fd, Files, Found, Listing, cast, request};
+use crate::wasi::filesystem::{Descriptor, DirListing, Fd, Files, Found, cast, request};
 use crate::wasi::requests::TERMS;
 use crate::wasi::runs::{self, Copied};
 
@@ -31,7 +31,7 @@ impl AioCtxView<'_> {
         Files::new(self, TERMS)
     }
 
-    fn listing(&mut self, entries: &Entries) -> FsResult<&mut Listing> {
+    fn listing(&mut self, entries: &Entries) -> FsResult<&mut DirListing> {
         Ok(self.table.get_mut(&cast(entries))?)
     }
 
@@ -223,7 +223,7 @@ impl HostDirectoryEntryStream for AioCtxView<'_> {
     }
 
     fn drop(&mut self, entries: Entries) -> wasmtime::Result<()> {
-        self.table.delete::<Listing>(cast(&entries))?;
+        self.table.delete::<DirListing>(cast(&entries))?;
         Ok(())
     }
 }

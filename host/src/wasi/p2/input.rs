@@ -9,7 +9,7 @@ use crate::budget::Reservation;
 use crate::door::Request;
 use crate::error::{Error, Result};
 use crate::sandbox::{Content, OpenFile, Reading};
-use crate::wasi::filesystem::{Asker, Begun, Step, request};
+use crate::wasi::filesystem::{Asker, Begun, CallStep, request};
 use crate::wasi::runs;
 
 const READ: Request<(Reading,), Content> = request("read-via-stream", runs::READ);
@@ -24,7 +24,7 @@ pub(super) struct FileInput {
     at: u64,
     /// Bytes of one read at most.
     length_max: usize,
-    step: Option<Step<Content>>,
+    step: Option<CallStep<Content>>,
     found: Option<Found>,
 }
 
@@ -67,7 +67,7 @@ impl FileInput {
     }
 
     fn look(&mut self) {
-        if let Some(result) = self.step.as_mut().and_then(Step::look) {
+        if let Some(result) = self.step.as_mut().and_then(CallStep::look) {
             self.settle_step(result);
         }
     }

@@ -9,7 +9,7 @@ use crate::arguments::{Held, holds};
 use crate::door::{Request, Run, Terms};
 use crate::error::{Error, Result};
 use crate::sandbox::{OpenFile, WriteTo};
-use crate::wasi::filesystem::{Asker, Begun, Step, request};
+use crate::wasi::filesystem::{Asker, Begun, CallStep, request};
 use crate::wasi::requests::TERMS;
 
 const WRITE: Request<(Whole,), u64> = request("write-via-stream", WRITING);
@@ -58,7 +58,7 @@ pub(super) struct FileOutput {
     file: OpenFile,
     to: WriteTo,
     request: Request<(Whole,), u64>,
-    step: Option<Step<u64>>,
+    step: Option<CallStep<u64>>,
     state: State,
 }
 
@@ -96,7 +96,7 @@ impl FileOutput {
 
     /// What is known without waiting. A failure is told once; then the stream is closed.
     fn look(&mut self) -> StreamResult<()> {
-        if let Some(result) = self.step.as_mut().and_then(Step::look) {
+        if let Some(result) = self.step.as_mut().and_then(CallStep::look) {
             self.settle(result);
         }
         match self.state {

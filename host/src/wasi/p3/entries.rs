@@ -11,7 +11,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::DirectoryEntry;
 
 use super::records;
 use crate::error::Result;
-use crate::wasi::filesystem::{Asker, Begun, Failure, Found, Listing, Outcome, Step};
+use crate::wasi::filesystem::{Asker, Begun, CallOutcome, CallStep, DirListing, Failure, Found};
 
 /// Entries that a reader gets at a time that is no guest, and says no number: 64.
 const ENTRIES: usize = 64;
@@ -25,9 +25,9 @@ pub(super) struct Entries {
 
 enum State {
     /// The directory is opened once more, for this stream alone.
-    Opening(Pin<Box<dyn Future<Output = Outcome<Listing>> + Send>>),
-    Open(Listing),
-    Reading(Listing, Step<()>),
+    Opening(Pin<Box<dyn Future<Output = CallOutcome<DirListing>> + Send>>),
+    Open(DirListing),
+    Reading(DirListing, CallStep<()>),
     Closed,
 }
 
@@ -35,7 +35,7 @@ impl Entries {
     /// What becomes of the stream is sent to the receiver.
     pub(super) fn new(
         asker: Asker,
-        opening: impl Future<Output = Outcome<Listing>> + Send + 'static,
+        opening: impl Future<Output = CallOutcome<DirListing>> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<()>>) {
         let (sender, receiver) = oneshot::channel();
         (Self { asker, state: State::Opening(Box::pin(opening)), sender: Some(sender) }, receiver)
@@ -49,7 +49,7 @@ impl Entries {
     }
 
     /// Entries, `count` of them at most, once there are some; none at the end.
-    fn poll_entries(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<Outcome<Vec<DirectoryEntry>>> {
+    fn poll_entries(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<CallOutcome<Vec<DirectoryEntry>>> {
         loop {
             let listing = match mem::replace(&mut self.state, State::Closed) {
                 State::Closed => return Poll::Ready(Ok(Vec::new())),
@@ -79,7 +79,7 @@ impl Entries {
     }
 
     /// Takes entries that were read, none at the end; or begins to read some.
-    fn take(&mut self, mut listing: Listing, count: usize) -> Result<Option<Vec<DirectoryEntry>>> {
+    fn take(&mut self, mut listing: DirListing, count: usize) -> Result<Option<Vec<DirectoryEntry>>> {
         let mut entries = Vec::new();
         let found = listing.give(count, |kind, name| {
             entries.push(DirectoryEntry { type_: records::descriptor_type(kind), name: name.to_owned() });

@@ -16,7 +16,7 @@ use crate::ctx::AioCtxView;
 use crate::error::{Error, Result as AioResult};
 use crate::sandbox::{OpenFile, WriteTo};
 use crate::streams::{FileReader, FileWriter, Transfer};
-use crate::wasi::filesystem::{Descriptor, Failure, Fd, Files, Filesystem, Outcome, kind};
+use crate::wasi::filesystem::{CallOutcome, Descriptor, Failure, Fd, Files, Filesystem, kind};
 use crate::wasi::requests::CONCURRENT_TERMS;
 
 /// What becomes of a stream, for the guest.
@@ -91,7 +91,7 @@ impl<T: 'static> HostDescriptorWithStore<T> for Filesystem {
     fn read_via_stream(mut store: Access<'_, T, Self>, fd: Fd, offset: u64) -> wasmtime::Result<Reader<u8>> {
         let view = store.get();
         let files = Files::new(&view, CONCURRENT_TERMS);
-        let file: Outcome<OpenFile> = match files.descriptor(&fd) {
+        let file: CallOutcome<OpenFile> = match files.descriptor(&fd) {
             Ok(Descriptor::File(file)) => Ok(file.file.clone()),
             Ok(Descriptor::Dir(_)) => Err(Error::IS_DIRECTORY.into()),
             Err(failure) => Err(failure),

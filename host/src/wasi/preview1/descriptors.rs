@@ -9,7 +9,7 @@ use crate::wasi::preopens::preopens;
 
 /// A standard stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standard {
+pub(super) enum StandardFd {
     Input,
     Output,
     Error,
@@ -17,15 +17,15 @@ pub(super) enum Standard {
 
 /// What a descriptor stands for.
 #[derive(Debug)]
-pub(super) enum Descriptor {
-    Standard(Standard),
-    File(FileDescriptor),
-    Dir(DirDescriptor),
+pub(super) enum Slot {
+    Standard(StandardFd),
+    File(FileSlot),
+    Dir(DirSlot),
 }
 
 /// An open file, with what belongs to the descriptor and not to the file.
 #[derive(Debug)]
-pub(super) struct FileDescriptor {
+pub(super) struct FileSlot {
     pub(super) file: OpenFile,
     /// What it was opened for.
     pub(super) reads: bool,
@@ -35,7 +35,7 @@ pub(super) struct FileDescriptor {
 }
 
 #[derive(Debug)]
-pub(super) struct DirDescriptor {
+pub(super) struct DirSlot {
     pub(super) dir: OpenDir,
     /// The name of a directory that was granted.
     pub(super) preopen: Option<String>,
@@ -52,7 +52,7 @@ pub(super) const SYNC: u16 = 1 << 4;
 /// The descriptors by their numbers.
 #[derive(Debug)]
 pub(super) struct Descriptors {
-    list: Vec<Option<Descriptor>>,
+    list: Vec<Option<Slot>>,
     free: BTreeSet<usize>,
 }
 
@@ -64,53 +64,52 @@ impl Descriptors {
     /// The standard streams, then the directories in the order in which they were granted, and the first of them once more as
     /// `.`, which programs look relative paths up in.
     pub(super) fn new(ctx: &AioCtx) -> Self {
-        let standard = [Standard::Input, Standard::Output, Standard::Error].map(Descriptor::Standard);
-        let granted =
-            |(dir, name): (OpenDir, String)| Descriptor::Dir(DirDescriptor { dir, preopen: Some(name), listing: None });
+        let standard = [StandardFd::Input, StandardFd::Output, StandardFd::Error].map(Slot::Standard);
+        let granted = |(dir, name): (OpenDir, String)| Slot::Dir(DirSlot { dir, preopen: Some(name), listing: None });
         let list = standard.into_iter().chain(preopens(ctx).into_iter().map(granted)).map(Some).collect();
         Self { list, free: BTreeSet::new() }
     }
 
-    pub(super) fn get(&self, fd: u32) -> Result<&Descriptor> {
+    pub(super) fn get(&self, fd: u32) -> Result<&Slot> {
         Ok(self.list.get(index(fd)).and_then(Option::as_ref).ok_or(Errno::BADF)?)
     }
 
-    pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor> {
+    pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Slot> {
         Ok(self.list.get_mut(index(fd)).and_then(Option::as_mut).ok_or(Errno::BADF)?)
     }
 
     /// The open file. The numbers of other things are wrong for what only files can do.
-    pub(super) fn file(&self, fd: u32) -> Result<&FileDescriptor> {
+    pub(super) fn file(&self, fd: u32) -> Result<&FileSlot> {
         match self.get(fd)? {
-            Descriptor::File(file) => Ok(file),
-            Descriptor::Standard(_) | Descriptor::Dir(_) => Err(Errno::BADF.into()),
+            Slot::File(file) => Ok(file),
+            Slot::Standard(_) | Slot::Dir(_) => Err(Errno::BADF.into()),
         }
     }
 
     /// The open file of a call that moves its position.
-    pub(super) fn seekable(&self, fd: u32) -> Result<&FileDescriptor> {
+    pub(super) fn seekable(&self, fd: u32) -> Result<&FileSlot> {
         match self.get(fd)? {
-            Descriptor::Standard(_) => Err(Errno::SPIPE.into()),
+            Slot::Standard(_) => Err(Errno::SPIPE.into()),
             _ => self.file(fd),
         }
     }
 
-    pub(super) fn dir(&self, fd: u32) -> Result<&DirDescriptor> {
+    pub(super) fn dir(&self, fd: u32) -> Result<&DirSlot> {
         match self.get(fd)? {
-            Descriptor::Dir(dir) => Ok(dir),
-            Descriptor::File(_) | Descriptor::Standard(_) => Err(Errno::BADF.into()),
+            Slot::Dir(dir) => Ok(dir),
+            Slot::File(_) | Slot::Standard(_) => Err(Errno::BADF.into()),
         }
     }
 
-    pub(super) fn dir_mut(&mut self, fd: u32) -> Result<&mut DirDescriptor> {
+    pub(super) fn dir_mut(&mut self, fd: u32) -> Result<&mut DirSlot> {
         match self.get_mut(fd)? {
-            Descriptor::Dir(dir) => Ok(dir),
-            Descriptor::File(_) | Descriptor::Standard(_) => Err(Errno::BADF.into()),
+            Slot::Dir(dir) => Ok(dir),
+            Slot::File(_) | Slot::Standard(_) => Err(Errno::BADF.into()),
         }
     }
 
     /// Gives something the lowest number that is free.
-    pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<u32> {
+    pub(super) fn push(&mut self, descriptor: Slot) -> Result<u32> {
         let place = match self.free.pop_first() {
             Some(place) => place,
             None => {
@@ -122,14 +121,14 @@ impl Descriptors {
         Ok(u32::try_from(place).map_err(|_| Errno::MFILE)?)
     }
 
-    pub(super) fn remove(&mut self, fd: u32) -> Result<Descriptor> {
+    pub(super) fn remove(&mut self, fd: u32) -> Result<Slot> {
         let removed = self.list.get_mut(index(fd)).and_then(Option::take).ok_or(Errno::BADF)?;
         self.free.insert(index(fd));
         Ok(removed)
     }
 
     /// Gives what one number stands for another number, which has to be in use. Returns what that stood for.
-    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<Option<Descriptor>> {
+    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<Option<Slot>> {
         self.get(from)?;
         self.get(to)?;
         if from == to {
@@ -140,7 +139,7 @@ impl Descriptors {
     }
 }
 
-impl DirDescriptor {
+impl DirSlot {
     /// A listing that was begun, or one that is made of `begin`.
     pub(super) fn set_listing(&mut self, listing: Cursor) -> Cursor {
         self.listing.insert(listing).clone()

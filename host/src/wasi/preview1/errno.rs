@@ -77,36 +77,36 @@ impl From<Error> for Errno {
 
 /// Why a function fails: the guest is told, or ends.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CallFailure {
     Errno(Errno),
     Trap(wasmtime::Error),
 }
 
-impl From<Errno> for Failure {
+impl From<Errno> for CallFailure {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CallFailure {
     fn from(error: Error) -> Self {
         Self::Errno(error.into())
     }
 }
 
-pub(super) type Result<T> = std::result::Result<T, Failure>;
+pub(super) type Result<T> = std::result::Result<T, CallFailure>;
 
 /// What goes wrong in `wasmtime-wasi` ends the guest.
-pub(super) fn trap(error: impl Into<wasmtime::Error>) -> Failure {
-    Failure::Trap(error.into())
+pub(super) fn trap(error: impl Into<wasmtime::Error>) -> CallFailure {
+    CallFailure::Trap(error.into())
 }
 
 /// What a function gives to the guest.
 pub(super) fn answer(result: Result<()>) -> wasmtime::Result<i32> {
     match result {
         Ok(()) => Ok(i32::from(Errno::SUCCESS.0)),
-        Err(Failure::Errno(errno)) => Ok(i32::from(errno.0)),
-        Err(Failure::Trap(error)) => Err(error),
+        Err(CallFailure::Errno(errno)) => Ok(i32::from(errno.0)),
+        Err(CallFailure::Trap(error)) => Err(error),
     }
 }
 

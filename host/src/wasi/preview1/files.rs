@@ -3,10 +3,10 @@
 use std::io::IoSlice;
 
 use super::Preview1View;
-use super::descriptors::{APPEND, DATA_SYNC, Descriptor, FileDescriptor, NONBLOCK, READ_SYNC, SYNC, Standard};
-use super::errno::{Errno, Failure, Result};
-use super::memory::{Guest, Pieces};
-use super::records::{self, FileKind, Whence as WireWhence};
+use super::descriptors::{APPEND, DATA_SYNC, FileSlot, NONBLOCK, READ_SYNC, SYNC, Slot, StandardFd};
+use super::errno::{CallFailure, Errno, Result};
+use super::memory::{GuestMemory, Pieces};
+use super::records::{self, FileKind, SeekWhence};
 use super::requests::{kind, request};
 use crate::door::{Entry, Request, Run, transfer_here};
 use crate::error::{Error, Result as AioResult};
@@ -42,9 +42,9 @@ const SEEK: Request<(Seeking,), Position> = request(
         |(seeking,), ticket| seeking.go_on(ticket).map(|sought| sought.map(Position)),
     ),
 );
-const CLOSE: Request<(Closing,), ()> = Request {
+const CLOSE: Request<(ClosingSlot,), ()> = Request {
     kind: kind("fd_close"),
-    run: Run::Inline(|(closing,): &mut (Closing,), wait| closing.close(wait)),
+    run: Run::Inline(|(closing,): &mut (ClosingSlot,), wait| closing.close(wait)),
     entry: Entry::LetIn,
 };
 
@@ -54,9 +54,9 @@ const COPY_BYTES_MAX: usize = 1 << 20;
 
 /// A file that the guest gives up.
 #[derive(Debug)]
-pub(super) struct Closing(Option<OpenFile>);
+pub(super) struct ClosingSlot(Option<OpenFile>);
 
-impl Closing {
+impl ClosingSlot {
     fn close(&mut self, wait: Wait) -> AioResult<()> {
         match (&self.0, wait) {
             (Some(file), Wait::Never) if file.close_may_wait() => Err(Error::WOULD_BLOCK),
@@ -70,16 +70,16 @@ impl Closing {
     }
 }
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     fn open_file(&mut self, fd: u32) -> Result<OpenFile> {
         Ok(self.descriptors().file(fd)?.file.clone())
     }
 
     fn seeking(&mut self, fd: u32, offset: i64, whence: u32) -> Result<Seeking> {
         let whence = match records::whence(whence)? {
-            WireWhence::Set => Whence::Start,
-            WireWhence::Current => Whence::Current,
-            WireWhence::End => Whence::End,
+            SeekWhence::Set => Whence::Start,
+            SeekWhence::Current => Whence::Current,
+            SeekWhence::End => Whence::End,
         };
         Ok(Seeking::new(self.descriptors().seekable(fd)?.file.clone(), offset, whence))
     }
@@ -91,21 +91,21 @@ impl<T: Preview1View> Guest<'_, T> {
 }
 
 pub(super) async fn advise<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     offset: u64,
     length: u64,
     advice: u32,
 ) -> Result<()> {
     let advice = records::advice(advice)?;
-    if let Descriptor::Dir(_) = guest.descriptors().get(fd)? {
+    if let Slot::Dir(_) = guest.descriptors().get(fd)? {
         return Err(Errno::BADF.into());
     }
     let file = guest.open_file(fd)?;
     guest.make(ADVISE, Ok((file, offset, length, advice))).await
 }
 
-pub(super) async fn allocate<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, offset: u64, length: u64) -> Result<()> {
+pub(super) async fn allocate<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, offset: u64, length: u64) -> Result<()> {
     let file = guest.descriptors().file(fd)?;
     if !file.writes {
         return Err(Errno::BADF.into());
@@ -114,40 +114,44 @@ pub(super) async fn allocate<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32,
     guest.make(ALLOCATE, Allocation::parse(AllocateFlags::empty()).map(|how| (file, how, offset, length))).await
 }
 
-pub(super) async fn close<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+pub(super) async fn close<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32) -> Result<()> {
     let closed = guest.descriptors().remove(fd)?;
     finish(guest, Some(closed)).await
 }
 
 /// Closes what a number stood for.
-async fn finish<T: Preview1View>(guest: &mut Guest<'_, T>, descriptor: Option<Descriptor>) -> Result<()> {
+async fn finish<T: Preview1View>(guest: &mut GuestMemory<'_, T>, descriptor: Option<Slot>) -> Result<()> {
     match descriptor {
-        Some(Descriptor::File(file)) => guest.make(CLOSE, Ok((Closing(Some(file.file)),))).await,
+        Some(Slot::File(file)) => guest.make(CLOSE, Ok((ClosingSlot(Some(file.file)),))).await,
         // What is dropped hands its descriptor to the reaper.
-        Some(Descriptor::Dir(_) | Descriptor::Standard(_)) | None => Ok(()),
+        Some(Slot::Dir(_) | Slot::Standard(_)) | None => Ok(()),
     }
 }
 
-pub(super) async fn renumber<T: Preview1View>(guest: &mut Guest<'_, T>, from: u32, to: u32) -> Result<()> {
+pub(super) async fn renumber<T: Preview1View>(guest: &mut GuestMemory<'_, T>, from: u32, to: u32) -> Result<()> {
     let closed = guest.descriptors().renumber(from, to)?;
     // That is done, whatever the file says as it is closed.
     match finish(guest, closed).await {
-        Err(Failure::Errno(_)) => Ok(()),
+        Err(CallFailure::Errno(_)) => Ok(()),
         result => result,
     }
 }
 
-pub(super) async fn datasync<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+pub(super) async fn datasync<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32) -> Result<()> {
     synchronize(guest, fd, DATASYNC).await
 }
 
-pub(super) async fn sync<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+pub(super) async fn sync<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32) -> Result<()> {
     synchronize(guest, fd, FSYNC).await
 }
 
-async fn synchronize<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, request: Request<(OpenFile,), ()>) -> Result<()> {
+async fn synchronize<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    request: Request<(OpenFile,), ()>,
+) -> Result<()> {
     match guest.descriptors().get(fd)? {
-        Descriptor::Dir(_) => {
+        Slot::Dir(_) => {
             let place = guest.dir_itself(fd)?;
             guest.make(SYNC_DIR, place.map(|place| (place,))).await
         }
@@ -158,23 +162,23 @@ async fn synchronize<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, request
     }
 }
 
-pub(super) async fn fdstat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+pub(super) async fn fdstat_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, at: u32) -> Result<()> {
     let kind = match guest.descriptors().get(fd)? {
-        Descriptor::Standard(standard) => {
+        Slot::Standard(standard) => {
             let standard = *standard;
             FileKind::of_stream(guest.is_terminal(standard)?)
         }
-        Descriptor::File(_) => FileKind::RegularFile,
-        Descriptor::Dir(_) => FileKind::Directory,
+        Slot::File(_) => FileKind::RegularFile,
+        Slot::Dir(_) => FileKind::Directory,
     };
     let record = match guest.descriptors().get(fd)? {
-        Descriptor::Standard(Standard::Input) => records::fdstat(kind, 0, records::STREAM_READS, records::STREAM_READS),
-        Descriptor::Standard(_) => records::fdstat(kind, 0, records::STREAM_WRITES, records::STREAM_WRITES),
-        Descriptor::File(file) => {
+        Slot::Standard(StandardFd::Input) => records::fdstat(kind, 0, records::STREAM_READS, records::STREAM_READS),
+        Slot::Standard(_) => records::fdstat(kind, 0, records::STREAM_WRITES, records::STREAM_WRITES),
+        Slot::File(file) => {
             let rights = records::file_rights(file.reads, file.writes);
             records::fdstat(kind, file.flags, rights, rights)
         }
-        Descriptor::Dir(dir) => {
+        Slot::Dir(dir) => {
             let (own, below) = records::dir_rights(dir.is_writable());
             records::fdstat(kind, 0, own, below)
         }
@@ -182,10 +186,10 @@ pub(super) async fn fdstat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u3
     guest.write(at, &record)
 }
 
-pub(super) async fn fdstat_set_flags<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, flags: u32) -> Result<()> {
+pub(super) async fn fdstat_set_flags<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, flags: u32) -> Result<()> {
     let flags = u16::try_from(flags).map_err(|_| Errno::INVAL)?;
     let synchronous = DATA_SYNC | READ_SYNC | SYNC;
-    let Descriptor::File(file) = guest.descriptors().get_mut(fd)? else { return Err(Errno::BADF.into()) };
+    let Slot::File(file) = guest.descriptors().get_mut(fd)? else { return Err(Errno::BADF.into()) };
     // Whether writes wait for the device is decided when a file is opened.
     if flags & !(APPEND | NONBLOCK | synchronous) != 0 || flags & synchronous & !file.flags != 0 {
         return Err(Errno::INVAL.into());
@@ -196,7 +200,7 @@ pub(super) async fn fdstat_set_flags<T: Preview1View>(guest: &mut Guest<'_, T>, 
 
 /// Rights cannot be taken back: what a guest may do is decided by what it was granted.
 pub(super) async fn fdstat_set_rights<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     _base: u64,
     _inheriting: u64,
@@ -205,18 +209,18 @@ pub(super) async fn fdstat_set_rights<T: Preview1View>(
     Err(Errno::NOTSUP.into())
 }
 
-pub(super) async fn filestat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+pub(super) async fn filestat_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, at: u32) -> Result<()> {
     let status = match guest.descriptors().get(fd)? {
-        Descriptor::Standard(standard) => {
+        Slot::Standard(standard) => {
             let standard = *standard;
             let kind = FileKind::of_stream(guest.is_terminal(standard)?);
             return guest.write(at, &records::stream_filestat(kind));
         }
-        Descriptor::File(file) => {
+        Slot::File(file) => {
             let file = file.file.clone();
             guest.make(STAT, Ok((file,))).await?
         }
-        Descriptor::Dir(_) => {
+        Slot::Dir(_) => {
             let place = guest.dir_itself(fd)?;
             guest.make(STAT_DIR, place.map(|place| (place,))).await?
         }
@@ -224,7 +228,7 @@ pub(super) async fn filestat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: 
     guest.write(at, &records::filestat(&status))
 }
 
-pub(super) async fn filestat_set_size<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, size: u64) -> Result<()> {
+pub(super) async fn filestat_set_size<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, size: u64) -> Result<()> {
     let file = guest.open_file(fd)?;
     if i64::try_from(size).is_err() {
         return Err(Errno::INVAL.into());
@@ -233,14 +237,14 @@ pub(super) async fn filestat_set_size<T: Preview1View>(guest: &mut Guest<'_, T>,
 }
 
 pub(super) async fn filestat_set_times<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     accessed: u64,
     modified: u64,
     which: u32,
 ) -> Result<()> {
     let times = records::new_times(accessed, modified, which)?;
-    if let Descriptor::Dir(_) = guest.descriptors().get(fd)? {
+    if let Slot::Dir(_) = guest.descriptors().get(fd)? {
         let place = guest.dir_itself(fd)?;
         return guest.make(UTIME_DIR, place.and_then(Place::writable).map(|place| (place, times))).await;
     }
@@ -248,13 +252,18 @@ pub(super) async fn filestat_set_times<T: Preview1View>(
     guest.make(FUTIME, ChangeableFile::parse(file).map(|file| (file, times))).await
 }
 
-pub(super) async fn prestat_get<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+pub(super) async fn prestat_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, at: u32) -> Result<()> {
     let length = preopen(guest, fd)?.len();
     guest.write_u32(at, 0)?;
     guest.write_count(at.saturating_add(4), length)
 }
 
-pub(super) async fn prestat_dir_name<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32, length: u32) -> Result<()> {
+pub(super) async fn prestat_dir_name<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    at: u32,
+    length: u32,
+) -> Result<()> {
     let name = preopen(guest, fd)?;
     if name.len() > usize::try_from(length).unwrap_or(usize::MAX) {
         return Err(Errno::NAMETOOLONG.into());
@@ -262,35 +271,41 @@ pub(super) async fn prestat_dir_name<T: Preview1View>(guest: &mut Guest<'_, T>, 
     guest.write(at, name.as_bytes())
 }
 
-fn preopen<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<String> {
+fn preopen<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32) -> Result<String> {
     match guest.descriptors().get(fd)? {
-        Descriptor::Dir(dir) => Ok(dir.preopen.clone().ok_or(Errno::BADF)?),
-        Descriptor::File(_) | Descriptor::Standard(_) => Err(Errno::BADF.into()),
+        Slot::Dir(dir) => Ok(dir.preopen.clone().ok_or(Errno::BADF)?),
+        Slot::File(_) | Slot::Standard(_) => Err(Errno::BADF.into()),
     }
 }
 
 /// A read that need not wait, or may wait on this thread; none if it may not but would have to.
 pub(super) fn read_now<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     list: u32,
     count: u32,
     at: u32,
 ) -> Result<Option<()>> {
-    let Descriptor::File(file) = guest.descriptors().get(fd)? else { return Ok(None) };
+    let Slot::File(file) = guest.descriptors().get(fd)? else { return Ok(None) };
     let file = readable(file)?;
     let pieces = guest.pieces(list, count)?;
     let Some(read) = read_here(guest, &file, None, &pieces, READ.kind)? else { return Ok(None) };
     guest.write_count(at, read).map(Some)
 }
 
-pub(super) async fn read<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, list: u32, count: u32, at: u32) -> Result<()> {
+pub(super) async fn read<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    at: u32,
+) -> Result<()> {
     let pieces = guest.pieces(list, count)?;
     let read = match guest.descriptors().get(fd)? {
-        Descriptor::Standard(Standard::Input) => guest.read_input(&pieces).await?,
-        Descriptor::Standard(_) => return Err(Errno::BADF.into()),
-        Descriptor::Dir(_) => return Err(Errno::BADF.into()),
-        Descriptor::File(file) => {
+        Slot::Standard(StandardFd::Input) => guest.read_input(&pieces).await?,
+        Slot::Standard(_) => return Err(Errno::BADF.into()),
+        Slot::Dir(_) => return Err(Errno::BADF.into()),
+        Slot::File(file) => {
             let file = readable(file)?;
             read_elsewhere(guest, file, None, &pieces, READ).await?
         }
@@ -300,7 +315,7 @@ pub(super) async fn read<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, lis
 
 /// As [`read_now`].
 pub(super) fn pread_now<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     list: u32,
     count: u32,
@@ -314,7 +329,7 @@ pub(super) fn pread_now<T: Preview1View>(
 }
 
 pub(super) async fn pread<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     list: u32,
     count: u32,
@@ -328,13 +343,13 @@ pub(super) async fn pread<T: Preview1View>(
 }
 
 /// Files of preview 1 are read and written only as their descriptors say.
-fn readable(file: &FileDescriptor) -> Result<OpenFile> {
+fn readable(file: &FileSlot) -> Result<OpenFile> {
     if file.reads { Ok(file.file.clone()) } else { Err(Errno::BADF.into()) }
 }
 
 /// Reads into the guest's memory on its own thread; none if it would have to wait for that, and may not.
 fn read_here<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     file: &OpenFile,
     offset: Option<u64>,
     pieces: &Pieces,
@@ -363,7 +378,7 @@ fn read_here<T: Preview1View>(
 
 /// The same by memory of the host's, where it may wait.
 async fn read_elsewhere<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     file: OpenFile,
     offset: Option<u64>,
     pieces: &Pieces,
@@ -383,13 +398,13 @@ fn number(bytes: usize) -> u64 {
 
 /// As [`read_now`].
 pub(super) fn write_now<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     list: u32,
     count: u32,
     at: u32,
 ) -> Result<Option<()>> {
-    let Descriptor::File(file) = guest.descriptors().get(fd)? else { return Ok(None) };
+    let Slot::File(file) = guest.descriptors().get(fd)? else { return Ok(None) };
     let to = file.end();
     let file = writable(file)?;
     let pieces = guest.pieces(list, count)?;
@@ -397,16 +412,22 @@ pub(super) fn write_now<T: Preview1View>(
     guest.write_count(at, written).map(Some)
 }
 
-pub(super) async fn write<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, list: u32, count: u32, at: u32) -> Result<()> {
+pub(super) async fn write<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    list: u32,
+    count: u32,
+    at: u32,
+) -> Result<()> {
     let pieces = guest.pieces(list, count)?;
     let written = match guest.descriptors().get(fd)? {
-        Descriptor::Standard(Standard::Input) => return Err(Errno::BADF.into()),
-        Descriptor::Standard(standard) => {
+        Slot::Standard(StandardFd::Input) => return Err(Errno::BADF.into()),
+        Slot::Standard(standard) => {
             let standard = *standard;
             guest.write_output(standard, &pieces).await?
         }
-        Descriptor::Dir(_) => return Err(Errno::BADF.into()),
-        Descriptor::File(file) => {
+        Slot::Dir(_) => return Err(Errno::BADF.into()),
+        Slot::File(file) => {
             let to = file.end();
             let file = writable(file)?;
             write_elsewhere(guest, file, to, &pieces, WRITE).await?
@@ -417,7 +438,7 @@ pub(super) async fn write<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, li
 
 /// As [`read_now`].
 pub(super) fn pwrite_now<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     list: u32,
     count: u32,
@@ -433,7 +454,7 @@ pub(super) fn pwrite_now<T: Preview1View>(
 }
 
 pub(super) async fn pwrite<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     list: u32,
     count: u32,
@@ -448,11 +469,11 @@ pub(super) async fn pwrite<T: Preview1View>(
     guest.write_count(at, written)
 }
 
-fn writable(file: &FileDescriptor) -> Result<OpenFile> {
+fn writable(file: &FileSlot) -> Result<OpenFile> {
     if file.writes { Ok(file.file.clone()) } else { Err(Errno::BADF.into()) }
 }
 
-impl FileDescriptor {
+impl FileSlot {
     /// Where a write goes that names no place.
     fn end(&self) -> WriteTo {
         if self.flags & APPEND != 0 { WriteTo::End } else { WriteTo::Position }
@@ -466,7 +487,7 @@ impl FileDescriptor {
 
 /// Writes from the guest's memory on its own thread, if it may wait there.
 fn write_here<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     file: &OpenFile,
     to: WriteTo,
     pieces: &Pieces,
@@ -482,7 +503,7 @@ fn write_here<T: Preview1View>(
 
 /// The same by memory of the host's, where it may wait.
 async fn write_elsewhere<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     file: OpenFile,
     to: WriteTo,
     pieces: &Pieces,
@@ -520,7 +541,13 @@ fn write_pieces(file: &OpenFile, to: WriteTo, pieces: &Pieces, memory: &[u8]) ->
     Ok(written)
 }
 
-pub(super) async fn seek<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, offset: i64, whence: u32, at: u32) -> Result<()> {
+pub(super) async fn seek<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    offset: i64,
+    whence: u32,
+    at: u32,
+) -> Result<()> {
     let seeking = guest.seeking(fd, offset, whence)?;
     let position = guest.make(SEEK, Ok((seeking,))).await?;
     guest.write_u64(at, position.0)
@@ -528,7 +555,7 @@ pub(super) async fn seek<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, off
 
 /// As [`read_now`].
 pub(super) fn seek_now<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     offset: i64,
     whence: u32,
@@ -539,11 +566,11 @@ pub(super) fn seek_now<T: Preview1View>(
     guest.write_u64(at, position.0).map(Some)
 }
 
-pub(super) async fn tell<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<()> {
+pub(super) async fn tell<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, at: u32) -> Result<()> {
     seek(guest, fd, 0, records::CURRENT, at).await
 }
 
 /// As [`read_now`].
-pub(super) fn tell_now<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, at: u32) -> Result<Option<()>> {
+pub(super) fn tell_now<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, at: u32) -> Result<Option<()>> {
     seek_now(guest, fd, 0, records::CURRENT, at)
 }

@@ -1,8 +1,8 @@
 //! `fd_readdir`: entries from where the guest says, as many as its buffer holds.
 
 use super::Preview1View;
-use super::errno::{Failure, Result};
-use super::memory::Guest;
+use super::errno::{CallFailure, Result};
+use super::memory::GuestMemory;
 use super::records::{self, FileKind};
 use super::requests::request;
 use crate::door::Request;
@@ -13,7 +13,7 @@ const OPEN: Request<(Place<Read>,), OpenDir> = request("fd_readdir", runs::OPEN_
 const FILL: Request<(CursorAt,), ()> = request("fd_readdir", runs::FILL);
 
 pub(super) async fn readdir<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     (buffer, room): (u32, u32),
     cookie: u64,
@@ -61,7 +61,7 @@ fn put(rest: &mut &mut [u8], used: &mut usize, bytes: &[u8]) -> bool {
 }
 
 /// The listing of a directory. One that starts anew sees what is there by now.
-async fn cursor<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, cookie: u64) -> Result<Cursor> {
+async fn cursor<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32, cookie: u64) -> Result<Cursor> {
     let (descriptors, ctx) = guest.tables();
     let dir = descriptors.dir_mut(fd)?;
     if let Some(cursor) = &dir.listing {
@@ -77,7 +77,7 @@ async fn cursor<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, cookie: u64)
     let opened = guest.make(OPEN, place.map(|place| (place,))).await?;
     match guest.descriptors().dir_mut(fd) {
         Ok(dir) => Ok(dir.set_listing(Cursor::new(opened, key, memory))),
-        Err(Failure::Errno(errno)) => Err(errno.into()),
+        Err(CallFailure::Errno(errno)) => Err(errno.into()),
         Err(failure) => Err(failure),
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wasmtime::{Caller, Extern, Memory};
 
-use super::errno::{Errno, Failure, Result, trap};
+use super::errno::{CallFailure, Errno, Result, trap};
 
 /// Pieces of one transfer at most, as in `readv(2)`. What comes after them is not moved by this call.
 const PIECES_MAX: usize = 1024;
@@ -13,7 +13,7 @@ const PIECES_MAX: usize = 1024;
 const TEXT_BYTES_MAX: u32 = 1 << 20;
 
 /// A guest in a call of a host function.
-pub(super) struct Guest<'a, T: 'static> {
+pub(super) struct GuestMemory<'a, T: 'static> {
     pub(super) caller: Caller<'a, T>,
     memory: Memory,
 }
@@ -26,7 +26,7 @@ fn range(at: u32, length: u32) -> Piece {
     at..at.saturating_add(usize::try_from(length).expect("a length fits"))
 }
 
-impl<'a, T: 'static> Guest<'a, T> {
+impl<'a, T: 'static> GuestMemory<'a, T> {
     /// `known` is where the memory is kept once it was looked up: a store is for one guest.
     pub(super) fn new(mut caller: Caller<'a, T>, known: impl Fn(&mut T) -> &mut Option<Memory>) -> Result<Self> {
         if let Some(memory) = *known(caller.data_mut()) {
@@ -47,11 +47,11 @@ impl<'a, T: 'static> Guest<'a, T> {
     }
 
     pub(super) fn bytes(&self, at: u32, length: u32) -> Result<&[u8]> {
-        self.memory.data(&self.caller).get(range(at, length)).ok_or(Failure::Errno(Errno::FAULT))
+        self.memory.data(&self.caller).get(range(at, length)).ok_or(CallFailure::Errno(Errno::FAULT))
     }
 
     pub(super) fn bytes_mut(&mut self, at: u32, length: u32) -> Result<&mut [u8]> {
-        self.memory.data_mut(&mut self.caller).get_mut(range(at, length)).ok_or(Failure::Errno(Errno::FAULT))
+        self.memory.data_mut(&mut self.caller).get_mut(range(at, length)).ok_or(CallFailure::Errno(Errno::FAULT))
     }
 
     pub(super) fn write(&mut self, at: u32, bytes: &[u8]) -> Result<()> {

@@ -19,8 +19,8 @@ use wasmtime_wasi::WasiView;
 
 use self::descriptors::Descriptors;
 use self::errno::{Result, answer};
-use self::memory::Guest;
-use self::paths::How;
+use self::memory::GuestMemory;
+use self::paths::LookupHow;
 use self::streams::Streams;
 use crate::arguments::{Held, holds_nothing};
 use crate::ctx::{AioCtx, AioView};
@@ -47,7 +47,7 @@ pub trait Preview1View: AioView + WasiView {
     fn preview1_and_aio(&mut self) -> (&mut Preview1, &mut AioCtx);
 }
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     fn tables(&mut self) -> (&mut Descriptors, &mut AioCtx) {
         let (preview1, ctx) = self.caller.data_mut().preview1_and_aio();
         (preview1.descriptors.get_or_insert_with(|| Descriptors::new(ctx)), ctx)
@@ -58,7 +58,7 @@ impl<T: Preview1View> Guest<'_, T> {
     }
 }
 
-holds_nothing! { files::Closing }
+holds_nothing! { files::ClosingSlot }
 
 /// Adds functions that may wait, each by its name, its parameters, and what it does.
 macro_rules! functions {
@@ -66,7 +66,7 @@ macro_rules! functions {
         $linker.func_wrap_async(MODULE, stringify!($name), |caller: Caller<'_, T>, ($($parameter,)*): ($($type,)*)| {
             Box::new(async move {
                 let call = async move {
-                    let mut guest = Guest::new(caller, |data| &mut data.preview1().memory)?;
+                    let mut guest = GuestMemory::new(caller, |data| &mut data.preview1().memory)?;
                     let $guest = &mut guest;
                     let result: Result<()> = $call;
                     result
@@ -82,7 +82,7 @@ macro_rules! functions {
 macro_rules! quick_functions {
     ($linker:ident, $($name:ident($($parameter:ident: $type:ty),*) => |$guest:ident| $now:expr, else $later:expr;)*) => {$(
         $linker.func_wrap_async(MODULE, stringify!($name), |caller: Caller<'_, T>, ($($parameter,)*): ($($type,)*)| {
-            let mut guest = match Guest::new(caller, |data| &mut data.preview1().memory) {
+            let mut guest = match GuestMemory::new(caller, |data| &mut data.preview1().memory) {
                 Ok(guest) => guest,
                 Err(failure) => return Box::new(ready(answer(Err(failure)))),
             };
@@ -167,7 +167,7 @@ fn add_paths<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmtime::Res
             |guest| paths::link(guest, (fd, lookup), (path, length), new_fd, (new_path, new_length)).await;
         path_open(
             fd: u32, lookup: u32, path: u32, length: u32, oflags: u32, rights: u64, _inheriting: u64, fdflags: u32, at: u32
-        ) => |guest| paths::open(guest, fd, (path, length), How { lookup, oflags, rights, fdflags }, at).await;
+        ) => |guest| paths::open(guest, fd, (path, length), LookupHow { lookup, oflags, rights, fdflags }, at).await;
         path_readlink(fd: u32, path: u32, length: u32, buffer: u32, room: u32, at: u32) =>
             |guest| paths::readlink(guest, fd, (path, length), (buffer, room), at).await;
         path_remove_directory(fd: u32, path: u32, length: u32) =>

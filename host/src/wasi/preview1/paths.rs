@@ -1,9 +1,9 @@
 //! Functions of preview 1 that go by a path.
 
 use super::Preview1View;
-use super::descriptors::{DATA_SYNC, Descriptor, DirDescriptor, FileDescriptor, READ_SYNC, SYNC};
+use super::descriptors::{DATA_SYNC, DirSlot, FileSlot, READ_SYNC, SYNC, Slot};
 use super::errno::{Errno, Result};
-use super::memory::Guest;
+use super::memory::GuestMemory;
 use super::records;
 use super::requests::request;
 use crate::door::Request;
@@ -25,7 +25,7 @@ const RENAME: Request<(Place<Write>, Place<Write>), ()> = request("path_rename",
 const SYMLINK: Request<(Target, Place<Write>), ()> = request("path_symlink", runs::SYMLINK);
 const UNLINK: Request<(Place<Write>,), ()> = request("path_unlink_file", runs::UNLINK);
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     /// What a path below a directory names.
     pub(super) fn place(&mut self, fd: u32, path: String) -> Result<AioResult<Place<Read>>> {
         let (descriptors, ctx) = self.tables();
@@ -44,7 +44,7 @@ impl<T: Preview1View> Guest<'_, T> {
 
 /// The parameters of `path_open` that say how.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct How {
+pub(super) struct LookupHow {
     pub(super) lookup: u32,
     pub(super) oflags: u32,
     pub(super) rights: u64,
@@ -52,10 +52,10 @@ pub(super) struct How {
 }
 
 pub(super) async fn open<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     (path, length): (u32, u32),
-    how: How,
+    how: LookupHow,
     at: u32,
 ) -> Result<()> {
     let (mut flags, is_dir) = records::open_flags(how.oflags)?;
@@ -72,17 +72,15 @@ pub(super) async fn open<T: Preview1View>(
     if is_dir && how.oflags != records::DIRECTORY {
         return Err(Errno::INVAL.into());
     }
-    if let Descriptor::File(_) = guest.descriptors().get(fd)? {
+    if let Slot::File(_) = guest.descriptors().get(fd)? {
         return Err(Errno::NOTDIR.into());
     }
     let kind = if is_dir { OpenKind::Dir } else { OpenKind::Any };
     let place = guest.place_of(fd, path, length)?;
     let opening = place.and_then(|place| OpeningAny::new(place, flags, kind)).map(|opening| (opening,));
     let descriptor = match guest.make(OPEN, opening).await? {
-        FileOrDir::File(file) => {
-            Descriptor::File(FileDescriptor { file, reads: access.reads, writes: access.writes, flags: fdflags })
-        }
-        FileOrDir::Dir(dir) => Descriptor::Dir(DirDescriptor { dir, preopen: None, listing: None }),
+        FileOrDir::File(file) => Slot::File(FileSlot { file, reads: access.reads, writes: access.writes, flags: fdflags }),
+        FileOrDir::Dir(dir) => Slot::Dir(DirSlot { dir, preopen: None, listing: None }),
     };
     // Where it goes is looked at first: a number that the guest does not learn would stay open.
     guest.bytes_mut(at, 4)?;
@@ -91,7 +89,7 @@ pub(super) async fn open<T: Preview1View>(
 }
 
 pub(super) async fn filestat_get<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     lookup: u32,
     path: (u32, u32),
@@ -104,7 +102,7 @@ pub(super) async fn filestat_get<T: Preview1View>(
 }
 
 pub(super) async fn filestat_set_times<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     lookup: u32,
     path: (u32, u32),
@@ -115,13 +113,18 @@ pub(super) async fn filestat_set_times<T: Preview1View>(
     guest.make(request, place.map(|place| (place, times))).await
 }
 
-pub(super) async fn create_directory<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, path: u32, length: u32) -> Result<()> {
+pub(super) async fn create_directory<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    path: u32,
+    length: u32,
+) -> Result<()> {
     let place = guest.writable_place(fd, path, length)?;
     guest.make(MKDIR, place.map(|place| (place,))).await
 }
 
 pub(super) async fn link<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     (fd, lookup): (u32, u32),
     path: (u32, u32),
     new_fd: u32,
@@ -137,7 +140,7 @@ pub(super) async fn link<T: Preview1View>(
 }
 
 pub(super) async fn readlink<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     path: (u32, u32),
     (buffer, room): (u32, u32),
@@ -151,13 +154,18 @@ pub(super) async fn readlink<T: Preview1View>(
     guest.write_count(at, count)
 }
 
-pub(super) async fn remove_directory<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, path: u32, length: u32) -> Result<()> {
+pub(super) async fn remove_directory<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    path: u32,
+    length: u32,
+) -> Result<()> {
     let place = guest.writable_place(fd, path, length)?;
     guest.make(RMDIR, place.map(|place| (place,))).await
 }
 
 pub(super) async fn rename<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     fd: u32,
     path: (u32, u32),
     new_fd: u32,
@@ -169,7 +177,7 @@ pub(super) async fn rename<T: Preview1View>(
 }
 
 pub(super) async fn symlink<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     target: (u32, u32),
     fd: u32,
     path: (u32, u32),
@@ -180,7 +188,12 @@ pub(super) async fn symlink<T: Preview1View>(
     guest.make(SYMLINK, both(Target::parse(target, max), place)).await
 }
 
-pub(super) async fn unlink_file<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32, path: u32, length: u32) -> Result<()> {
+pub(super) async fn unlink_file<T: Preview1View>(
+    guest: &mut GuestMemory<'_, T>,
+    fd: u32,
+    path: u32,
+    length: u32,
+) -> Result<()> {
     let place = guest.writable_place(fd, path, length)?;
     guest.make(UNLINK, place.map(|place| (place,))).await
 }

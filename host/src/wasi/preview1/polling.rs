@@ -9,9 +9,9 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::bindings::io::{poll, streams};
 
 use super::Preview1View;
-use super::descriptors::{Descriptor, Standard};
-use super::errno::{Errno, Failure, Result, trap};
-use super::memory::Guest;
+use super::descriptors::{Slot, StandardFd};
+use super::errno::{CallFailure, Errno, Result, trap};
+use super::memory::GuestMemory;
 use super::process::MONOTONIC;
 use super::records::{Subscription, Waited};
 
@@ -25,7 +25,7 @@ enum Pending {
 }
 
 pub(super) async fn poll_oneoff<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     subscriptions: u32,
     events: u32,
     count: u32,
@@ -64,12 +64,12 @@ pub(super) async fn poll_oneoff<T: Preview1View>(
     guest.write_u32(at, written)
 }
 
-fn parse<T: Preview1View>(guest: &Guest<'_, T>, at: u32, count: u32) -> Result<Vec<Subscription>> {
-    let place = |number: u32| at.checked_add(number * Subscription::SIZE).ok_or(Failure::Errno(Errno::FAULT));
+fn parse<T: Preview1View>(guest: &GuestMemory<'_, T>, at: u32, count: u32) -> Result<Vec<Subscription>> {
+    let place = |number: u32| at.checked_add(number * Subscription::SIZE).ok_or(CallFailure::Errno(Errno::FAULT));
     (0..count).map(|number| Subscription::parse(&guest.array(place(number)?)?)).collect()
 }
 
-fn begin<T: Preview1View>(guest: &mut Guest<'_, T>, subscription: &Subscription) -> Result<Pending> {
+fn begin<T: Preview1View>(guest: &mut GuestMemory<'_, T>, subscription: &Subscription) -> Result<Pending> {
     match subscription.what {
         Waited::Clock { id, timeout, is_absolute } => {
             let duration = if is_absolute { timeout.saturating_sub(guest.time(id)?) } else { timeout };
@@ -80,29 +80,29 @@ fn begin<T: Preview1View>(guest: &mut Guest<'_, T>, subscription: &Subscription)
             Ok(Pending::Wait(monotonic_clock::Host::subscribe_duration(&mut clocks, duration).map_err(trap)?))
         }
         Waited::Read(fd) => match guest.descriptors().get(fd) {
-            Ok(Descriptor::Standard(Standard::Input)) => {
+            Ok(Slot::Standard(StandardFd::Input)) => {
                 let stream = guest.input()?;
                 let table = guest.caller.data_mut().aio().table;
                 Ok(Pending::Wait(streams::HostInputStream::subscribe(table, stream).map_err(trap)?))
             }
-            Ok(Descriptor::File(_)) => Ok(Pending::Known(Errno::SUCCESS)),
+            Ok(Slot::File(_)) => Ok(Pending::Known(Errno::SUCCESS)),
             _ => Ok(Pending::Known(Errno::BADF)),
         },
         Waited::Write(fd) => match guest.descriptors().get(fd) {
-            Ok(Descriptor::Standard(standard @ (Standard::Output | Standard::Error))) => {
+            Ok(Slot::Standard(standard @ (StandardFd::Output | StandardFd::Error))) => {
                 let standard = *standard;
                 let stream = guest.output(standard)?;
                 let table = guest.caller.data_mut().aio().table;
                 Ok(Pending::Wait(streams::HostOutputStream::subscribe(table, stream).map_err(trap)?))
             }
-            Ok(Descriptor::File(_)) => Ok(Pending::Known(Errno::SUCCESS)),
+            Ok(Slot::File(_)) => Ok(Pending::Known(Errno::SUCCESS)),
             _ => Ok(Pending::Known(Errno::BADF)),
         },
     }
 }
 
 /// Waits until something has come. Returns which, by the numbers of the subscriptions.
-async fn wait<T: Preview1View>(guest: &mut Guest<'_, T>, pending: &[Pending]) -> Result<Vec<(usize, Errno)>> {
+async fn wait<T: Preview1View>(guest: &mut GuestMemory<'_, T>, pending: &[Pending]) -> Result<Vec<(usize, Errno)>> {
     let known = |(number, pending): (usize, &Pending)| match pending {
         Pending::Known(errno) => Some((number, *errno)),
         Pending::Wait(_) => None,

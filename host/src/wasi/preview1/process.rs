@@ -9,13 +9,13 @@ use wasmtime_wasi::p2::bindings::random::random::Host as _;
 use wasmtime_wasi::random::WasiRandomView as _;
 
 use super::Preview1View;
-use super::errno::{Errno, Failure, Result, trap};
-use super::memory::Guest;
+use super::errno::{CallFailure, Errno, Result, trap};
+use super::memory::GuestMemory;
 
 /// Random bytes that are made at a time. Others may run in between.
 const RANDOM_BYTES: usize = 64 << 10;
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     fn arguments(&mut self) -> Result<Vec<String>> {
         self.caller.data_mut().cli().get_arguments().map_err(trap)
     }
@@ -43,22 +43,22 @@ impl<T: Preview1View> Guest<'_, T> {
     }
 }
 
-pub(super) async fn args_get<T: Preview1View>(guest: &mut Guest<'_, T>, list: u32, buffer: u32) -> Result<()> {
+pub(super) async fn args_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, list: u32, buffer: u32) -> Result<()> {
     let arguments = guest.arguments()?;
     guest.write_texts(&arguments, list, buffer)
 }
 
-pub(super) async fn args_sizes_get<T: Preview1View>(guest: &mut Guest<'_, T>, count: u32, bytes: u32) -> Result<()> {
+pub(super) async fn args_sizes_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, count: u32, bytes: u32) -> Result<()> {
     let arguments = guest.arguments()?;
     guest.write_sizes(&arguments, count, bytes)
 }
 
-pub(super) async fn environ_get<T: Preview1View>(guest: &mut Guest<'_, T>, list: u32, buffer: u32) -> Result<()> {
+pub(super) async fn environ_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, list: u32, buffer: u32) -> Result<()> {
     let environment = guest.environment()?;
     guest.write_texts(&environment, list, buffer)
 }
 
-pub(super) async fn environ_sizes_get<T: Preview1View>(guest: &mut Guest<'_, T>, count: u32, bytes: u32) -> Result<()> {
+pub(super) async fn environ_sizes_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, count: u32, bytes: u32) -> Result<()> {
     let environment = guest.environment()?;
     guest.write_sizes(&environment, count, bytes)
 }
@@ -66,7 +66,7 @@ pub(super) async fn environ_sizes_get<T: Preview1View>(guest: &mut Guest<'_, T>,
 const REALTIME: u32 = 0;
 pub(super) const MONOTONIC: u32 = 1;
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     /// The time of a clock in nanoseconds. Those that count what a program uses are not there.
     pub(super) fn time(&mut self, clock: u32) -> Result<u64> {
         let mut clocks = self.caller.data_mut().clocks();
@@ -83,7 +83,7 @@ impl<T: Preview1View> Guest<'_, T> {
 }
 
 pub(super) async fn clock_time_get<T: Preview1View>(
-    guest: &mut Guest<'_, T>,
+    guest: &mut GuestMemory<'_, T>,
     clock: u32,
     _precision: u64,
     at: u32,
@@ -92,7 +92,7 @@ pub(super) async fn clock_time_get<T: Preview1View>(
     guest.write_u64(at, now)
 }
 
-pub(super) async fn clock_res_get<T: Preview1View>(guest: &mut Guest<'_, T>, clock: u32, at: u32) -> Result<()> {
+pub(super) async fn clock_res_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, clock: u32, at: u32) -> Result<()> {
     let mut clocks = guest.caller.data_mut().clocks();
     let resolution = match clock {
         REALTIME => {
@@ -105,7 +105,7 @@ pub(super) async fn clock_res_get<T: Preview1View>(guest: &mut Guest<'_, T>, clo
     guest.write_u64(at, resolution)
 }
 
-pub(super) async fn random_get<T: Preview1View>(guest: &mut Guest<'_, T>, at: u32, length: u32) -> Result<()> {
+pub(super) async fn random_get<T: Preview1View>(guest: &mut GuestMemory<'_, T>, at: u32, length: u32) -> Result<()> {
     // The whole place is looked at before it is filled.
     let length = guest.bytes_mut(at, length)?.len();
     let mut done = 0;
@@ -127,17 +127,17 @@ pub(super) fn exit(status: u32) -> wasmtime::Error {
     I32Exit(status.cast_signed()).into()
 }
 
-pub(super) async fn proc_raise<T: Preview1View>(_guest: &mut Guest<'_, T>, _signal: u32) -> Result<()> {
+pub(super) async fn proc_raise<T: Preview1View>(_guest: &mut GuestMemory<'_, T>, _signal: u32) -> Result<()> {
     Err(Errno::NOTSUP.into())
 }
 
-pub(super) async fn sched_yield<T: Preview1View>(_guest: &mut Guest<'_, T>) -> Result<()> {
+pub(super) async fn sched_yield<T: Preview1View>(_guest: &mut GuestMemory<'_, T>) -> Result<()> {
     tokio::task::yield_now().await;
     Ok(())
 }
 
 /// No descriptor is a socket: there is no network.
-pub(super) fn no_socket<T: Preview1View>(guest: &mut Guest<'_, T>, fd: u32) -> Result<()> {
+pub(super) fn no_socket<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32) -> Result<()> {
     guest.descriptors().get(fd)?;
-    Err(Failure::Errno(Errno::NOTSOCK))
+    Err(CallFailure::Errno(Errno::NOTSOCK))
 }

@@ -1,6 +1,6 @@
 //! Records, flags and enumerations of preview 1, as they lie in the guest's memory.
 
-use super::descriptors::Standard;
+use super::descriptors::StandardFd;
 use super::errno::{Errno, Result};
 use crate::sandbox::{Advice, NewTime, NewTimes, OpenFlags};
 use crate::types::{FileType, Status, Timestamp};
@@ -157,7 +157,7 @@ pub(super) fn follows(lookup: u32) -> Result<bool> {
     }
 }
 
-pub(super) enum Whence {
+pub(super) enum SeekWhence {
     Set,
     Current,
     End,
@@ -166,11 +166,11 @@ pub(super) enum Whence {
 /// The number of `whence.cur`.
 pub(super) const CURRENT: u32 = 1;
 
-pub(super) fn whence(number: u32) -> Result<Whence> {
+pub(super) fn whence(number: u32) -> Result<SeekWhence> {
     match number {
-        0 => Ok(Whence::Set),
-        CURRENT => Ok(Whence::Current),
-        2 => Ok(Whence::End),
+        0 => Ok(SeekWhence::Set),
+        CURRENT => Ok(SeekWhence::Current),
+        2 => Ok(SeekWhence::End),
         _ => Err(Errno::INVAL.into()),
     }
 }
@@ -296,11 +296,11 @@ impl Subscription {
 }
 
 /// The number of a standard stream.
-pub(super) fn standard_index(standard: Standard) -> usize {
+pub(super) fn standard_index(standard: StandardFd) -> usize {
     match standard {
-        Standard::Input => 0,
-        Standard::Output => 1,
-        Standard::Error => 2,
+        StandardFd::Input => 0,
+        StandardFd::Output => 1,
+        StandardFd::Error => 2,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Preview1View;
 use super::errno::{Errno, Result};
-use super::memory::Guest;
+use super::memory::GuestMemory;
 use crate::arguments::Held;
 use crate::door::{Entry, Passed, Request, Run};
 use crate::error::Result as AioResult;
@@ -51,7 +51,7 @@ pub(super) const fn request<A, O>(name: &'static str, run: Run<A, O>) -> Request
     Request { kind: kind(name), run, entry: Entry::InTurn }
 }
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     /// Takes a request through the door; none if it would have to be waited for, and then nothing of it is left.
     pub(super) fn make_now<A: Held + Send + 'static, O: Answer>(
         &mut self,

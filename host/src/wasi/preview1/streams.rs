@@ -6,9 +6,9 @@ use wasmtime_wasi::p2::bindings::cli::{stderr, stdin, stdout, terminal_stderr, t
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, StreamError};
 
 use super::Preview1View;
-use super::descriptors::Standard;
-use super::errno::{Errno, Failure, Result, trap};
-use super::memory::{Guest, Pieces};
+use super::descriptors::StandardFd;
+use super::errno::{CallFailure, Errno, Result, trap};
+use super::memory::{GuestMemory, Pieces};
 use super::records::standard_index;
 
 /// Bytes of a stream that are moved at a time. 64 KiB: what a pipe holds.
@@ -24,18 +24,18 @@ pub(super) struct Streams {
 }
 
 /// What a broken stream is for the guest.
-fn broken(error: StreamError) -> Failure {
+fn broken(error: StreamError) -> CallFailure {
     match error {
         StreamError::Closed => Errno::PIPE.into(),
         StreamError::LastOperationFailed(error) => {
             let errno = error.downcast_ref::<std::io::Error>().and_then(rustix::io::Errno::from_io_error);
-            errno.map_or(Failure::Errno(Errno::IO), |errno| crate::error::Error::from(errno).into())
+            errno.map_or(CallFailure::Errno(Errno::IO), |errno| crate::error::Error::from(errno).into())
         }
         StreamError::Trap(error) => trap(error),
     }
 }
 
-impl<T: Preview1View> Guest<'_, T> {
+impl<T: Preview1View> GuestMemory<'_, T> {
     pub(super) fn input(&mut self) -> Result<Resource<DynInputStream>> {
         let stream = match self.caller.data_mut().preview1().streams.input.take() {
             Some(stream) => stream,
@@ -46,40 +46,40 @@ impl<T: Preview1View> Guest<'_, T> {
         Ok(shown)
     }
 
-    pub(super) fn output(&mut self, standard: Standard) -> Result<Resource<DynOutputStream>> {
+    pub(super) fn output(&mut self, standard: StandardFd) -> Result<Resource<DynOutputStream>> {
         let kept = |streams: &mut Streams| match standard {
-            Standard::Error => streams.error.take(),
+            StandardFd::Error => streams.error.take(),
             _ => streams.output.take(),
         };
         let stream = match (kept(&mut self.caller.data_mut().preview1().streams), standard) {
             (Some(stream), _) => stream,
-            (None, Standard::Error) => stderr::Host::get_stderr(&mut self.caller.data_mut().cli()).map_err(trap)?,
+            (None, StandardFd::Error) => stderr::Host::get_stderr(&mut self.caller.data_mut().cli()).map_err(trap)?,
             (None, _) => stdout::Host::get_stdout(&mut self.caller.data_mut().cli()).map_err(trap)?,
         };
         let shown = Resource::new_borrow(stream.rep());
         let streams = &mut self.caller.data_mut().preview1().streams;
         match standard {
-            Standard::Error => streams.error = Some(stream),
+            StandardFd::Error => streams.error = Some(stream),
             _ => streams.output = Some(stream),
         }
         Ok(shown)
     }
 
-    pub(super) fn is_terminal(&mut self, standard: Standard) -> Result<bool> {
+    pub(super) fn is_terminal(&mut self, standard: StandardFd) -> Result<bool> {
         if let Some(known) = self.caller.data_mut().preview1().streams.terminals[standard_index(standard)] {
             return Ok(known);
         }
         let mut cli = self.caller.data_mut().cli();
         let is_terminal = match standard {
-            Standard::Input => {
+            StandardFd::Input => {
                 let terminal = terminal_stdin::Host::get_terminal_stdin(&mut cli).map_err(trap)?;
                 terminal.map(|terminal| cli.table.delete(terminal)).transpose().map_err(trap)?.is_some()
             }
-            Standard::Output => {
+            StandardFd::Output => {
                 let terminal = terminal_stdout::Host::get_terminal_stdout(&mut cli).map_err(trap)?;
                 terminal.map(|terminal| cli.table.delete(terminal)).transpose().map_err(trap)?.is_some()
             }
-            Standard::Error => {
+            StandardFd::Error => {
                 let terminal = terminal_stderr::Host::get_terminal_stderr(&mut cli).map_err(trap)?;
                 terminal.map(|terminal| cli.table.delete(terminal)).transpose().map_err(trap)?.is_some()
             }
@@ -105,7 +105,7 @@ impl<T: Preview1View> Guest<'_, T> {
     }
 
     /// Writes all of it to standard output or standard error, or as much as comes before an error.
-    pub(super) async fn write_output(&mut self, standard: Standard, pieces: &Pieces) -> Result<usize> {
+    pub(super) async fn write_output(&mut self, standard: StandardFd, pieces: &Pieces) -> Result<usize> {
         let output = self.output(standard)?;
         let mut written = 0;
         for piece in pieces.iter() {

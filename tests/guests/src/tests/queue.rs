@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::tests;
 use crate::bindings::aiohost::aio::control::{self, Counters};
 use crate::bindings::aiohost::aio::submit;
-use crate::check::{create, dir, exists, fails, readable, works};
-use crate::face::{ErrorCode, Face, OpenFlags, Outcome, Request};
+use crate::check::{create, dir, exists, fails, readable, works, writable};
+use crate::face::{ErrorCode, Face, LockKind, OpenFlags, Outcome, Request};
 
 tests!(
     request_id,
     request_wait,
     wait_any,
+    wait_any_for,
     wait_any_without_requests,
     poll,
     flush,
@@ -76,6 +77,24 @@ async fn wait_any<F: Face>() {
         if number % 2 == 0 { done(request) } else { fails(request.wait(), ErrorCode::NoEntry) }
     }
     assert!(control::wait_any().is_empty());
+}
+
+async fn wait_any_for<F: Face>() {
+    // There is none to wait for.
+    assert!(control::wait_any_for(u64::MAX).is_empty());
+    let request = submit::nop();
+    assert_eq!(control::wait_any_for(u64::MAX), [request.id()]);
+    done(&request);
+    // One that is not done when the time is up is told of later.
+    let (one, other) = (create::<F>("locked", b"").await, writable::<F>("locked").await);
+    works(F::lock(&one, LockKind::Exclusive, 0, 0, false).await);
+    let waiting = submit::lock(&other, LockKind::Exclusive, 0, 0, true);
+    for time_ms in [0, 1, 10] {
+        assert!(control::wait_any_for(time_ms).is_empty());
+    }
+    works(F::unlock(&one, 0, 0).await);
+    assert_eq!(control::wait_any_for(u64::MAX), [waiting.id()]);
+    done(&waiting);
 }
 
 /// It must not wait where nothing can come.

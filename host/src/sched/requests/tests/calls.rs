@@ -5,7 +5,7 @@ use super::*;
 
 impl Fixture {
     fn open_call(&mut self, manner: &Manner) -> CallId {
-        self.requests.open_call(manner, Caller::Guest, &self.waker)
+        self.requests.open_call(manner, WhoWaits::Guest, &self.waker)
     }
 
     fn close_call(&mut self, id: CallId) {

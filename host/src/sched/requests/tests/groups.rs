@@ -201,7 +201,7 @@ fn a_limit_holds_for_all_that_is_in_a_group_and_wakes_those_who_wait() {
     let (a, b) = (f.member(group), f.member(sub));
     assert!(f.is_full(group) && f.is_full(sub));
     assert_eq!(f.submit_in(into(sub)), Err(Refusal::Full));
-    let call = f.requests.open_call(&into(sub), Caller::Guest, &f.waker);
+    let call = f.requests.open_call(&into(sub), WhoWaits::Guest, &f.waker);
     assert_eq!(f.requests.waits_for_group(call, &f.waker), Some(group));
     f.run(a);
     assert!(f.wakeups() == 1 && !f.is_full(sub));
@@ -340,7 +340,7 @@ fn a_call_that_waits_for_a_group_is_told_whoever_comes_in_before_it() {
     let waiting: Vec<_> = (0..4)
         .map(|_| {
             let (bell, waker) = bell();
-            let call = f.requests.open_call(&into(group), Caller::Task, &waker);
+            let call = f.requests.open_call(&into(group), WhoWaits::Task, &waker);
             assert_eq!(f.requests.waits_for_group(call, &waker), Some(group));
             (call, bell)
         })
@@ -376,7 +376,7 @@ fn a_call_that_was_told_of_a_place_and_goes_away_passes_it_on() {
     let group = f.group();
     f.requests.groups.set_limit(group, 1, &mut Vec::new());
     let a = f.member(group);
-    let calls = [(); 2].map(|()| f.requests.open_call(&into(group), Caller::Task, &f.waker));
+    let calls = [(); 2].map(|()| f.requests.open_call(&into(group), WhoWaits::Task, &f.waker));
     for call in calls {
         assert_eq!(f.requests.waits_for_group(call, &f.waker), Some(group));
     }
@@ -399,7 +399,7 @@ fn a_call_that_waits_learns_that_its_group_was_canceled_though_that_is_dropped()
     f.requests.groups.set_limit(group, 1, &mut Vec::new());
     f.requests.set_group_deadline(group, Some(f.now + SECOND));
     let a = f.member(group);
-    let call = f.requests.open_call(&into(group), Caller::Guest, &f.waker);
+    let call = f.requests.open_call(&into(group), WhoWaits::Guest, &f.waker);
     f.cancel_group(group, End::Closed);
     f.requests.drop_group(group);
     assert!(!f.start(a) && f.error(a) == Some(CANCELED));

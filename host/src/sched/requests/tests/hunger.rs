@@ -142,7 +142,7 @@ fn a_starved_request_that_is_canceled_leaves_the_queue_to_the_next() {
 fn calls_that_wait_for_memory_are_told_when_nothing_will_give_any_back() {
     let mut f = Fixture::new();
     let id = f.submit();
-    let call = f.requests.open_call(&Manner::default(), Caller::Guest, &f.waker);
+    let call = f.requests.open_call(&Manner::default(), WhoWaits::Guest, &f.waker);
     assert!(f.requests.may_wait_for_memory(call));
     assert!(f.start(id));
     f.park_for(id, Duration::from_secs(1));
@@ -165,7 +165,7 @@ fn memory_comes_back_before_those_who_wait_for_it_are_told_that_none_will() {
     assert!(f.start(id));
     let (after, _) = f.requests.finish(id, Ok(Value::Done), f.now);
     assert_eq!(f.taken(), 100);
-    let call = f.requests.open_call(&Manner::default(), Caller::Guest, &f.waker);
+    let call = f.requests.open_call(&Manner::default(), WhoWaits::Guest, &f.waker);
     assert!(f.requests.may_wait_for_memory(call), "it is about to be given back");
     f.carry_out(after);
     assert_eq!((f.taken(), f.wakeups()), (0, 1));

@@ -224,7 +224,7 @@ fn the_time_of_a_guest_or_a_group_is_told_to_calls_that_wait() {
     let mut f = Fixture::new();
     let group = f.requests.groups.create();
     let manner = Manner { group: Some(group), ..Manner::default() };
-    let call = f.requests.open_call(&manner, Caller::Guest, &f.waker);
+    let call = f.requests.open_call(&manner, WhoWaits::Guest, &f.waker);
     f.requests.set_group_deadline(group, Some(f.now + SECOND));
     f.pass(SECOND);
     assert_eq!(f.wakeups(), 1);

@@ -10,15 +10,31 @@ use wasmtime::Engine;
 /// Time between two ticks. 10 ms: a yield costs nothing that can be measured, and a timeout is seen soon enough.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Advances the epoch of engines while a guest runs. The thread is started with the first run and sleeps between runs.
-pub(super) struct Ticker(Arc<Shared>);
+/// Advances the epoch of engines while a guest runs, every 10 ms, so that guests that only compute let others run and can be ended.
+/// The thread is started with the first run and sleeps between runs. An engine without `Config::epoch_interruption` makes nothing of
+/// it.
+///
+/// ```
+/// # fn main() -> wasmtime::Result<()> {
+/// let engine = wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true))?;
+/// let ticker = aiohost::EpochTicker::new();
+/// ticker.add(&engine);
+/// let ticks = ticker.run()?;
+/// // Call guests here.
+/// drop(ticks);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct EpochTicker(Arc<Shared>);
 
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     engines: Vec<Engine>,
     running: usize,
@@ -27,15 +43,22 @@ struct State {
 }
 
 /// Ticks go on while one of these lives.
-pub(super) struct Running(Arc<Shared>);
+#[derive(Debug)]
+pub struct Ticks(Arc<Shared>);
 
-impl Ticker {
-    pub(super) fn new() -> Self {
+impl EpochTicker {
+    /// No engine yet, and no thread.
+    pub fn new() -> Self {
         Self(Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }))
     }
 
-    pub(super) fn add(&self, engine: &Engine) {
-        self.0.state().engines.push(engine.clone());
+    /// Advances the epoch of this engine from now on, while anything runs.
+    pub fn add(&self, engine: &Engine) {
+        let engines = &mut self.0.state().engines;
+        // One that is there twice would tick twice.
+        if !engines.iter().any(|other| Engine::same(other, engine)) {
+            engines.push(engine.clone());
+        }
     }
 
     /// Ticks from now on, until the result is dropped.
@@ -43,7 +66,7 @@ impl Ticker {
     /// # Errors
     ///
     /// If the thread cannot be started. A guest must not run then, since nothing could stop it.
-    pub(super) fn run(&self) -> std::io::Result<Running> {
+    pub fn run(&self) -> std::io::Result<Ticks> {
         let mut state = self.0.state();
         if !state.started {
             let shared = Arc::clone(&self.0);
@@ -53,18 +76,24 @@ impl Ticker {
         state.running += 1;
         drop(state);
         self.0.changed.notify_one();
-        Ok(Running(Arc::clone(&self.0)))
+        Ok(Ticks(Arc::clone(&self.0)))
     }
 }
 
-impl Drop for Ticker {
+impl Default for EpochTicker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.0.state().closed = true;
         self.0.changed.notify_one();
     }
 }
 
-impl Drop for Running {
+impl Drop for Ticks {
     fn drop(&mut self) {
         self.0.state().running -= 1;
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with a plugin: what happened, why, and what to do about it.
+//! What can go wrong: what happened, why, and what to do about it.
 
 use std::{error, fmt};
 
@@ -30,34 +30,47 @@ pub enum ProblemKind {
     Host,
 }
 
-/// What went wrong with a plugin. [`Display`](fmt::Display) says what happened, [`source`](error::Error::source) why, and
+/// What went wrong. [`Display`](fmt::Display) says what happened, [`source`](error::Error::source) why, and
 /// [`help`](Problem::help) what to do about it.
 #[derive(Debug)]
 pub struct Problem {
     kind: ProblemKind,
     what: String,
     cause: Option<anyhow::Error>,
-    help: Option<String>,
+    help: Option<Help>,
 }
 
-pub(super) type Result<T> = std::result::Result<T, Problem>;
+/// What to do about a problem, for whoever writes a program and for whoever uses the command.
+#[derive(Debug)]
+struct Help {
+    program: String,
+    command: String,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
-    pub(super) fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into(), cause: None, help: None }
     }
 
-    pub(super) fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    pub(super) fn because_text(self, cause: impl Into<String>) -> Self {
+    pub(crate) fn because_text(self, cause: impl Into<String>) -> Self {
         self.because(anyhow::Error::msg(cause.into()))
     }
 
-    pub(super) fn help_with(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub(crate) fn help_with(self, help: impl Into<String>) -> Self {
+        let help = help.into();
+        self.help_for(help.clone(), help)
+    }
+
+    /// The same where a program does it by a function and a user of the command by an option.
+    pub(crate) fn help_for(mut self, program: impl Into<String>, command: impl Into<String>) -> Self {
+        self.help = Some(Help { program: program.into(), command: command.into() });
         self
     }
 
@@ -66,9 +79,14 @@ impl Problem {
         self.kind
     }
 
-    /// What to do about it, if there is something to be said.
+    /// What to do about it, if there is something to be said: in terms of this crate.
     pub fn help(&self) -> Option<&str> {
-        self.help.as_deref()
+        self.help.as_ref().map(|help| help.program.as_str())
+    }
+
+    /// The same in terms of the options of the command `aiohost`.
+    pub fn help_for_command(&self) -> Option<&str> {
+        self.help.as_ref().map(|help| help.command.as_str())
     }
 }
 

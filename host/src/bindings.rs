@@ -1,0 +1,119 @@
+//! The types of `aiohost:aio` for worlds of one's own: what [`bindgen!`](wasmtime::component::bindgen) takes in place of types that it
+//! would make anew.
+//!
+//! A world that includes one of aiohost's names its interfaces, and may hand over its handles:
+//!
+//! ```
+//! wasmtime::component::bindgen!({
+//!     inline: r#"
+//!         package example:app;
+//!
+//!         world processor {
+//!             include aiohost:aio/blocking-guest@0.1.0;
+//!             import log: func(message: string);
+//!             export process: func(input: borrow<file>) -> result<u64, string>;
+//!             use aiohost:aio/types@0.1.0.{file};
+//!         }
+//!     "#,
+//!     path: "wit",
+//!     with: { "aiohost:aio": ::aiohost::bindings },
+//!     exports: { default: async },
+//! });
+//! # fn main() {}
+//! ```
+//!
+//! The functions of `aiohost:aio` are added to a linker by [`add_to_linker`](crate::add_to_linker), and those of [`Host`](crate::Host)
+//! have them already. What is here under the same name adds nothing, so that `Processor::add_to_linker` adds what is the world's own:
+//!
+//! ```ignore
+//! let host = Host::builder().linker(|linker| Processor::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut GuestState| state));
+//! ```
+//!
+//! `host/examples/processor` is a whole program.
+
+/// Made of the WIT package.
+#[allow(dead_code, missing_docs, clippy::all, reason = "it is generated, and what it adds to a linker is not used")]
+mod generated {
+    wasmtime::component::bindgen!({
+        inline: "package aiohost:bindings; world types { import aiohost:aio/types@0.1.0; import aiohost:aio/control@0.1.0; }",
+        path: "wit",
+        with: {
+            "aiohost:aio/types.file": crate::sandbox::OpenFile,
+            "aiohost:aio/types.dir": crate::sandbox::OpenDir,
+            "aiohost:aio/types.walker": crate::sandbox::Walker,
+            "aiohost:aio/types.request": crate::output::RequestHandle,
+            "aiohost:aio/types.group": crate::output::GroupHandle,
+        },
+    });
+}
+
+/// What `bindgen!` expects of an interface whose functions are in the linker already.
+macro_rules! is_added_elsewhere {
+    () => {
+        /// What a world's `add_to_linker` asks for: nothing, since the functions are aiohost's.
+        pub trait Host {}
+
+        impl<T: ?Sized> Host for T {}
+
+        /// The same for functions that have the store.
+        pub trait HostWithStore<T>: wasmtime::component::HasData {}
+
+        impl<T, D: wasmtime::component::HasData + ?Sized> HostWithStore<T> for D {}
+
+        /// Adds nothing; see [`add_to_linker`](crate::add_to_linker).
+        ///
+        /// # Errors
+        ///
+        /// None.
+        pub fn add_to_linker<T, D>(
+            _linker: &mut wasmtime::component::Linker<T>,
+            _host_getter: fn(&mut T) -> D::Data<'_>,
+        ) -> wasmtime::Result<()>
+        where
+            T: 'static,
+            D: HostWithStore<T>,
+        {
+            Ok(())
+        }
+    };
+}
+
+/// `aiohost:aio/types`: the handles and the records.
+pub mod types {
+    pub use super::generated::aiohost::aio::types::{
+        Advice, AllocateFlags, Counters, Dirent, Error, ErrorCode, Extent, Failure, FileType, GroupOutcome, Identity, Listing,
+        LockKind, NewTime, OpenFlags, Outcome, Progress, ReaddirxFlags, RenameFlags, Scan, Status, SyncRangeFlags, Timestamp,
+        Volume, WalkEntry, Whence,
+    };
+    pub use crate::output::{GroupHandle as Group, RequestHandle as Request};
+    pub use crate::sandbox::{OpenDir as Dir, OpenFile as File, Walker};
+
+    is_added_elsewhere!();
+}
+
+/// `aiohost:aio/control`.
+pub mod control {
+    pub use super::generated::aiohost::aio::control::{Grant, WhenFull};
+
+    is_added_elsewhere!();
+}
+
+/// `aiohost:aio/blocking`.
+pub mod blocking {
+    is_added_elsewhere!();
+}
+
+/// `aiohost:aio/submit`.
+pub mod submit {
+    is_added_elsewhere!();
+}
+
+/// `aiohost:aio/requests`.
+pub mod requests {
+    is_added_elsewhere!();
+}
+
+/// `aiohost:aio/streams`.
+pub mod streams {
+    is_added_elsewhere!();
+}

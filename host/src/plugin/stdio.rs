@@ -1,0 +1,223 @@
+//! What a guest has as its standard input, output and error.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{AsyncStdinStream, AsyncStdoutStream, IsTerminal, StdinStream, StdoutStream};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+use super::standard_output::{BEHIND_BYTES, Elsewhere, OnOwnThread, Standard};
+
+/// What a guest reads as its standard input.
+#[derive(Default)]
+pub struct Stdin(Source);
+
+#[derive(Default)]
+enum Source {
+    #[default]
+    Null,
+    Inherit,
+    Stream(Box<dyn StdinStream + Sync>),
+}
+
+impl Stdin {
+    /// Nothing: the end of the input at once.
+    pub fn null() -> Self {
+        Self(Source::Null)
+    }
+
+    /// The standard input of this process.
+    pub fn inherit() -> Self {
+        Self(Source::Inherit)
+    }
+
+    /// These bytes, and then the end.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(Source::Stream(Box::new(MemoryInputPipe::new(bytes))))
+    }
+
+    /// What a reader gives. It is read by a task of the tokio runtime that the guest runs in.
+    pub fn reader(reader: impl AsyncRead + Send + Sync + 'static) -> Self {
+        Self(Source::Stream(Box::new(AsyncStdinStream::new(reader))))
+    }
+
+    pub(super) fn give_to(self, wasi: &mut WasiCtxBuilder) {
+        match self.0 {
+            Source::Null => {}
+            Source::Inherit => drop(wasi.inherit_stdin()),
+            Source::Stream(stream) => drop(wasi.stdin(stream)),
+        }
+    }
+}
+
+impl fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::Null => "Stdin::null",
+            Source::Inherit => "Stdin::inherit",
+            Source::Stream(_) => "Stdin",
+        })
+    }
+}
+
+/// Where a guest's standard output, or its standard error, goes.
+#[derive(Default)]
+pub struct Stdout(Sink);
+
+#[derive(Default)]
+enum Sink {
+    #[default]
+    Null,
+    Inherit,
+    Stream(Box<dyn StdoutStream + Sync>),
+}
+
+impl Stdout {
+    /// Nowhere: what is written is dropped.
+    pub fn null() -> Self {
+        Self(Sink::Null)
+    }
+
+    /// To the standard output, or error, of this process. A guest that waits for whoever reads it holds up no other, unless it has
+    /// its thread to itself.
+    pub fn inherit() -> Self {
+        Self(Sink::Inherit)
+    }
+
+    /// Into memory, `bytes_max` bytes at most. After that the guest is told that its output is closed, as by a pipe that nobody reads
+    /// any more.
+    pub fn captured(bytes_max: usize) -> (Self, Captured) {
+        let captured = Captured { bytes_max, content: Arc::default() };
+        (Self(Sink::Stream(Box::new(captured.clone()))), captured)
+    }
+
+    /// To a writer. What is under way to it is 8 KiB at most; then the guest waits. It is written to by a task of the tokio runtime
+    /// that the guest runs in.
+    pub fn writer(writer: impl AsyncWrite + Send + Sync + 'static) -> Self {
+        Self(Sink::Stream(Box::new(AsyncStdoutStream::new(BEHIND_BYTES, writer))))
+    }
+
+    /// `own_thread`: whether the guest may wait on the thread that polls it.
+    fn stream(self, standard: Standard, own_thread: bool) -> Option<Box<dyn StdoutStream + Sync>> {
+        match self.0 {
+            Sink::Null => None,
+            Sink::Inherit if own_thread => Some(Box::new(OnOwnThread(standard))),
+            Sink::Inherit => Some(Box::new(Elsewhere::new(standard))),
+            Sink::Stream(stream) => Some(stream),
+        }
+    }
+
+    pub(super) fn give_to(self, wasi: &mut WasiCtxBuilder, standard: Standard, own_thread: bool) {
+        let Some(stream) = self.stream(standard, own_thread) else { return };
+        match standard {
+            Standard::Output => wasi.stdout(stream),
+            Standard::Error => wasi.stderr(stream),
+        };
+    }
+}
+
+impl fmt::Debug for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Sink::Null => "Stdout::null",
+            Sink::Inherit => "Stdout::inherit",
+            Sink::Stream(_) => "Stdout",
+        })
+    }
+}
+
+/// What a guest has written; see [`Stdout::captured`].
+#[derive(Clone, Debug)]
+pub struct Captured {
+    bytes_max: usize,
+    content: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Captured {
+    fn content(&self) -> MutexGuard<'_, Vec<u8>> {
+        // Nothing under the lock can panic half way.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been written up to now.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.content().clone()
+    }
+
+    /// The same as text, with U+FFFD for what is not UTF-8.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content()).into_owned()
+    }
+
+    /// Keeps what there is room for, and gives its length; nothing if there is no room.
+    fn keep(&self, bytes: &[u8]) -> Option<usize> {
+        let mut content = self.content();
+        let count = bytes.len().min(self.bytes_max - content.len());
+        content.extend_from_slice(&bytes[..count]);
+        (count > 0 || bytes.is_empty()).then_some(count)
+    }
+}
+
+impl IsTerminal for Captured {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Captured {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl OutputStream for Captured {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match self.keep(&bytes) {
+            Some(count) if count == bytes.len() => Ok(()),
+            _ => Err(StreamError::Closed),
+        }
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        match self.bytes_max - self.content().len() {
+            0 => Err(StreamError::Closed),
+            room => Ok(room),
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for Captured {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Captured {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.keep(bytes).ok_or_else(|| io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
