@@ -177,7 +177,7 @@ impl GuestBuilder {
         let own_thread = host.0.blocking_wasi;
         let mut wasi = WasiCtx::builder();
         wasi.allow_blocking_current_thread(own_thread);
-        wasi.arg(self.argv0.as_deref().unwrap_or(self.plugin.name())).args(&self.arguments).envs(&self.environment);
+        wasi.arg(self.argv0.as_deref().unwrap_or_else(|| self.plugin.name())).args(&self.arguments).envs(&self.environment);
         // It denies every address anyway; this leaves less to be tried.
         wasi.allow_tcp(false).allow_udp(false);
         self.stdin.give_to(&mut wasi);
