@@ -25,7 +25,7 @@
 //! The functions of `aiohost:aio` are added to a linker by [`add_to_linker`](crate::add_to_linker), and those of [`Host`](crate::Host)
 //! have them already. What is here under the same name adds nothing, so that `Processor::add_to_linker` adds what is the world's own:
 //!
-//! ```ignore
+//! ```text
 //! let host = Host::builder().linker(|linker| Processor::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut GuestState| state));
 //! ```
 //!
