@@ -26,8 +26,10 @@ fn main() {
     }
     let is_skipped = guest_rustc.is_err();
     let trials = vec![
-        Trial::test("aiohost_holds_what_is_needed", || holds("host", "aiohost")),
-        Trial::test("aiohost_guest_holds_what_is_needed", || holds("guest-examples/rust-sdk", "aiohost-guest")),
+        Trial::test("aiohost_holds_what_is_needed", || holds("host", "host", "aiohost")),
+        Trial::test("aiohost_guest_holds_what_is_needed", || {
+            holds("guest-examples/rust-sdk", "aiohost-guest", "aiohost-guest")
+        }),
         Trial::test("aiohost_builds_from_its_package_alone", host_builds),
         Trial::test("aiohost_guest_builds_from_its_package_alone", move || guest_builds(&guest_rustc?))
             .with_ignored_flag(is_skipped),
@@ -46,16 +48,25 @@ fn cargo(folder: &Path) -> Command {
     cargo
 }
 
+/// The crates as they are packaged, in a place of their own.
+fn laid_out(name: &str) -> Result<PathBuf, Failed> {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("layout-{name}"));
+    if place.exists() {
+        fs::remove_dir_all(&place)?;
+    }
+    said(Command::new(root().join("host/dist/package.sh")).arg(&place))?;
+    Ok(place)
+}
+
 /// Compares the files of a package with a snapshot, and those of its folder `src` with what is there. The repository may have
 /// changes that are not committed.
-fn holds(folder: &str, name: &str) -> Outcome {
-    let folder = root().join(folder);
-    let mut list = cargo(&folder);
+fn holds(source: &str, folder: &str, name: &str) -> Outcome {
+    let mut list = cargo(&laid_out(&format!("list-{name}"))?.join(folder));
     list.args(["package", "--list", "--allow-dirty", "--target-dir", env!("CARGO_TARGET_TMPDIR")]);
     let list = said(&mut list)?;
     let (sources, others): (BTreeSet<&str>, BTreeSet<&str>) = list.lines().partition(|line| line.starts_with("src/"));
     let mut there = Vec::new();
-    files(&folder.join("src"), "src", &mut there)?;
+    files(&root().join(source).join("src"), "src", &mut there)?;
     let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
     if sources != there {
         let differ: Vec<_> = sources.symmetric_difference(&there).collect();
@@ -96,14 +107,15 @@ fn unpacked(folder: &str, package: &str, name: &str) -> Result<PathBuf, Failed> 
         fs::remove_dir_all(&place)?;
     }
     fs::create_dir_all(&place)?;
+    let crate_folder = laid_out(package)?.join(folder);
     // All that is needed may be there already; if not, this alone may ask the network.
     let host = host_triple();
-    let mut fetch = cargo(&root().join(folder));
+    let mut fetch = cargo(&crate_folder);
     fetch
         .args(["fetch", "--locked", "--quiet", "--target", "wasm32-wasip2", "--target", &host])
         .env_remove("CARGO_NET_OFFLINE");
     said(&mut fetch)?;
-    let mut make = cargo(&root().join(folder));
+    let mut make = cargo(&crate_folder);
     make.args(["package", "--no-verify", "--allow-dirty", "--target-dir"]).arg(&place);
     said(&mut make)?;
     let file = place.join(format!("package/{package}-{}.crate", env!("CARGO_PKG_VERSION")));
@@ -131,7 +143,7 @@ fn host_builds() -> Outcome {
 fn guest_builds(rustc: &Path) -> Outcome {
     const WORKSPACE: &str =
         "[workspace]\nmembers = [\"crate\"]\nresolver = \"3\"\n\n[profile.release]\npanic = \"abort\"\nstrip = true\n";
-    let place = unpacked("guest-examples/rust-sdk", "aiohost-guest", "crate")?;
+    let place = unpacked("aiohost-guest", "aiohost-guest", "crate")?;
     fs::write(place.join("Cargo.toml"), WORKSPACE)?;
     fs::rename(place.join("crate/Cargo.lock"), place.join("Cargo.lock"))?;
     for features in ["", "async"] {

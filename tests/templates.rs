@@ -185,8 +185,6 @@ fn files(folder: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
             let path = below.join(entry.file_name());
             match entry.file_name().to_string_lossy().as_ref() {
                 "target" | "build" | "bindings" | "node_modules" | "__pycache__" | "Cargo.lock" => {}
-                // A project has the WIT once, beside the crate.
-                "wit" if entry.file_type()?.is_symlink() => {}
                 _ if entry.file_type()?.is_dir() => todo.push(path),
                 _ => {
                     found.insert(path);

@@ -15,7 +15,8 @@
 //!             use aiohost:aio/types@0.1.0.{file};
 //!         }
 //!     "#,
-//!     path: "wit",
+//!     // Where the WIT of this crate is, as `aiohost wit --out` writes it.
+//!     path: "../wit",
 //!     with: { "aiohost:aio": ::aiohost::bindings },
 //!     exports: { default: async },
 //! });
@@ -36,7 +37,7 @@
 mod generated {
     wasmtime::component::bindgen!({
         inline: "package aiohost:bindings; world types { import aiohost:aio/types@0.1.0; import aiohost:aio/control@0.1.0; }",
-        path: "wit",
+        path: "../wit",
         with: {
             "aiohost:aio/types.file": crate::sandbox::OpenFile,
             "aiohost:aio/types.dir": crate::sandbox::OpenDir,

@@ -2,7 +2,7 @@
 
 #[cfg(not(feature = "async"))]
 wit_bindgen::generate!({
-    path: "wit",
+    path: "../../wit",
     inline: "
         package aiohost:guest;
         world guest {
@@ -15,4 +15,4 @@ wit_bindgen::generate!({
 });
 
 #[cfg(feature = "async")]
-wit_bindgen::generate!({ path: "wit", world: "guest", generate_all });
+wit_bindgen::generate!({ path: "../../wit", world: "guest", generate_all });

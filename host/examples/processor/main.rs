@@ -16,7 +16,7 @@ use wasmtime::component::HasSelf;
 /// What `bindgen!` makes of the world. In a module of its own, since it makes one that is called as the crate is.
 mod bindings {
     wasmtime::component::bindgen!({
-        path: ["wit", "examples/processor/wit"],
+        path: ["../wit", "examples/processor/wit"],
         world: "example:processor/processor",
         // The types of `aiohost:aio` are those of the crate, so that a handle of one is a handle of the other.
         with: { "aiohost:aio": ::aiohost::bindings },

@@ -48,7 +48,7 @@ const PLACEHOLDER_SNAKE: &str = "my_plugin";
 
 /// In the repository the templates and the crate for Rust lie beside what they use; a project has it inside.
 const INSIDE: [(&str, &str); 2] =
-    [("\"../../rust-sdk\"", "\"aiohost-guest\""), ("path: \"wit\"", "path: \"../wit/deps/aiohost-aio\"")];
+    [("\"../../rust-sdk\"", "\"aiohost-guest\""), ("path: \"../../wit\"", "path: \"../wit/deps/aiohost-aio\"")];
 
 pub(super) fn new(options: &Options) -> anyhow::Result<()> {
     let template = find(&options.language)?;

@@ -18,27 +18,24 @@ pub(super) struct Template {
 
 type Files = &'static [(&'static str, &'static str)];
 
-/// The files of a folder of `host/templates`, which has links to those of `guest-examples`, and what is put before their names.
+/// The files of a folder below `guest-examples`, and what is put before their names.
 macro_rules! files {
     ($folder:literal, $($name:literal),* $(,)?) => { files!($folder => "", $($name),*) };
     ($folder:literal => $inside:literal, $($name:literal),* $(,)?) => {
-        &[$((concat!($inside, $name), include_str!(concat!("../../templates/", $folder, "/", $name)))),*]
+        &[$((concat!($inside, $name), include_str!(concat!("../../../guest-examples/", $folder, "/", $name)))),*]
     };
 }
 
-/// The same for files that have another name there: cargo leaves each folder with a `Cargo.toml` out of a package, and git takes a
-/// `.gitignore` for its own.
-macro_rules! renamed {
-    ($folder:literal => $inside:literal, $($name:literal from $file:literal),*) => {
-        &[$((concat!($inside, $name), include_str!(concat!("../../templates/", $folder, "/", $file)))),*]
+/// The manifest of such a folder, which has another name in the package of this crate: see `host/dist/package.sh`.
+macro_rules! manifest {
+    ($folder:literal => $inside:literal) => {
+        &[(concat!($inside, "Cargo.toml"), include_str!(concat!("../../../guest-examples/", $folder, "/Cargo.toml")))]
     };
 }
 
 /// The crate for plugins in Rust, which a project in Rust has inside.
 const RUST_SDK: Files = files!(
     "rust-sdk" => "aiohost-guest/",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
     "README.md",
     "examples/files.rs",
     "examples/futures.rs",
@@ -61,10 +58,15 @@ const RUST_SDK: Files = files!(
     "src/submit.rs",
 );
 
-const RUST_SDK_MANIFEST: Files = renamed!("rust-sdk" => "aiohost-guest/", "Cargo.toml" from "Cargo.toml.in");
+const RUST_SDK_MANIFEST: Files = manifest!("rust-sdk" => "aiohost-guest/");
+
+const RUST_SDK_LICENCES: Files = &[
+    ("aiohost-guest/LICENSE-APACHE", include_str!("../../../LICENSE-APACHE")),
+    ("aiohost-guest/LICENSE-MIT", include_str!("../../../LICENSE-MIT")),
+];
 
 /// The header for plugins in C and C++.
-const C_SDK: Files = files!(".", "aio.h");
+const C_SDK: Files = files!("c", "aio.h");
 
 pub(super) const TEMPLATES: [Template; 8] = [
     Template {
@@ -76,8 +78,9 @@ pub(super) const TEMPLATES: [Template; 8] = [
         files: &[
             RUST_SDK,
             RUST_SDK_MANIFEST,
-            files!("rust", "README.md", "src/main.rs"),
-            renamed!("rust" => "", "Cargo.toml" from "Cargo.toml.in", ".gitignore" from "gitignore.in"),
+            RUST_SDK_LICENCES,
+            files!("templates/rust", ".gitignore", "README.md", "src/main.rs"),
+            manifest!("templates/rust" => ""),
         ],
     },
     Template {
@@ -89,8 +92,9 @@ pub(super) const TEMPLATES: [Template; 8] = [
         files: &[
             RUST_SDK,
             RUST_SDK_MANIFEST,
-            files!("rust-async", "README.md", "src/lib.rs"),
-            renamed!("rust-async" => "", "Cargo.toml" from "Cargo.toml.in", ".gitignore" from "gitignore.in"),
+            RUST_SDK_LICENCES,
+            files!("templates/rust-async", ".gitignore", "README.md", "src/lib.rs"),
+            manifest!("templates/rust-async" => ""),
         ],
     },
     Template {
@@ -99,7 +103,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "C",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[C_SDK, files!("c", ".gitignore", "Makefile", "README.md", "plugin.c")],
+        files: &[C_SDK, files!("templates/c", ".gitignore", "Makefile", "README.md", "plugin.c")],
     },
     Template {
         language: "cpp",
@@ -107,7 +111,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "C++",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[C_SDK, files!("cpp", ".gitignore", "Makefile", "README.md", "plugin.cpp")],
+        files: &[C_SDK, files!("templates/cpp", ".gitignore", "Makefile", "README.md", "plugin.cpp")],
     },
     Template {
         language: "zig",
@@ -115,7 +119,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Zig",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("zig", ".gitignore", "Makefile", "README.md", "aio.zig", "plugin.zig", "wit/world.wit")],
+        files: &[files!("templates/zig", ".gitignore", "Makefile", "README.md", "aio.zig", "plugin.zig", "wit/world.wit")],
     },
     Template {
         language: "python",
@@ -123,7 +127,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Python",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("python", ".gitignore", "Makefile", "README.md", "plugin.py", "wit/world.wit")],
+        files: &[files!("templates/python", ".gitignore", "Makefile", "README.md", "plugin.py", "wit/world.wit")],
     },
     Template {
         language: "javascript",
@@ -131,7 +135,7 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "JavaScript",
         build: "npm install && npm run build",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("javascript", ".gitignore", "README.md", "package.json", "plugin.js", "wit/world.wit")],
+        files: &[files!("templates/javascript", ".gitignore", "README.md", "package.json", "plugin.js", "wit/world.wit")],
     },
     Template {
         language: "go",
@@ -139,6 +143,6 @@ pub(super) const TEMPLATES: [Template; 8] = [
         title: "Go",
         build: "make",
         plugin: "build/my-plugin.wasm",
-        files: &[files!("go", ".gitignore", "Makefile", "README.md", "go.mod", "main.go", "wit/world.wit")],
+        files: &[files!("templates/go", ".gitignore", "Makefile", "README.md", "go.mod", "main.go", "wit/world.wit")],
     },
 ];

@@ -13,13 +13,13 @@ use crate::wasi::preview1;
 
 /// The WIT package `aiohost:aio`: the name and the text of each file, for the authors of plugins.
 pub const WIT: [(&str, &str); 7] = [
-    ("world.wit", include_str!("../../wit/world.wit")),
-    ("types.wit", include_str!("../../wit/types.wit")),
-    ("control.wit", include_str!("../../wit/control.wit")),
-    ("blocking.wit", include_str!("../../wit/blocking.wit")),
-    ("submit.wit", include_str!("../../wit/submit.wit")),
-    ("requests.wit", include_str!("../../wit/requests.wit")),
-    ("streams.wit", include_str!("../../wit/streams.wit")),
+    ("world.wit", include_str!("../../../wit/world.wit")),
+    ("types.wit", include_str!("../../../wit/types.wit")),
+    ("control.wit", include_str!("../../../wit/control.wit")),
+    ("blocking.wit", include_str!("../../../wit/blocking.wit")),
+    ("submit.wit", include_str!("../../../wit/submit.wit")),
+    ("requests.wit", include_str!("../../../wit/requests.wit")),
+    ("streams.wit", include_str!("../../../wit/streams.wit")),
 ];
 
 /// The version of the WIT package.

@@ -12,6 +12,7 @@ mod race;
 mod requests_face;
 mod streams;
 mod tests;
+mod words;
 
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "guest" });

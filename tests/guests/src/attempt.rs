@@ -5,6 +5,7 @@
 
 use crate::bindings::aiohost::aio::{blocking, submit};
 use crate::face::{Dir, Error, Face, NewTime, OpenFlags, ReaddirxFlags, RenameFlags, Status, Whence};
+use crate::words::decode;
 
 pub async fn run<F: Face>(plans: &[String]) {
     for plan in plans {
@@ -99,17 +100,6 @@ async fn place<F: Face>(words: &mut impl Iterator<Item = &str>) -> Result<(Optio
     let Some(at) = word.strip_prefix('@') else { return Ok((None, decode(word))) };
     let at = F::open_dir(None, &decode(at)).await?;
     Ok((Some(at), decode(words.next().unwrap_or_default())))
-}
-
-fn decode(word: &str) -> String {
-    let mut parts = word.split('%');
-    let mut path = String::from(parts.next().unwrap_or_default());
-    for part in parts {
-        let (byte, rest) = part.split_at(2);
-        path.push(u8::from_str_radix(byte, 16).expect("two digits follow a %").into());
-        path += rest;
-    }
-    path
 }
 
 pub fn flags(words: &str) -> OpenFlags {

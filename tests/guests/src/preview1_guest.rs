@@ -15,6 +15,7 @@ mod race;
 mod ready;
 #[path = "wasi/records.rs"]
 mod records;
+mod words;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

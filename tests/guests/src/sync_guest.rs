@@ -17,6 +17,7 @@ mod random;
 mod ready;
 mod stress;
 mod tests;
+mod words;
 
 /// Only what this guest imports: one that merely imports an `async func` needs the larger engine.
 mod bindings {

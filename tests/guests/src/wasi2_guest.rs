@@ -16,6 +16,7 @@ mod random;
 mod ready;
 #[path = "wasi/records.rs"]
 mod records;
+mod words;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -19,6 +19,7 @@ mod race;
 mod random;
 #[path = "wasi/records.rs"]
 mod records;
+mod words;
 
 use wasip3::filesystem::preopens;
 use wasip3::filesystem::types::Descriptor;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::files::{Fd, preopens};
 use crate::records::{DIRECTORY, How, Outcome, READ};
+use crate::words::decode;
 
 /// The directories that were granted, with their names.
 type Grants = [(Rc<Fd>, String)];
@@ -80,17 +81,6 @@ fn start(grants: &Grants, path: String) -> (Rc<Fd>, String) {
         Some((fd, _, rest)) => (Rc::clone(fd), rest.to_owned()),
         None => (Rc::clone(&grants[0].0), path),
     }
-}
-
-fn decode(word: &str) -> String {
-    let mut parts = word.split('%');
-    let mut path = String::from(parts.next().unwrap_or_default());
-    for part in parts {
-        let (byte, rest) = part.split_at(2);
-        path.push(u8::from_str_radix(byte, 16).expect("two digits follow a %").into());
-        path += rest;
-    }
-    path
 }
 
 /// No version but the first has a flag to append, which is of no matter to where a path leads.

@@ -1,1 +1,0 @@
-../../guest-examples/c/aio.h
