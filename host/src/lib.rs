@@ -200,6 +200,7 @@ mod problem;
 mod reaper;
 mod sandbox;
 mod sched;
+mod spin;
 mod store;
 mod streams;
 mod ticker;

@@ -1,10 +1,9 @@
 //! What the tests of the scheduler share: what their requests come to, their guests, and how they wait.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 
 use super::{Budgets, Entrance, Kind, Manner, Membership, Origin, Outcome, Pool, Refusal, RequestId, Submission, Work};
 use crate::budget::Budget;
@@ -156,21 +155,4 @@ pub(super) fn flush(guest: &Guest) {
 pub(super) use shuttle::future::block_on;
 
 #[cfg(not(feature = "model"))]
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        std::thread::park();
-    }
-}
+pub(super) use crate::spin::block_on;

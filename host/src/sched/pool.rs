@@ -22,10 +22,11 @@ use super::clock::Clock;
 use super::counters::{Counters, Tally};
 use super::ids::RequestId;
 use super::outcome::{Help, Outcome};
-use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, thread};
+use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, look, thread};
 use super::turns::{Seat, Turns};
 use crate::budget::Reservation;
 use crate::limits::IDLE_TIMEOUT;
+use crate::spin::Spin;
 
 #[cfg(test)]
 pub(super) use self::running::TIME_SLICE;
@@ -70,6 +71,10 @@ struct Staff<R: Outcome> {
     idle: usize,
     /// Threads that were woken and have not looked yet.
     woken: usize,
+    /// Whether a thread that has found nothing looks for a moment whether something comes.
+    is_looked: bool,
+    /// When the last thread went to sleep, if none was woken since.
+    asleep_since: Option<Instant>,
     standby: Standby,
     /// Whether somebody does what is queued because no thread can be had.
     has_substitute: bool,
@@ -78,6 +83,14 @@ struct Staff<R: Outcome> {
     departed: Counters,
     /// Threads that may not be gone yet, for whoever waits for the end.
     threads: Vec<JoinHandle<()>>,
+}
+
+impl<R: Outcome> Staff<R> {
+    /// Whether a thread that has found nothing may look for more: one at a time, and where something runs on another one, that one
+    /// may.
+    fn may_look(&self) -> bool {
+        !self.is_looked && self.turns.running() == 0
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,6 +110,7 @@ pub(crate) struct Pool<R: Outcome> {
     work: Condvar,
     watch: Condvar,
     ended: Condvar,
+    spin: Spin,
     clock: Clock<R>,
     tally: Arc<Tally>,
     workers_max: usize,
@@ -123,6 +137,8 @@ impl<R: Outcome> Pool<R> {
             workers: 0,
             idle: 0,
             woken: 0,
+            is_looked: false,
+            asleep_since: None,
             standby: Standby::None,
             has_substitute: false,
             closing: false,
@@ -135,6 +151,7 @@ impl<R: Outcome> Pool<R> {
             work: Condvar::new(),
             watch: Condvar::new(),
             ended: Condvar::new(),
+            spin: Spin::default(),
             clock: Clock::default(),
             tally: Arc::default(),
             workers_max,
@@ -247,8 +264,10 @@ impl<R: Outcome> Pool<R> {
     /// A worker's life: serve until there has been nothing to do for long enough.
     fn serve(self: &Arc<Self>) {
         let mut staff = self.staff();
+        let mut has_looked = false;
         loop {
             if let Some(next) = staff.turns.pop() {
+                has_looked = false;
                 if staff.turns.has_work() {
                     self.call_workers(&mut staff);
                 }
@@ -258,8 +277,16 @@ impl<R: Outcome> Pool<R> {
             if staff.closing {
                 return self.end(staff);
             }
+            // What has come while it was looked called nobody, so the queue is asked again.
+            if !std::mem::replace(&mut has_looked, true) && staff.may_look() && self.spin.pays() {
+                staff = self.look(staff);
+                continue;
+            }
+            has_looked = false;
             staff.idle += 1;
-            let deadline = Instant::now() + self.idle_timeout;
+            let since = Instant::now();
+            staff.asleep_since = Some(since);
+            let deadline = since + self.idle_timeout;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
                 staff = self.work.wait_timeout(staff, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -279,6 +306,16 @@ impl<R: Outcome> Pool<R> {
                 }
             }
         }
+    }
+
+    /// Looks for a moment whether something comes, if that pays: whoever brings it need not wake anybody then.
+    fn look<'a>(&'a self, mut staff: MutexGuard<'a, Staff<R>>) -> MutexGuard<'a, Staff<R>> {
+        staff.is_looked = true;
+        drop(staff);
+        look(&self.spin, || self.has_queue());
+        let mut staff = self.staff();
+        staff.is_looked = false;
+        staff
     }
 
     /// A thread ends. It is taken off the books under the lock under which it decided to, so that no request counts on it.

@@ -12,6 +12,19 @@ pub(super) use std::{
     thread::{self, JoinHandle},
 };
 
+use crate::spin::Spin;
+
+/// Looks for a moment whether something has come. With shuttle others have a turn meanwhile, whether or not it would pay.
+pub(super) fn look(spin: &Spin, has_come: impl FnMut() -> bool) {
+    #[cfg(not(feature = "model"))]
+    spin.look(has_come);
+    #[cfg(feature = "model")]
+    {
+        let _ = (spin, has_come);
+        thread::yield_now();
+    }
+}
+
 /// Whether a thread has ended. Shuttle does not tell.
 pub(super) fn has_ended(thread: &JoinHandle<()>) -> bool {
     #[cfg(not(feature = "model"))]

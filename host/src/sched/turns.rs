@@ -112,6 +112,11 @@ impl<G: Clone, T> Turns<G, T> {
         self.queued
     }
 
+    /// What `pop` gave and is not at an end, of all guests.
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
     /// The next request to run, of the first guest in the ring that may have another worker.
     pub(crate) fn pop(&mut self) -> Option<(Seat, G, T)> {
         let place = self.next()?;

@@ -14,3 +14,5 @@ mod limits;
 mod reaper;
 #[path = "../../../host/src/sched/mod.rs"]
 mod sched;
+#[path = "../../../host/src/spin.rs"]
+mod spin;

@@ -14,8 +14,8 @@ impl<R: Outcome> Pool<R> {
 
     /// Sees to it that somebody will serve what is queued.
     pub(super) fn call_workers(self: &Arc<Self>, staff: &mut Staff<R>) {
-        if staff.woken > 0 || staff.standby == Standby::Called {
-            // One is on its way; it calls the next one if there is more to do. So a burst costs one wake-up, not one each.
+        if staff.woken > 0 || staff.is_looked || staff.standby == Standby::Called {
+            // One is on its way, or looks out; it calls the next one if there is more to do. So a burst costs one wake-up, not one each.
             return;
         }
         let is_urgent = staff.turns.has_starving();
@@ -32,6 +32,9 @@ impl<R: Outcome> Pool<R> {
     fn wake(&self, staff: &mut Staff<R>) {
         staff.idle -= 1;
         staff.woken += 1;
+        if let Some(since) = staff.asleep_since.take() {
+            self.spin.slept(since.elapsed());
+        }
         self.work.notify_one();
     }
 
