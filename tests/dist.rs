@@ -79,6 +79,7 @@ fn an_archive_has_all_that_is_to_be_installed() {
         "completions/aiohost.elv",
         "completions/aiohost.fish",
         "licences/dependencies.txt",
+        "man/man1/aiohost-bench.1",
         "man/man1/aiohost-compile.1",
         "man/man1/aiohost-completions.1",
         "man/man1/aiohost-componentize.1",

@@ -128,12 +128,17 @@ fn host_triple() -> String {
     format!("{}-unknown-linux-gnu", env::consts::ARCH)
 }
 
-/// In a workspace like this one, so that its dependencies are the ones that were built already.
+/// In a workspace like this one, so that its dependencies are the ones that were built already. It has another folder there: cargo
+/// would take it for the crate of the repository, and what was built of one for that of the other.
 fn host_builds() -> Outcome {
-    let place = unpacked("host", "aiohost", "host")?;
-    for file in ["Cargo.toml", "Cargo.lock"] {
-        fs::copy(root().join(file), place.join(file))?;
+    let place = unpacked("host", "aiohost", "aiohost")?;
+    let workspace = fs::read_to_string(root().join("Cargo.toml"))?;
+    let members = "members = [\"host\"]";
+    if !workspace.contains(members) {
+        return Err(format!("the workspace has no line `{members}`").into());
     }
+    fs::write(place.join("Cargo.toml"), workspace.replace(members, "members = [\"aiohost\"]"))?;
+    fs::copy(root().join("Cargo.lock"), place.join("Cargo.lock"))?;
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target directory has a folder for tests")?;
     said(cargo(&place).args(["check", "--release", "--locked", "--quiet", "--target-dir"]).arg(target))?;
     Ok(())

@@ -87,7 +87,7 @@ fn every_command_has_a_manual_page_without_a_warning() {
         names.push(entry.expect("it can be listed").file_name().into_string().expect("the name is UTF-8"));
     }
     names.sort();
-    let commands = ["completions", "compile", "componentize", "inspect", "man", "new", "oci", "run", "wit"];
+    let commands = ["bench", "completions", "compile", "componentize", "inspect", "man", "new", "oci", "run", "wit"];
     let mut expected: Vec<String> = commands.iter().map(|command| format!("aiohost-{command}.1")).collect();
     expected.push("aiohost.1".to_owned());
     expected.sort();
@@ -118,7 +118,7 @@ fn a_manual_page_has_the_sections_that_manuals_have() {
     place.run("man nothing").assert(
         1,
         "error: there is no command `nothing`\n  \
-         help: the commands are new, run, inspect, compile, componentize, wit, completions, man, oci\n",
+         help: the commands are new, run, inspect, compile, componentize, wit, bench, completions, man, oci\n",
     );
 }
 

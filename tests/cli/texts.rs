@@ -170,7 +170,7 @@ fn the_wit_package_is_printed_as_one_file() {
 #[test]
 fn help_is_as_it_was() {
     let place = Place::new();
-    for command in ["", "new", "run", "inspect", "compile", "componentize", "wit", "completions", "man", "oci"] {
+    for command in ["", "new", "run", "inspect", "compile", "componentize", "wit", "bench", "completions", "man", "oci"] {
         let outcome = place.run(&format!("{command} --help"));
         assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(0), ""));
         let name = if command.is_empty() { "help.txt".to_owned() } else { format!("help-{command}.txt") };

@@ -1,6 +1,7 @@
 //! The commands, and what they have in common: options, logging, and how a failure is told.
 
 mod arguments;
+mod bench;
 mod closed_output;
 mod compile;
 mod compile_limits;
@@ -63,6 +64,7 @@ enum Command {
     Compile(compile::Options),
     Componentize(componentize::Options),
     Wit(wit::Options),
+    Bench(bench::Options),
     Completions(completions::Options),
     Man(man::Options),
     Oci(oci::Options),
@@ -113,6 +115,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
         Command::Componentize(options) => componentize::componentize(&options).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
+        Command::Bench(options) => bench::bench(&options, &cli.verbosity),
         Command::Completions(options) => completions::completions(&options, &public()).map(|()| 0),
         Command::Man(options) => man::man(&options, public()).map(|()| 0),
         Command::Oci(options) => oci::oci(&options).map(|never| match never {}),
