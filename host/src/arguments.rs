@@ -15,7 +15,7 @@ use crate::sandbox::{
     Reading, RemoveTree, RenameFlags, RenameHow, ScanDir, Seeking, Sendfile, SlurpFile, StoreFile, SyncRangeFlags, Target,
     WalkNext, Walker, Whence, Write, Writing,
 };
-use crate::types::ReaddirxFlags;
+use crate::types::{ReaddirxFlags, Status};
 
 /// What parsing looks things up in.
 pub(crate) struct Lookup<'a> {
@@ -400,7 +400,7 @@ macro_rules! holds_nothing {
 }
 
 holds_nothing! {
-    (), u16, u32, u64, i64, Option<u32>, Option<u64>, ReaddirxFlags, Advice, SyncRangeFlags, Allocation, Lock, Locking, ExtentSearch,
+    (), u16, u32, u64, i64, Option<u32>, Option<u64>, Status, ReaddirxFlags, Advice, SyncRangeFlags, Allocation, Lock, Locking, ExtentSearch,
     Permissions, NewTimes, RenameHow, OpenFile, ChangeableFile, Closing, Seeking, Sendfile, WalkNext,
 }
 

@@ -25,26 +25,35 @@ const fn goal(row: &'static str, contender: &'static str, bound: Bound) -> Goal 
 }
 
 const SUBMIT_64: &str = "aiohost submit, 64 in flight";
-const CORO_64: &str = "Coro::AIO, 64 in flight";
 
 /// The goals.
-const GOALS: [Goal; 16] = [
-    goal("read-4k", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
-    goal("read-4k", name::BLOCKING, Bound::Faster { than: CORO_64, at_least: 2.5 }),
-    goal("read-4k", name::BLOCKING, Bound::Faster { than: "Coro::AIO, 64 in flight, 1 thread", at_least: 2.5 }),
-    goal("read-4k", name::BLOCKING, Bound::Faster { than: name::WASI_DEFAULT, at_least: 8.0 }),
-    goal("read-4k", name::BLOCKING, Bound::Faster { than: name::WASI_BLOCKING, at_least: 1.5 }),
-    goal("read-64k", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.15 }),
-    goal("read-1m", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
-    goal("nop-64", SUBMIT_64, Bound::Micros { at_most: 1.5 }),
-    // At least 0.9 times as fast.
-    goal("uncached-64", SUBMIT_64, Bound::Slower { than: name::NATIVE, at_most: 1.0 / 0.9 }),
-    goal("stat", name::BLOCKING, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
-    goal("walk", name::BLOCKING, Bound::Slower { than: name::FIND, at_most: 1.1 }),
-    goal("walk", name::BLOCKING, Bound::Faster { than: name::NATIVE_STATUS, at_least: 2.0 }),
-    goal("copy", name::BLOCKING, Bound::Slower { than: name::CP, at_most: 1.05 }),
-    goal("rmtree", name::BLOCKING, Bound::Slower { than: name::RM, at_most: 1.0 }),
-    goal("instantiate", name::ON_DEMAND, Bound::Micros { at_most: 10.0 }),
+const GOALS: [Goal; 27] = [
+    goal("read-4k", name::ALONE, Bound::Slower { than: name::BARE, at_most: 1.05 }),
+    goal("read-4k", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
+    goal("read-4k", name::ALONE, Bound::Faster { than: "Coro::AIO, 64 in flight, 1 thread", at_least: 1.0 }),
+    goal("read-4k", name::WASI_ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.9 }),
+    goal("read-4k", name::WASI_ALONE, Bound::Slower { than: name::WASI_DEFAULT, at_most: 0.2 }),
+    goal("read-64k", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.08 }),
+    goal("read-1m", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.05 }),
+    goal("read-1m", name::WASI_ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.7 }),
+    goal("uncached-1", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.05 }),
+    goal("uncached-8", "aiohost submit, 8 in flight", Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
+    goal("uncached-64", SUBMIT_64, Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
+    goal("write-4k", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
+    goal("write-4k", name::ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.4 }),
+    goal("make", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
+    goal("stat-names", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.4 }),
+    goal("stat", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 2.0 }),
+    goal("stat", name::ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 1.0 }),
+    goal("open-read-close", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.8 }),
+    goal("open-read-close", name::ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 1.2 }),
+    goal("scandir", SUBMIT_64, Bound::Slower { than: name::FIND, at_most: 0.6 }),
+    goal("scandir", name::WASI_ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.5 }),
+    goal("walk", name::BLOCKING, Bound::Slower { than: name::FIND, at_most: 0.6 }),
+    goal("copy", name::BLOCKING, Bound::Slower { than: name::CP, at_most: 1.0 }),
+    goal("rmtree", name::BLOCKING, Bound::Slower { than: name::RM, at_most: 0.65 }),
+    goal("nop-64", SUBMIT_64, Bound::Micros { at_most: 1.2 }),
+    goal("nop-64", "aiohost requests, 64 in flight", Bound::Slower { than: SUBMIT_64, at_most: 1.3 }),
     goal("instantiate", name::POOLING, Bound::Micros { at_most: 10.0 }),
 ];
 

@@ -31,8 +31,12 @@ pub(crate) enum Host {
     Bare,
     /// aiohost for a guest without an `async func`.
     Aiohost,
+    /// The same for a guest that has its thread to itself.
+    AiohostAlone,
     /// aiohost for a guest of WASI 0.3.
     AiohostAsync,
+    /// aiohost for a guest that knows only WASI 0.2, and has its thread to itself.
+    AiohostWasi,
 }
 
 /// Where instances come from.
@@ -44,7 +48,7 @@ pub(crate) enum Allocation {
 
 impl Host {
     fn is_aiohost(self) -> bool {
-        matches!(self, Self::Aiohost | Self::AiohostAsync)
+        matches!(self, Self::Aiohost | Self::AiohostAlone | Self::AiohostAsync | Self::AiohostWasi)
     }
 
     /// Whether guests yield now and then.
@@ -54,8 +58,8 @@ impl Host {
 
     fn program(self) -> Program {
         match self {
-            Self::WasiDefault | Self::WasiBlocking => Program::Wasi,
-            Self::Aiohost | Self::Bare => Program::Plain,
+            Self::WasiDefault | Self::WasiBlocking | Self::AiohostWasi => Program::Wasi,
+            Self::Aiohost | Self::AiohostAlone | Self::Bare => Program::Plain,
             Self::AiohostAsync => Program::Async,
         }
     }
@@ -115,11 +119,15 @@ impl Machine {
     fn new(setup: &Setup, host: Host, allocation: Allocation) -> anyhow::Result<Self> {
         let engine = Engine::new(&host.config(allocation))?;
         let mut linker: Linker<State> = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        if host == Host::AiohostWasi {
+            aiohost::wasi::add_to_linker(&mut linker)?;
+        } else {
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        }
         let component = Component::from_file(&engine, setup.program(host.program()))?;
         match host {
-            Host::WasiDefault | Host::WasiBlocking => {}
-            Host::Aiohost => aiohost::add_plain_to_linker(&mut linker)?,
+            Host::WasiDefault | Host::WasiBlocking | Host::AiohostWasi => {}
+            Host::Aiohost | Host::AiohostAlone => aiohost::add_plain_to_linker(&mut linker)?,
             Host::AiohostAsync => aiohost::add_to_linker(&mut linker)?,
             Host::Bare => bare::add(&mut linker, &component, &setup.data().join(DATA))?,
         }
@@ -135,9 +143,11 @@ impl Machine {
         wasi.inherit_stderr().allow_blocking_current_thread(self.host == Host::WasiBlocking);
         let mut aio = None;
         if self.host.is_aiohost() {
-            aio = Some(AioCtx::builder().dir(data, ".", Rights::ReadWrite)?.build(&self.workers));
+            let builder = AioCtx::builder().dir(data, ".", Rights::ReadWrite)?;
+            let is_alone = matches!(self.host, Host::AiohostAlone | Host::AiohostWasi);
+            aio = Some(if is_alone { builder.own_thread() } else { builder }.build(&self.workers));
         } else {
-            wasi.preopened_dir(data, ".", FsPerms::ReadOnly)?;
+            wasi.preopened_dir(data, ".", FsPerms::ReadWrite)?;
         }
         Ok(State { wasi: wasi.build(), aio, table: ResourceTable::new() })
     }
@@ -198,6 +208,18 @@ where
     Ok(Box::new(move |steps| {
         let parameters = parameters(steps);
         timed(|| Ok(runtime.block_on(function.call_async(&mut store, parameters))?.0))
+    }))
+}
+
+/// The same by `aiohost::Host`, as `aiohost run` has it: the guest has its thread to itself, and looks for what it waits for.
+pub(crate) fn run(setup: &Setup, function: &str, in_flight: Option<u32>) -> anyhow::Result<Run> {
+    let host = aiohost::Host::builder().dir(setup.data(), ".", Rights::ReadWrite).blocking_wasi().build()?;
+    let mut guest = host.load(setup.program(Program::Plain))?.guest().build()?;
+    let name = format!("{}.{function}", Host::Aiohost.interface());
+    let runtime = runtime()?;
+    Ok(Box::new(move |steps| {
+        let call = guest.call::<(Option<u32>, u64), (u64,)>(&name, (in_flight, steps));
+        timed(|| Ok(runtime.block_on(call)?.0))
     }))
 }
 

@@ -16,8 +16,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use crate::measure::{Batch, Run, timed};
 use crate::setup::Setup;
-use crate::tree::{COPY, FILE_BYTES, LARGE, TREE, doomed, paths};
-use crate::workload::{DATA, Offsets, digest};
+use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, TREE, doomed, name, paths};
+use crate::workload::{DATA, Offsets, SCRATCH, SCRATCH_BYTES, digest};
 
 fn add(sum: u64, piece: &[u8]) -> u64 {
     sum.wrapping_add(digest(piece))
@@ -84,6 +84,59 @@ pub(crate) fn stat_all(setup: &Setup) -> anyhow::Result<Run> {
                     let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
                     sum += rustix::fs::statx(&dir, path, AtFlags::empty(), wanted)?.stx_size;
                 }
+            }
+            Ok(sum)
+        })
+    }))
+}
+
+/// `statx` of single names in a loop.
+pub(crate) fn stat_names(setup: &Setup) -> anyhow::Result<Run> {
+    let (dir, _) = tree(setup)?;
+    let names = (0..NAMES).map(|number| CString::new(name(number))).collect::<Result<Vec<_>, _>>()?;
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let mut sum = 0;
+            for _ in 0..steps {
+                for name in &names {
+                    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+                    sum += rustix::fs::statx(&dir, name, AtFlags::empty(), wanted)?.stx_size;
+                }
+            }
+            Ok(sum)
+        })
+    }))
+}
+
+/// `pwrite` in a loop.
+pub(crate) fn write_random(setup: &Setup, block: u32) -> anyhow::Result<Run> {
+    let path = setup.data().join(SCRATCH);
+    let data = vec![1; usize::try_from(block)?];
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let file = File::options().write(true).open(&path)?;
+            let mut sum = 0;
+            for offset in Offsets::within(SCRATCH_BYTES, block).take(usize::try_from(steps)?) {
+                sum += u64::try_from(rustix::io::pwrite(&file, &data, offset)?)?;
+            }
+            Ok(sum)
+        })
+    }))
+}
+
+/// `openat`, `pwrite`, `close` and `unlinkat` in a loop.
+pub(crate) fn make(setup: &Setup) -> anyhow::Result<Run> {
+    let (dir, _) = tree(setup)?;
+    let data = vec![1; usize::try_from(FILE_BYTES)?];
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let mut sum = 0;
+            for _ in 0..steps {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                let file = rustix::fs::openat(&dir, NEW, flags, Mode::from_raw_mode(0o666))?;
+                sum += u64::try_from(rustix::io::pwrite(&file, &data, 0)?)?;
+                drop(file);
+                rustix::fs::unlinkat(&dir, NEW, AtFlags::empty())?;
             }
             Ok(sum)
         })

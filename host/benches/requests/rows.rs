@@ -1,11 +1,13 @@
 //! The rows: what is done, and who does it.
 
-use crate::hosts::{Allocation, Host, call, instantiate};
-use crate::measure::{Contender, Row};
+use wasmtime::component::{ComponentNamedList, Lower};
+
+use crate::hosts::{Allocation, Host, call, instantiate, run};
+use crate::measure::{Contender, Row, Run};
 use crate::native::{self, Ask};
 use crate::perl::{self, Work};
 use crate::setup::Setup;
-use crate::tree::{DIRECTORIES, FILES, LARGE_BYTES};
+use crate::tree::{DIRECTORIES, FILES, LARGE_BYTES, NAMES};
 use crate::workload::DATA_BYTES;
 
 /// A row that can be measured.
@@ -23,7 +25,10 @@ pub(crate) fn all() -> Vec<Plan> {
         Plan { name: "uncached-1", make: |setup| uncached(setup, 1) },
         Plan { name: "uncached-8", make: |setup| uncached(setup, 8) },
         Plan { name: "uncached-64", make: |setup| uncached(setup, 64) },
+        Plan { name: "write-4k", make: write_4k },
+        Plan { name: "make", make: make_files },
         Plan { name: "stat", make: stat },
+        Plan { name: "stat-names", make: stat_names },
         Plan { name: "open-read-close", make: open_read_close },
         Plan { name: "scandir", make: scandir },
         Plan { name: "walk", make: walk },
@@ -52,6 +57,9 @@ pub(crate) mod name {
     pub(crate) const WASI_BLOCKING: &str = "wasi, blocking mode";
     pub(crate) const CORO: &str = "Coro::AIO";
     pub(crate) const BLOCKING: &str = "aiohost blocking";
+    pub(crate) const ALONE: &str = "aiohost blocking, own thread";
+    pub(crate) const WASI_ALONE: &str = "aiohost WASI 0.2, own thread";
+    pub(crate) const BARE: &str = "wasmtime, bare";
     pub(crate) const SUBMIT: &str = "aiohost submit";
     pub(crate) const ON_DEMAND: &str = "aiohost, on demand";
     pub(crate) const POOLING: &str = "aiohost, pooling";
@@ -66,8 +74,10 @@ fn one_at_a_time(setup: &Setup, block: u32) -> anyhow::Result<Vec<Contender>> {
         Contender::new(name::NATIVE, native::read_random(setup, block)?),
         Contender::new(name::WASI_DEFAULT, guest(Host::WasiDefault)?),
         Contender::new(name::WASI_BLOCKING, guest(Host::WasiBlocking)?),
-        Contender::new("wasmtime, bare", guest(Host::Bare)?),
+        Contender::new(name::BARE, guest(Host::Bare)?),
         Contender::new(name::BLOCKING, guest(Host::Aiohost)?),
+        Contender::new(name::ALONE, guest(Host::AiohostAlone)?),
+        Contender::new(name::WASI_ALONE, guest(Host::AiohostWasi)?),
     ])
 }
 
@@ -139,6 +149,8 @@ fn over_tree(setup: &Setup, work: &str, function: &str, native: Vec<Contender>) 
         Contender::new(name::WASI_DEFAULT, guest(Host::WasiDefault, None)?),
         Contender::new(name::WASI_BLOCKING, guest(Host::WasiBlocking, None)?),
         Contender::new(name::BLOCKING, guest(Host::Aiohost, None)?),
+        Contender::new(name::ALONE, guest(Host::AiohostAlone, None)?),
+        Contender::new(name::WASI_ALONE, guest(Host::AiohostWasi, None)?),
         Contender::new(with(name::SUBMIT, 64), guest(Host::Aiohost, Some(64))?),
     ]);
     let files = u64::from(DIRECTORIES * FILES);
@@ -153,6 +165,57 @@ fn over_tree(setup: &Setup, work: &str, function: &str, native: Vec<Contender>) 
 
 fn stat(setup: &Setup) -> anyhow::Result<Row> {
     over_tree(setup, "stat", "stat-all", vec![Contender::new(name::NATIVE, native::stat_all(setup)?)])
+}
+
+/// A row of what guests do one after the other, each with its thread to itself or not.
+fn in_turn<P>(setup: &Setup, function: &str, native: Run, parameters: fn(u64) -> P) -> anyhow::Result<Vec<Contender>>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+{
+    let mut contenders = vec![Contender::new(name::NATIVE, native)];
+    for (name, host) in [
+        (name::WASI_DEFAULT, Host::WasiDefault),
+        (name::WASI_BLOCKING, Host::WasiBlocking),
+        (name::BLOCKING, Host::Aiohost),
+        (name::ALONE, Host::AiohostAlone),
+        (name::WASI_ALONE, Host::AiohostWasi),
+    ] {
+        contenders.push(Contender::new(name, call(setup, host, function, parameters)?));
+    }
+    Ok(contenders)
+}
+
+fn write_4k(setup: &Setup) -> anyhow::Result<Row> {
+    setup.make_small_files()?;
+    Ok(Row {
+        title: "4 KiB random writes to the page cache, for each write".to_owned(),
+        operations_per_step: 1,
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders: in_turn(setup, "write-random", native::write_random(setup, BLOCK)?, |count| (BLOCK, count))?,
+    })
+}
+
+fn make_files(setup: &Setup) -> anyhow::Result<Row> {
+    setup.make_small_files()?;
+    Ok(Row {
+        title: "create + write 4 KiB + close + unlink, for each file".to_owned(),
+        operations_per_step: 1,
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders: in_turn(setup, "make", native::make(setup)?, |count| (count,))?,
+    })
+}
+
+fn stat_names(setup: &Setup) -> anyhow::Result<Row> {
+    setup.make_small_files()?;
+    Ok(Row {
+        title: format!("stat of {NAMES} files by a single name, for each file"),
+        operations_per_step: u64::from(NAMES),
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders: in_turn(setup, "stat-names", native::stat_names(setup)?, |passes| (passes,))?,
+    })
 }
 
 fn open_read_close(setup: &Setup) -> anyhow::Result<Row> {
@@ -221,6 +284,8 @@ fn nop(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {
         contenders.push(Contender::new(name::BLOCKING, guest(Host::Aiohost, None)?));
     }
     contenders.push(Contender::new(with(name::SUBMIT, in_flight), guest(Host::Aiohost, Some(in_flight))?));
+    let alone = if in_flight == 1 { None } else { Some(in_flight) };
+    contenders.push(Contender::new(with("aiohost::Host, own thread", in_flight), run(setup, "nop", alone)?));
     contenders.push(Contender::new(with("aiohost requests", in_flight), guest(Host::AiohostAsync, Some(in_flight))?));
     contenders.extend(coroutines(setup, Work::Nop, in_flight)?);
     Ok(Row {

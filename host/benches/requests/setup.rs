@@ -13,8 +13,8 @@ use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::hosts::Hosts;
-use crate::tree::{COPY, DIRECTORIES, FILE_BYTES, FILES, LARGE, LARGE_BYTES, TREE, directory, doomed, paths};
-use crate::workload::{DATA, DATA_BYTES, Offsets};
+use crate::tree::{COPY, DIRECTORIES, FILE_BYTES, FILES, LARGE, LARGE_BYTES, NAMES, NEW, TREE, directory, doomed, name, paths};
+use crate::workload::{DATA, DATA_BYTES, Offsets, SCRATCH, SCRATCH_BYTES};
 
 /// The guests and the data.
 pub(crate) struct Setup {
@@ -133,6 +133,19 @@ impl Setup {
             // What the one before has written is not to be the burden of the next.
             _ => Ok(rustix::fs::syncfs(File::open(&large)?)?),
         }))
+    }
+
+    /// Makes the files beside the tree that single names lead to, and the one that is written to.
+    pub(crate) fn make_small_files(&self) -> anyhow::Result<()> {
+        for number in 0..NAMES {
+            fs::write(self.data().join(name(number)), [1; 10])?;
+        }
+        let scratch = File::create(self.data().join(SCRATCH))?;
+        rustix::fs::fallocate(&scratch, rustix::fs::FallocateFlags::empty(), 0, SCRATCH_BYTES)?;
+        match fs::remove_file(self.data().join(NEW)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(scratch.sync_all()?),
+        }
     }
 
     /// What makes a tree that is there to be removed.

@@ -5,15 +5,15 @@
 //! reader of its output. So this writes to the descriptors themselves.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
 use super::remedy::Remedied;
 
@@ -51,7 +51,38 @@ pub(super) fn say(text: &str) {
 
 /// The same, but gives up after a while: whoever reads standard error may have stopped to.
 pub(super) fn say_within(time: Duration, text: String) {
-    within(time, "aiohost-words", move || say(&text));
+    // A thread of its own may come too late on a busy machine. A pipe can do without.
+    let left = say_while_there_is_room(time, text.as_bytes());
+    if !left.is_empty() {
+        let left = left.to_vec();
+        within(time, "aiohost-words", move || {
+            let _ = write_all(io::stderr().as_fd(), &left);
+        });
+    }
+}
+
+/// Says as much as standard error takes in this time without having to be waited for, and gives what is left: all of it where that
+/// cannot be known, as of a file or a terminal, and nothing once the time is up.
+fn say_while_there_is_room(time: Duration, mut bytes: &[u8]) -> &[u8] {
+    let stderr = io::stderr();
+    let until = Instant::now() + time;
+    while !bytes.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return &[];
+        }
+        // If it fails the next call tells why.
+        let _ = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Timespec::try_from(left).ok().as_ref());
+        // What has room may be full again: the plugin may write to the same pipe.
+        match pwritev2(&stderr, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::OPNOTSUPP | Errno::SPIPE | Errno::NOSYS | Errno::INVAL) => return bytes,
+            // There is nowhere left to tell of it.
+            Err(_) => return &[],
+        }
+    }
+    &[]
 }
 
 /// Does something that may have to wait, and leaves it alone after a while. Without a thread it is not done: that could take for

@@ -56,4 +56,16 @@ impl exports::aiohost::benches::work::Guest for Guest {
             Some(in_flight) => submit::nop(in_flight, count),
         }
     }
+
+    fn write_random(block: u32, count: u64) -> u64 {
+        blocking::write_random(block, count)
+    }
+
+    fn stat_names(passes: u64) -> u64 {
+        blocking::stat_names(passes)
+    }
+
+    fn make(count: u64) -> u64 {
+        blocking::make(count)
+    }
 }

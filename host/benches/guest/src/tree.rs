@@ -11,6 +11,16 @@ pub(crate) const LARGE: &str = "gigabyte";
 pub(crate) const LARGE_BYTES: u64 = 1 << 30;
 pub(crate) const COPY: &str = "gigabyte-copy";
 
+/// Files beside the tree, which a single name leads to.
+pub(crate) const NAMES: u32 = 100;
+
+pub(crate) fn name(number: u32) -> String {
+    format!("name-{number:02}")
+}
+
+/// A file that is made and removed.
+pub(crate) const NEW: &str = "new";
+
 /// A tree that is there to be removed.
 pub(crate) fn doomed(number: u64) -> String {
     format!("doomed-{number}")

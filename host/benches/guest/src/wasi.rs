@@ -1,12 +1,12 @@
 //! `bench-wasi.wasm`: through `std::fs`, as a guest does that knows no host but WASI.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 
 use crate::paths;
-use crate::tree::{COPY, FILE_BYTES, LARGE, TREE, doomed};
-use crate::workload::{DATA, Offsets, digest};
+use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, TREE, doomed, name};
+use crate::workload::{DATA, Offsets, SCRATCH, SCRATCH_BYTES, digest};
 
 wit_bindgen::generate!({ path: ["../../../wit", "wit"], world: "aiohost:benches/wasi-guest" });
 
@@ -84,6 +84,33 @@ impl exports::aiohost::benches::work::Guest for Guest {
         // How many names that were is not told.
         (0..passes).for_each(|pass| fs::remove_dir_all(doomed(pass)).expect("it can be removed"));
         passes
+    }
+
+    fn write_random(block: u32, count: u64) -> u64 {
+        let mut file = File::options().write(true).open(SCRATCH).expect("it is there");
+        let data = vec![1; block as usize];
+        let offsets = Offsets::within(SCRATCH_BYTES, block).take(count as usize);
+        let write = |offset| {
+            file.seek(SeekFrom::Start(offset)).expect("it has positions");
+            file.write_all(&data).expect("it can be written");
+            u64::from(block)
+        };
+        offsets.map(write).sum()
+    }
+
+    fn stat_names(passes: u64) -> u64 {
+        let names: Vec<String> = (0..NAMES).map(name).collect();
+        let all = (0..passes).flat_map(|_| &names);
+        all.map(|name| fs::metadata(name).expect("the file is there").len()).sum()
+    }
+
+    fn make(count: u64) -> u64 {
+        let data = vec![1; FILE_BYTES as usize];
+        for _ in 0..count {
+            File::create_new(NEW).expect("it can be made").write_all(&data).expect("it can be written");
+            fs::remove_file(NEW).expect("it can be removed");
+        }
+        count * u64::from(FILE_BYTES)
     }
 
     fn nop(_in_flight: Option<u32>, _count: u64) -> u64 {

@@ -4,6 +4,10 @@
 pub(crate) const DATA: &str = "data";
 pub(crate) const DATA_BYTES: u64 = 256 << 20;
 
+/// The file that writes go to, and its size: few enough pages that the system need not begin to write them.
+pub(crate) const SCRATCH: &str = "scratch";
+pub(crate) const SCRATCH_BYTES: u64 = 16 << 20;
+
 /// The offsets that random reads go to, in an order that comes to each block once before it starts over.
 pub(crate) struct Offsets {
     block: u64,
@@ -13,8 +17,13 @@ pub(crate) struct Offsets {
 
 impl Offsets {
     pub(crate) fn new(block: u32) -> Self {
+        Self::within(DATA_BYTES, block)
+    }
+
+    /// The same in a file of another size, a power of two as well.
+    pub(crate) fn within(bytes: u64, block: u32) -> Self {
         let block = u64::from(block);
-        Self { block, blocks: DATA_BYTES / block, state: 0 }
+        Self { block, blocks: bytes / block, state: 0 }
     }
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod descriptor;
 mod failure;
 mod listing;
+mod looked;
 mod opening;
 mod requests;
 mod steps;

@@ -62,11 +62,11 @@ pub(super) const REMOVE_DIRECTORY_AT: Request<(Place<Write>,), ()> = request("re
 pub(super) const RENAME_AT: Request<(Place<Write>, Place<Write>), ()> = request("rename-at", runs::RENAME);
 pub(super) const SYMLINK_AT: Request<(Target, Place<Write>), ()> = request("symlink-at", runs::SYMLINK);
 pub(super) const UNLINK_FILE_AT: Request<(Place<Write>,), ()> = request("unlink-file-at", runs::UNLINK);
-pub(super) const STAT: OnEither<Status> = status("stat");
-pub(super) const STAT_AT: OnLink<(Place<Read>,), Status> = status_at("stat-at");
-pub(super) const METADATA_HASH: OnEither<Status> = status("metadata-hash");
-pub(super) const METADATA_HASH_AT: OnLink<(Place<Read>,), Status> = status_at("metadata-hash-at");
-pub(super) const IS_SAME_OBJECT: OnEither<Status> = status("is-same-object");
+pub(super) const STAT: StatusOf = status("stat");
+pub(super) const STAT_AT: StatusAt = status_at("stat-at");
+pub(super) const METADATA_HASH: StatusOf = status("metadata-hash");
+pub(super) const METADATA_HASH_AT: StatusAt = status_at("metadata-hash-at");
+pub(super) const IS_SAME_OBJECT: OnEither<Status> = status("is-same-object").look;
 
 /// The kind of a function's requests.
 pub(crate) const fn kind(name: &'static str) -> Kind {
@@ -84,8 +84,22 @@ pub(super) struct OnEither<O> {
     pub(super) dir: Request<(Place<Read>,), O>,
 }
 
-const fn status(name: &'static str) -> OnEither<Status> {
-    OnEither { file: request(name, runs::FSTAT), dir: request(name, runs::STAT) }
+/// A request for a status: a look at the object, or the answer of the look before.
+#[derive(Clone, Copy)]
+pub(super) struct Known<L> {
+    pub(super) look: L,
+    pub(super) known: Request<(Status,), Status>,
+}
+
+/// The status of what a descriptor stands for.
+pub(super) type StatusOf = Known<OnEither<Status>>;
+
+/// The status of what a path names, or leads to.
+pub(super) type StatusAt = Known<OnLink<(Place<Read>,), Status>>;
+
+const fn status(name: &'static str) -> StatusOf {
+    let look = OnEither { file: request(name, runs::FSTAT), dir: request(name, runs::STAT) };
+    Known { look, known: request(name, runs::KNOWN_STATUS) }
 }
 
 /// A request on what a path names, or on what it leads to.
@@ -94,8 +108,9 @@ pub(super) struct OnLink<A, O> {
     itself: Request<A, O>,
 }
 
-const fn status_at(name: &'static str) -> OnLink<(Place<Read>,), Status> {
-    OnLink { followed: request(name, runs::STAT), itself: request(name, runs::LSTAT) }
+const fn status_at(name: &'static str) -> StatusAt {
+    let look = OnLink { followed: request(name, runs::STAT), itself: request(name, runs::LSTAT) };
+    Known { look, known: request(name, runs::KNOWN_STATUS) }
 }
 
 impl<A, O> OnLink<A, O> {

@@ -87,7 +87,7 @@ impl HostDescriptor for AioCtxView<'_> {
 
     async fn read(&mut self, fd: Fd, length: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
         let files = self.files();
-        let length = usize::try_from(length).unwrap_or(usize::MAX).min(files.read_bytes_max());
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(files.piece_max());
         let reading = files.file(&fd).map(|file| (Reading::new(file.file.clone(), Some(offset), length),));
         let content = files.make(READ, reading).await?;
         let is_end = content.is_empty();

@@ -196,11 +196,12 @@ async fn close_pulled_the_file_from_under_a_read<F: Face>() {
 /// One request of the lowest priority (`--workers 1`), and always hundreds of the highest in the queue, as long as it has not been
 /// done.
 async fn high_priorities_starved_low_ones<F: Face>() {
-    // Each is done by a worker, whether somebody has its handle or not.
+    // Each is done by a worker, whether somebody has its handle or not, and takes longer there than to be asked for: so the
+    // queue is never empty.
     let many = || {
         for _ in 0..500 {
             control::set_priority(4);
-            drop(submit::readdir(None, "sub"));
+            drop(submit::readdir(None, "many"));
         }
     };
     many();

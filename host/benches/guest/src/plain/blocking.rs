@@ -3,8 +3,8 @@
 use super::aiohost::aio::blocking;
 use super::aiohost::aio::types::{FileType, OpenFlags};
 use crate::paths;
-use crate::tree::{COPY, FILE_BYTES, LARGE, TREE, doomed};
-use crate::workload::{DATA, Offsets, digest};
+use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, TREE, doomed, name};
+use crate::workload::{DATA, Offsets, SCRATCH, SCRATCH_BYTES, digest};
 
 pub fn read_random(block: u32, count: u64) -> u64 {
     let file = blocking::open(None, DATA, OpenFlags::READ, 0).expect("the data is there");
@@ -76,6 +76,32 @@ pub fn copy(passes: u64) -> u64 {
 
 pub fn rmtree(passes: u64) -> u64 {
     (0..passes).map(|pass| blocking::rmtree(None, &doomed(pass), 0).expect("it can be removed")).sum()
+}
+
+pub fn write_random(block: u32, count: u64) -> u64 {
+    let file = blocking::open(None, SCRATCH, OpenFlags::WRITE, 0).expect("it is there");
+    let data = vec![1; block as usize];
+    let offsets = Offsets::within(SCRATCH_BYTES, block).take(count as usize);
+    offsets.map(|offset| blocking::write(&file, Some(offset), &data).expect("it can be written")).sum()
+}
+
+pub fn stat_names(passes: u64) -> u64 {
+    let names: Vec<String> = (0..NAMES).map(name).collect();
+    let all = (0..passes).flat_map(|_| &names);
+    all.map(|name| blocking::stat(None, name).expect("the file is there").size).sum()
+}
+
+pub fn make(count: u64) -> u64 {
+    let data = vec![1; FILE_BYTES as usize];
+    let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+    let make = |_| {
+        let file = blocking::open(None, NEW, flags, 0o666).expect("it can be made");
+        let written = blocking::write(&file, Some(0), &data).expect("it can be written");
+        blocking::close(file).expect("the file can be closed");
+        blocking::unlink(None, NEW).expect("it can be removed");
+        written
+    };
+    (0..count).map(make).sum()
 }
 
 pub fn nop(count: u64) -> u64 {
