@@ -1,5 +1,9 @@
 //! How requests of WASI are made: what each is called in statistics, and its way through the door.
 
+use std::future::ready;
+
+use futures::future::Either;
+
 use crate::arguments::Held;
 use crate::ctx::AioCtx;
 use crate::door::{Passed, Request, Terms, enter_parsed};
@@ -73,12 +77,10 @@ pub(super) fn make<A: Held + Send + 'static, O: Answer>(
     arguments: Result<A>,
     terms: Terms,
 ) -> impl Future<Output = Result<O>> + Send + use<A, O> {
-    let passed = pass(ctx, request, arguments, terms);
-    async move {
-        match passed {
-            Passed::Done(result, _) => result,
-            Passed::ToQueue(queued) => queued.run().await,
-        }
+    match pass(ctx, request, arguments, terms) {
+        Passed::Done(result, _) => Either::Left(ready(result)),
+        // In a box: it is large, and each of the futures around it would be so, and be moved so, also where nothing is queued.
+        Passed::ToQueue(queued) => Either::Right(Box::pin(queued.run())),
     }
 }
 
