@@ -28,6 +28,9 @@ const CREDIT_MAX: u32 = 16;
 /// What a wait costs for which it was looked in vain, in waits that went well: so a fifth of all at most is in vain.
 const IN_VAIN: u32 = 4;
 
+/// How long a future is polled again and again before its executor has a turn. 1 ms: a turn costs a ten-thousandth of it.
+const TURN: Duration = Duration::from_millis(1);
+
 /// Whether looking has paid lately.
 #[derive(Debug, Default)]
 pub(crate) struct Spin {
@@ -79,6 +82,9 @@ impl Spin {
 }
 
 /// Runs a future on a thread that has nothing else to do: it looks for what the future waits for before the thread is given back.
+///
+/// The executor has its turn all the same, to see that a time is up or that the future is wanted no more: after a millisecond, and
+/// whenever the future asks for that by calling before it waits.
 pub(crate) async fn on_own_thread<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let spin = Spin::default();
@@ -86,6 +92,7 @@ pub(crate) async fn on_own_thread<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::clone(&call));
     let mut asleep: Option<Instant> = None;
     poll_fn(|cx| {
+        let begun = Instant::now();
         if let Some(since) = asleep.take() {
             spin.slept(since.elapsed());
         }
@@ -94,7 +101,11 @@ pub(crate) async fn on_own_thread<F: Future>(future: F) -> F::Output {
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return Poll::Ready(output);
             }
-            if !spin.look(|| call.state.load(Ordering::Relaxed) == CALLED) && call.sleep(cx.waker()) {
+            if call.has_come() || begun.elapsed() >= TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !spin.look(|| call.has_come()) && call.sleep(cx.waker()) {
                 asleep = Some(Instant::now());
                 return Poll::Pending;
             }
@@ -118,6 +129,10 @@ struct Call {
 }
 
 impl Call {
+    fn has_come(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == CALLED
+    }
+
     /// False if somebody has called meanwhile.
     fn sleep(&self, waker: &Waker) -> bool {
         let mut own = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,6 +217,26 @@ mod tests {
         // However much credit there is, it is used up.
         let vain = (0..100).take_while(|_| spin.credit.load(Ordering::Relaxed) > 0 && !spin.look(|| false)).count();
         assert!((1..=4).contains(&vain), "{vain}");
+    }
+
+    #[test]
+    fn the_executor_has_its_turn_when_a_future_yields_and_in_the_middle_of_quick_answers() {
+        let mut yielding = pin!(on_own_thread(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })));
+        for _ in 0..10 {
+            assert!(yielding.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        let (questions, asked) = mpsc::channel::<Waker>();
+        let answering = std::thread::spawn(move || asked.iter().for_each(Waker::wake));
+        // Without a turn it would go on for ever.
+        let mut answered = pin!(on_own_thread(ask(questions, usize::MAX)));
+        for _ in 0..10 {
+            assert!(answered.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        answered.set(on_own_thread(ask(mpsc::channel().0, 0)));
+        answering.join().expect("it has no reason to panic");
     }
 
     /// A future that is ready once another thread has answered, for each question.

@@ -418,7 +418,7 @@ async fn within<T>(terms: Terms, guest: impl Future<Output = wasmtime::Result<T>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::Host;
+    use crate::plugin::{BuiltFor, Host, componentize};
 
     fn plugin(text: &str) -> Plugin {
         let host = Host::builder().build().expect("a host without directories");
@@ -428,6 +428,28 @@ mod tests {
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("an event loop").block_on(future)
+    }
+
+    /// Asks for something that takes no time, for ever.
+    const NOPS: &str = r#"(module
+        (import "aiohost:aio/blocking@0.1.0" "nop" (func $nop (param i32)))
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))
+        (func (export "_start") (loop $again (call $nop (i32.const 0)) (br $again))))"#;
+
+    #[test]
+    fn the_time_of_a_guest_with_its_thread_to_itself_comes_whatever_it_does() {
+        let host = Host::builder().blocking_wasi().build().expect("a host without directories");
+        let world = BuiltFor { wit: None, world: Some("blocking-guest") };
+        let nops = componentize("nops.wat", NOPS.as_bytes(), Some(world)).expect("a valid test plugin");
+        let spins = br#"(module (func (export "_start") (loop $again (br $again))))"#;
+        for code in [nops.as_slice(), spins] {
+            let plugin = host.load_bytes("test.wasm", code).expect("a valid test plugin");
+            let mut guest = plugin.guest().timeout(Duration::from_millis(200)).build().expect("a guest");
+            let problem = block_on(guest.run()).expect_err("it never ends");
+            assert_eq!(problem.kind(), ProblemKind::Timeout, "{problem}");
+        }
     }
 
     const COUNTER: &str = r#"(component
