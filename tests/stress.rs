@@ -4,6 +4,7 @@ use std::fs;
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::pin;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -26,12 +27,12 @@ const LONG: Duration = Duration::from_secs(60);
 const GUESTS: usize = 64;
 const THREADS: usize = 4;
 
-/// Rounds after which the allocator has what it wants: each of its arenas has then been at its fullest.
+/// Rounds after which the allocator has what it wants.
 const WARM_UP: u64 = 3;
 const ROUNDS: u64 = 5;
 
-/// Bytes by which the process may grow in the rounds after these. Under 8 MiB as a rule, and less with each round.
-const GROWTH_MAX: usize = 32 << 20;
+/// Bytes by which the process may grow in the rounds after these. Under 0.5 MiB as a rule.
+const GROWTH_MAX: usize = 8 << 20;
 
 fn submitted(counters: Counters) -> u64 {
     counters.queued + counters.running + counters.done + counters.failed + counters.canceled
@@ -119,6 +120,14 @@ fn turn() -> MutexGuard<'static, ()> {
 #[test]
 fn guests_of_every_end_leave_nothing() {
     let _turn = turn();
+    // With an arena for each thread the allocator keeps some ten megabytes more or less by chance, so the test has a process of its
+    // own in which there is one.
+    const ONE_ARENA: &str = "MALLOC_ARENA_MAX";
+    if std::env::var_os(ONE_ARENA).is_none() {
+        let mut alone = Command::new(std::env::current_exe().expect("the tests have a path"));
+        alone.args(["--exact", "guests_of_every_end_leave_nothing", "--nocapture"]).env(ONE_ARENA, "1");
+        return assert!(alone.status().expect("it can be run again").success());
+    }
     (0..WARM_UP).for_each(round);
     let (before, memory) = (descriptors(), resident());
     for number in WARM_UP..WARM_UP + ROUNDS {
