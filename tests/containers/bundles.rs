@@ -4,11 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::engine::{native_root, runtime_of};
 use crate::{Case, images};
+
+/// Long enough for a process that was told to end.
+const ENDS_WITHIN: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 
 /// A runtime that works here.
 pub(crate) struct Runtime {
@@ -51,9 +56,12 @@ impl Runtime {
         self.told(&mut Command::new(&self.ours), words).output().expect("it is there")
     }
 
+    fn state(&self, name: &str) -> Value {
+        serde_json::from_slice(&self.say(&["state", name]).stdout).unwrap_or_default()
+    }
+
     fn status(&self, name: &str) -> Value {
-        let state = self.say(&["state", name]);
-        serde_json::from_slice::<Value>(&state.stdout).map_or(Value::Null, |state| state["status"].clone())
+        self.state(name)["status"].clone()
     }
 
     fn bundle(&self, name: &str, words: &[&str], mounts: &[Value]) -> String {
@@ -108,13 +116,12 @@ fn life(runtime: &Runtime) {
     assert_eq!(runtime.status("life"), "created");
     assert!(runtime.say(&["start", "life"]).status.success());
     assert_eq!(runtime.status("life"), "running");
+    // It is no child of this process, and can be waited for all the same.
+    let pid = runtime.state("life")["pid"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).expect("it runs");
+    let process = pidfd_open(pid, PidfdFlags::empty()).expect("it runs");
     assert!(runtime.say(&["kill", "life", "TERM"]).status.success());
-    let ended = (0..400).any(|_| {
-        // The process is no child of this one: it cannot be waited for.
-        std::thread::sleep(std::time::Duration::from_millis(25));
-        runtime.status("life") == "stopped"
-    });
-    assert!(ended, "{}", runtime.status("life"));
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&ENDS_WITHIN));
+    assert_eq!((ended, runtime.status("life")), (Ok(1), "stopped".into()));
     assert!(runtime.say(&["delete", "life"]).status.success());
     assert_eq!(runtime.status("life"), Value::Null);
 }

@@ -1,9 +1,12 @@
 //! The engines, each with folders of its own: nothing of the machine's own engines is touched.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
@@ -13,7 +16,7 @@ use tempfile::TempDir;
 /// How long a container may take before it counts as hung.
 const HUNG_AFTER: &str = "120";
 
-/// How long containerd may take to answer.
+/// How long containerd may take to say that it is ready.
 const START: Duration = Duration::from_secs(20);
 
 /// Which engine.
@@ -94,18 +97,18 @@ impl Engine {
             at("sock")
         );
         fs::write(at("config.toml"), config).expect("a file");
-        let log = fs::File::create(at("log")).expect("a file");
-        let daemon =
-            Command::new("containerd").args(["--config", &at("config.toml")]).stdout(Stdio::null()).stderr(log).spawn();
-        self.daemon = Some(daemon.map_err(|error| format!("containerd cannot be started: {error}"))?);
-        let start = Instant::now();
-        while !self.command().arg("version").output().is_ok_and(|output| output.status.success()) {
-            if start.elapsed() > START {
-                let log = fs::read_to_string(at("log")).unwrap_or_default();
-                return Err(format!("containerd does not answer: {}", log.lines().last().unwrap_or_default()));
-            }
-            // Nothing tells when its socket is there.
-            std::thread::sleep(Duration::from_millis(50));
+        let mut daemon = Command::new("containerd");
+        daemon.args(["--config", &at("config.toml")]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut daemon = daemon.spawn().map_err(|error| format!("containerd cannot be started: {error}"))?;
+        let log = daemon.stderr.take().expect("it is piped");
+        self.daemon = Some(daemon);
+        let (sender, lines) = mpsc::channel();
+        // What it says later is read too, so that it never waits for a reader. Nobody listens then.
+        thread::spawn(move || BufReader::new(log).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let (start, mut last) = (Instant::now(), String::new());
+        while !last.contains("successfully booted") {
+            let line = lines.recv_timeout(START.saturating_sub(start.elapsed()));
+            last = line.map_err(|_| format!("containerd does not answer: {last}"))?;
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hint;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
-use std::{hint, thread};
 
-use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Rights};
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, EpochTicker, Rights, Ticks};
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Linker, Lower, ResourceTable, TypedFunc};
@@ -113,6 +113,7 @@ struct Machine {
     engine: Engine,
     workers: AioEngine,
     guest: InstancePre<State>,
+    _ticks: Option<Ticks>,
 }
 
 impl Machine {
@@ -131,11 +132,12 @@ impl Machine {
             Host::AiohostAsync => aiohost::add_to_linker(&mut linker)?,
             Host::Bare => bare::add(&mut linker, &component, &setup.data().join(DATA))?,
         }
-        if host.has_epochs() {
-            tick(&engine);
-        }
+        let ticker = EpochTicker::new();
+        ticker.add(&engine);
+        // Guests yield every 10 ms, as by the command line of aiohost.
+        let ticks = host.has_epochs().then(|| ticker.run()).transpose()?;
         let guest = linker.instantiate_pre(&component)?;
-        Ok(Self { host, engine, workers: AioEngine::new(), guest })
+        Ok(Self { host, engine, workers: AioEngine::new(), guest, _ticks: ticks })
     }
 
     fn state(&self, data: &Path) -> anyhow::Result<State> {
@@ -160,19 +162,6 @@ impl Machine {
         let instance = self.guest.instantiate_async(&mut store).await?;
         Ok((store, instance))
     }
-}
-
-/// Lets guests yield every 10 ms, as the command line of aiohost does.
-fn tick(engine: &Engine) {
-    let engine = engine.weak();
-    thread::spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            // A clock that ticks: nothing is waited for.
-            thread::sleep(Duration::from_millis(10));
-        }
-    });
 }
 
 /// The hosts, each made when it is first asked for.
