@@ -88,7 +88,7 @@ impl Spin {
 pub(crate) async fn on_own_thread<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let spin = Spin::default();
-    let call = Arc::new(Call::default());
+    let call = Arc::new(LookingWaker::default());
     let waker = Waker::from(Arc::clone(&call));
     let mut asleep: Option<Instant> = None;
     poll_fn(|cx| {
@@ -121,14 +121,14 @@ const CALLED: u8 = 1;
 /// The thread was given back, and has to be woken.
 const ASLEEP: u8 = 2;
 
-/// Whoever has something for a future calls.
+/// What wakes a future that is looked after, and the thread only where that sleeps.
 #[derive(Default)]
-struct Call {
+struct LookingWaker {
     state: AtomicU8,
     waker: Mutex<Option<Waker>>,
 }
 
-impl Call {
+impl LookingWaker {
     fn has_come(&self) -> bool {
         self.state.load(Ordering::Relaxed) == CALLED
     }
@@ -144,7 +144,7 @@ impl Call {
     }
 }
 
-impl Wake for Call {
+impl Wake for LookingWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

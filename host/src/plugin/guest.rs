@@ -103,7 +103,7 @@ impl Guest {
     pub async fn run(&mut self) -> Result<i32> {
         let Some(entry) = self.entry() else { return Err(self.no_command()) };
         let _ticks = self.enter()?;
-        let ending = within(self.terms(), self.call_run(entry)).await;
+        let ending = within(self.supervision(), self.call_run(entry)).await;
         // A command is run once.
         self.close(ending)
     }
@@ -122,7 +122,7 @@ impl Guest {
             Linked::Module(pre) => Call::Module(pre.clone(), CoreCall::parse(name, pre.module(), call)?),
         };
         let _ticks = self.enter()?;
-        let ending = within(self.terms(), self.call_export(&call)).await;
+        let ending = within(self.supervision(), self.call_export(&call)).await;
         let is_alive = matches!(ending, Ending::Returned(_));
         let results = self.close(ending)?;
         self.ended = !is_alive;
@@ -210,20 +210,20 @@ impl Guest {
     ) -> Result<R> {
         let pre = self.pre()?.clone();
         let _ticks = self.enter()?;
-        let terms = self.terms();
+        let supervision = self.supervision();
         let called = async {
             let instance = self.component(&pre).await?;
             run(&mut self.store, &instance).await
         };
-        let ending = within(terms, called).await;
+        let ending = within(supervision, called).await;
         let is_alive = matches!(ending, Ending::Returned(_));
         let result = self.close(ending)?;
         self.ended = !is_alive;
         Ok(result)
     }
 
-    fn terms(&self) -> Terms {
-        Terms { timeout: self.timeout, own_thread: self.plugin.host.0.blocking_wasi }
+    fn supervision(&self) -> Supervision {
+        Supervision { timeout: self.timeout, own_thread: self.plugin.host.0.blocking_wasi }
     }
 
     fn pre(&self) -> Result<&component::InstancePre<GuestState>> {
@@ -393,16 +393,16 @@ const CALL_ONE_OF_A_MODULE: [&str; 2] = [
 ];
 
 /// How a guest is waited for.
-struct Terms {
+struct Supervision {
     timeout: Option<Duration>,
     /// Whether it has the thread to itself.
     own_thread: bool,
 }
 
 /// Waits for a guest, but not longer than it may take. It yields at every tick, so that it can be given up at any time.
-async fn within<T>(terms: Terms, guest: impl Future<Output = wasmtime::Result<T>>) -> Ending<T> {
-    let guest = async { if terms.own_thread { on_own_thread(guest).await } else { guest.await } };
-    let outcome = match terms.timeout {
+async fn within<T>(supervision: Supervision, guest: impl Future<Output = wasmtime::Result<T>>) -> Ending<T> {
+    let guest = async { if supervision.own_thread { on_own_thread(guest).await } else { guest.await } };
+    let outcome = match supervision.timeout {
         None => guest.await,
         Some(timeout) => match tokio::time::timeout(timeout, guest).await {
             Ok(outcome) => outcome,
