@@ -1,10 +1,12 @@
 //! The limits that only a wasmtime store can hold - memory, tables, handles, what a call may carry, and time - set by one function.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline, format_err};
 
+use crate::budget::{Budget, Reservation};
 use crate::limits::Limits;
 
 /// Handles of WASI that a guest may hold beside its requests and files: streams, pollables and descriptors. 10,000, for the
@@ -15,58 +17,64 @@ const WASI_HANDLES_MAX: usize = 10_000;
 /// as much.
 const MEMORIES_MAX: usize = 64;
 
+/// Memories of all guests of a process. 16,384: half of the addresses that it has, and at three mappings each less than the 65,530 that
+/// Linux lets it have.
+const PROCESS_MEMORIES_MAX: usize = 16_384;
+
+/// Those of all guests, whichever engine they are on: addresses are the process's.
+static MEMORIES: LazyLock<Budget> = LazyLock::new(|| Budget::new(PROCESS_MEMORIES_MAX));
+
 /// What a guest may still take of memory and tables. It lives in the store's data; see [`Limits::apply`].
 ///
 /// wasmtime's own `StoreLimits` bounds each memory, of which a guest may have many; this bounds all of them together.
 #[derive(Debug)]
 pub struct StoreCeiling {
     memory_bytes: Allowance,
+    memories: Reservation,
     table_elements: Allowance,
 }
 
-/// How much is left of something, and what was taken of it last.
-#[derive(Debug)]
-struct Allowance {
-    left: usize,
-    last: usize,
+impl StoreCeiling {
+    fn new(limits: &Limits, memories: &Budget) -> Self {
+        Self {
+            memory_bytes: Allowance(limits.memory_bytes_max),
+            // One that is made without pages is counted a second time when it gets some: nothing tells the two apart.
+            memories: memories.below(2 * MEMORIES_MAX).nothing(),
+            table_elements: Allowance(limits.table_elements_max),
+        }
+    }
 }
 
+/// How much is left of something.
+#[derive(Debug)]
+struct Allowance(usize);
+
 impl Allowance {
-    fn new(max: usize) -> Self {
-        Self { left: max, last: 0 }
-    }
-
-    fn take(&mut self, current: usize, desired: usize) -> bool {
-        let wanted = desired.saturating_sub(current);
-        let left = self.left.checked_sub(wanted);
-        self.last = left.map_or(0, |_| wanted);
-        self.left = left.unwrap_or(self.left);
+    /// What a memory or a table is to have more. What it may not have by its own type is not taken: so what is taken it gets, unless
+    /// the system has no more. That it then counts all the same is as it must be: wasmtime tells of failures also where it did not ask.
+    fn take(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        let left = self.0.checked_sub(desired.saturating_sub(current));
+        self.0 = left.unwrap_or(self.0);
         left.is_some()
-    }
-
-    /// What was taken last was not had after all.
-    fn give_back(&mut self) {
-        self.left += std::mem::take(&mut self.last);
     }
 }
 
 impl ResourceLimiter for StoreCeiling {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.memory_bytes.take(current, desired))
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let before = self.memory_bytes.0;
+        let mut has_room = self.memory_bytes.take(current, desired, maximum);
+        if has_room && current == 0 && !self.memories.grow(1) {
+            self.memory_bytes.0 = before;
+            has_room = false;
+        }
+        Ok(has_room)
     }
 
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory_bytes.give_back();
-        Ok(())
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.table_elements.take(current, desired))
-    }
-
-    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.table_elements.give_back();
-        Ok(())
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.table_elements.take(current, desired, maximum))
     }
 
     fn memories(&self) -> usize {
@@ -85,10 +93,7 @@ async fn let_others_run() {
 impl Limits {
     /// What the data of a store holds for [`Limits::apply`].
     pub fn ceiling(&self) -> StoreCeiling {
-        StoreCeiling {
-            memory_bytes: Allowance::new(self.memory_bytes_max),
-            table_elements: Allowance::new(self.table_elements_max),
-        }
+        StoreCeiling::new(self, &MEMORIES)
     }
 
     /// A table for the handles of a guest, which holds as many as it may have.
@@ -195,5 +200,30 @@ mod tests {
         let error = call(&limits, "(module (func (export \"f\") (loop $again (br $again))))").expect_err("it takes for ever");
         assert!(format!("{error:#}").contains("it took longer than 20ms"), "{error:#}");
         call(&limits, "(module (memory 1) (memory 1) (table 10 funcref) (func (export \"f\")))").expect("it is within all");
+    }
+
+    #[test]
+    fn a_growth_that_fails_before_it_is_asked_for_gave_back_the_one_before() {
+        let limits = Limits { table_elements_max: 10, ..Limits::default() };
+        let grow = "(drop (table.grow $t (ref.null func) (i64.const 8))) (drop (table.grow $t (ref.null func) (i64.const -1)))";
+        let text = format!(
+            r#"(module (table $t i64 0 funcref)
+                (func (export "f") {grow} {grow} (if (i64.ne (table.size $t) (i64.const 8)) (then unreachable))))"#
+        );
+        call(&limits, &text).expect("the table has what it may have, and no more");
+    }
+
+    #[test]
+    fn memories_of_many_guests_were_counted_for_each_alone() {
+        let (limits, all) = (Limits::default(), Budget::new(16 * MEMORIES_MAX));
+        let made = |ceiling: &mut StoreCeiling| {
+            (0..MEMORIES_MAX).take_while(|_| ceiling.memory_growing(0, 1 << 16, None).expect("it is asked alone")).count()
+        };
+        let mut guests: Vec<_> = (0..32).map(|_| StoreCeiling::new(&limits, &all)).collect();
+        let held: usize = guests.iter_mut().map(made).sum();
+        assert!(held > 8 * MEMORIES_MAX && held <= 16 * MEMORIES_MAX, "{held}");
+        assert!(made(&mut StoreCeiling::new(&limits, &all)) > 0, "who comes late has one all the same");
+        drop(guests);
+        assert_eq!(made(&mut StoreCeiling::new(&limits, &all)), MEMORIES_MAX);
     }
 }
