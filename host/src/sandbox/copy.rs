@@ -5,6 +5,8 @@ use std::fs::File;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 
+use super::claim::{Claim, Claiming};
+use super::descriptor::Quota;
 use super::modes::finish;
 use super::node::Id;
 use super::place::{NameIn, Place};
@@ -12,7 +14,7 @@ use super::replace::{Arrival, Replacement, Then};
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
 use super::transfer::{TransferFiles, Whole};
-use super::{Read, Write, sys};
+use super::{Read, Write, replace, sys};
 use crate::error::{Error, Result};
 use crate::limits::STEP_BYTES;
 
@@ -24,6 +26,7 @@ pub(crate) struct CopyFile {
     from: Place<Read>,
     to: Place<Write>,
     copying: Option<Copying>,
+    claim: Claim,
 }
 
 impl CopyFile {
@@ -33,7 +36,13 @@ impl CopyFile {
     }
 
     pub(crate) fn new(from: Place<Read>, to: Place<Write>) -> Self {
-        Self { from, to, copying: None }
+        Self { from, to, copying: None, claim: Claim::new(Copying::DESCRIPTORS) }
+    }
+}
+
+impl Claiming for CopyFile {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.to.shared.quota))
     }
 }
 
@@ -62,10 +71,6 @@ impl InSteps for CopyFile {
     fn start_over(&mut self) {
         self.copying = None;
     }
-
-    fn may_give_way(&self) -> bool {
-        self.copying.as_ref().is_none_or(|copying| copying.new.may_give_way())
-    }
 }
 
 /// A file on its way to another one.
@@ -78,6 +83,9 @@ pub(super) struct Copying {
 }
 
 impl Copying {
+    /// How many it has open.
+    pub(super) const DESCRIPTORS: usize = 1 + replace::DESCRIPTORS;
+
     pub(super) fn begin(input: File, to: &Place<Write>, then: Then) -> Result<Self> {
         let status = sys::fstat(&input)?;
         let new = Replacement::begin(&to.shared, &target(to, &status)?, ON_THE_WAY, then)?;

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
+use super::claim::{Claim, Claiming, take_turn};
 use super::copy::ON_THE_WAY;
+use super::descriptor::Quota;
 use super::draft::{self, Draft};
 use super::entries::{Seen, read_piece, width};
 use super::jobs::{self, Jobs, SharedWork};
@@ -25,7 +27,7 @@ use super::transfer::{TransferFiles, Whole};
 use super::{Read, Write, sys};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::limits::STEP_BYTES;
+use crate::limits::{STEP_BYTES, TREE_HANDLES_MAX};
 use crate::sched::Flow;
 
 /// A directory that is copied with everything below it.
@@ -34,12 +36,42 @@ pub(crate) struct CopyTree {
     from: Place<Read>,
     to: Place<Write>,
     maxreq: u32,
-    copying: Option<(Draft, Arc<Copying>)>,
+    copying: Option<Begun>,
+    claim: Claim,
+}
+
+/// What closes its descriptors before the copy is removed, which opens some itself.
+#[derive(Debug)]
+struct Begun {
+    copying: Arc<Copying>,
+    draft: Draft,
+}
+
+/// How many workers may be at it, and how many directories stay open of each side.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    width: usize,
+    kept: usize,
+}
+
+impl Extent {
+    const LEAST: Self = Self { width: 1, kept: 1 };
+
+    /// What is open: the directory that is copied, that of the copy, the copy twice; directories of both sides; and of large files
+    /// that are half copied both, and where they lie.
+    fn descriptors(self) -> usize {
+        4 + 2 * self.kept + 3 * self.width
+    }
 }
 
 impl CopyTree {
     pub(crate) fn new(from: Place<Read>, to: Place<Write>, maxreq: u32) -> Self {
-        Self { from, to, maxreq, copying: None }
+        let claim = Claim::between(Extent::LEAST.descriptors(), Self::extent(maxreq).descriptors());
+        Self { from, to, maxreq, copying: None, claim }
+    }
+
+    fn extent(maxreq: u32) -> Extent {
+        Extent { width: width(maxreq), kept: TREE_HANDLES_MAX }
     }
 
     /// Bytes of memory that its paths hold.
@@ -49,22 +81,30 @@ impl CopyTree {
 
     /// Gives how many names were made. Dropping it, or its failure, removes what there is of the copy.
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<u64>> {
-        let (mut draft, copying) = match self.copying.take().map_or_else(|| self.begin(ticket), Ok) {
+        take_turn(self, ticket, |copy, has_most| {
+            copy.turn(if has_most { Self::extent(copy.maxreq) } else { Extent::LEAST }, ticket)
+        })
+    }
+
+    fn turn(&mut self, extent: Extent, ticket: &dyn Ticket) -> Flow<Result<u64>> {
+        let Begun { copying, mut draft } = match self.copying.take().map_or_else(|| self.begin(extent, ticket), Ok) {
             Ok(begun) => begun,
             Err(error) => return Flow::Done(Err(error)),
         };
         let flow = jobs::go_on(&copying, ticket);
         if !matches!(flow, Flow::Done(())) {
-            self.copying = Some((draft, copying));
+            self.copying = Some(Begun { copying, draft });
             return flow.map(|()| Ok(0));
         }
         let names = copying.names.load(Ordering::Relaxed);
         draft.add(names);
         let whole = copying.jobs.outcome().and_then(|()| copying.restrict()).and_then(|()| ticket.check());
+        // What it has open is closed before the copy is removed, should it have to be.
+        drop(copying);
         Flow::Done(whole.and_then(|()| draft.arrive()).map(|()| names))
     }
 
-    fn begin(&self, ticket: &dyn Ticket) -> Result<(Draft, Arc<Copying>)> {
+    fn begin(&self, extent: Extent, ticket: &dyn Ticket) -> Result<Begun> {
         ticket.check()?;
         let source = self.from.open_tree()?;
         let entry = self.to.entry(Error::EXIST)?;
@@ -75,8 +115,14 @@ impl CopyTree {
         }
         lies_outside(entry.dir.as_fd(), Id::of(&source)?, ticket)?;
         let draft = Draft::begin(&self.to.shared, &entry)?;
-        let copying = Copying::new(source, draft.open()?, width(self.maxreq), &ticket.memory())?;
-        Ok((draft, Arc::new(copying)))
+        let copying = Arc::new(Copying::new(source, draft.open()?, extent, &ticket.memory())?);
+        Ok(Begun { copying, draft })
+    }
+}
+
+impl Claiming for CopyTree {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.to.shared.quota))
     }
 }
 
@@ -160,13 +206,13 @@ impl SharedWork for Copying {
 }
 
 impl Copying {
-    fn new(source: OwnedFd, target: OwnedFd, width: usize, memory: &Budget) -> Result<Self> {
+    fn new(source: OwnedFd, target: OwnedFd, extent: Extent, memory: &Budget) -> Result<Self> {
         let copy_id = Id::of(&target)?;
         let root = Node::root(source, Pending::new(Node::root(target, ())));
         Ok(Self {
-            jobs: Jobs::new(Job::Directory { node: root, offset: 0 }, width),
-            sources: KeptDirs::new(),
-            targets: KeptDirs::new(),
+            jobs: Jobs::new(Job::Directory { node: root, offset: 0 }, extent.width),
+            sources: KeptDirs::new(extent.kept),
+            targets: KeptDirs::new(extent.kept),
             copy_id,
             names: AtomicU64::new(1),
             restricted: Mutex::default(),
@@ -191,7 +237,7 @@ impl Copying {
     /// Copies some of a large file.
     fn go_on(&self, mut part: Box<Part>, ticket: &dyn Ticket) -> Result<()> {
         if !part.file.step(ticket)? {
-            self.jobs.push([Job::Part(part)]);
+            self.jobs.push_begun(Job::Part(part));
             return Ok(());
         }
         self.count(1, ticket);

@@ -19,6 +19,8 @@ pub(crate) struct Quota {
     open: Budget,
     /// Descriptors that are still to be closed.
     closing: Arc<AtomicUsize>,
+    /// What requests open themselves: half of all at most, so that as much is left for what the guest opens.
+    claimed: Budget,
     reaper: Reaper,
 }
 
@@ -40,19 +42,39 @@ pub(crate) struct CountedFd {
 impl Quota {
     /// Of `max`, and of what all guests of an engine may have together.
     pub(crate) fn new(max: usize, all: &Budget, reaper: &Reaper) -> Self {
-        Self { open: all.below(max), closing: Arc::default(), reaper: reaper.clone() }
+        Self { open: all.below(max), closing: Arc::default(), claimed: Budget::new((max / 2).max(1)), reaper: reaper.clone() }
     }
 
     /// Takes a place, before anything is opened. Gives `WOULD_BLOCK` while there is none but for descriptors that the guest has
     /// closed already.
     pub(super) fn take(&self) -> Result<Token> {
         // Looked at first: what is closed meanwhile frees its place before it is not counted here any more.
-        let closing = self.closing.load(Ordering::SeqCst);
+        let is_closing = self.is_closing();
         match self.open.try_take(1) {
             Some(place) => Ok(Token { place, closing: None }),
-            None if closing > 0 => Err(Error::WOULD_BLOCK),
+            None if is_closing => Err(Error::WOULD_BLOCK),
             None => Err(Error::TOO_MANY_OPEN_FILES),
         }
+    }
+
+    /// Whether there are descriptors that the guest has closed, and the system has not.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst) > 0
+    }
+
+    /// Takes so many places, if there are as many.
+    pub(super) fn try_take(&self, count: usize) -> Option<Reservation> {
+        self.open.try_take(count)
+    }
+
+    /// Whether so many places are free.
+    pub(super) fn has_room(&self, count: usize) -> bool {
+        self.open.has_room(count)
+    }
+
+    /// Places that requests have for what they open themselves.
+    pub(super) fn claimed(&self) -> &Budget {
+        &self.claimed
     }
 
     pub(super) fn reaper(&self) -> &Reaper {

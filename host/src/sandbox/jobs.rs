@@ -36,6 +36,8 @@ pub(super) struct Jobs<J> {
 
 #[derive(Debug)]
 struct Stack<J> {
+    /// Jobs that are half done, which come first: so there are no more of them than workers at it.
+    begun: Vec<J>,
     todo: Vec<J>,
     /// Workers that are at a job.
     busy: usize,
@@ -47,9 +49,20 @@ struct Stack<J> {
     parked: Option<Waker>,
 }
 
+impl<J> Stack<J> {
+    fn waiting(&self) -> usize {
+        self.begun.len() + self.todo.len()
+    }
+
+    fn pop(&mut self) -> Option<J> {
+        self.begun.pop().or_else(|| self.todo.pop())
+    }
+}
+
 impl<J> Jobs<J> {
     pub(super) fn new(first: J, width: usize) -> Self {
-        let stack = Stack { todo: vec![first], busy: 0, helpers: 0, stopped: false, failure: None, parked: None };
+        let stack =
+            Stack { begun: Vec::new(), todo: vec![first], busy: 0, helpers: 0, stopped: false, failure: None, parked: None };
         Self { stack: Mutex::new(stack), width }
     }
 
@@ -59,10 +72,19 @@ impl<J> Jobs<J> {
 
     /// More to do. The last one is taken first.
     pub(super) fn push(&self, jobs: impl IntoIterator<Item = J>) {
+        self.add(|stack| stack.todo.extend(jobs));
+    }
+
+    /// One that is half done, and holds something open.
+    pub(super) fn push_begun(&self, job: J) {
+        self.add(|stack| stack.begun.push(job));
+    }
+
+    fn add(&self, add: impl FnOnce(&mut Stack<J>)) {
         let parked = {
             let mut stack = self.stack();
-            stack.todo.extend(jobs);
-            if stack.todo.is_empty() { None } else { stack.parked.take() }
+            add(&mut stack);
+            if stack.waiting() == 0 { None } else { stack.parked.take() }
         };
         if let Some(parked) = parked {
             parked.wake();
@@ -71,7 +93,7 @@ impl<J> Jobs<J> {
 
     /// How many jobs wait.
     pub(super) fn waiting(&self) -> usize {
-        self.stack().todo.len()
+        self.stack().waiting()
     }
 
     /// Notes a failure, if it is the first, and goes on.
@@ -141,11 +163,11 @@ fn next<S: SharedWork>(shared: &Arc<S>, main: Option<&dyn Ticket>) -> Next<S::Jo
     let mut stack = jobs.stack();
     if !stack.stopped
         && !enough
-        && let Some(job) = stack.todo.pop()
+        && let Some(job) = stack.pop()
     {
         stack.busy += 1;
         let missing = jobs.width.saturating_sub(1).saturating_sub(stack.helpers);
-        let helpers = missing.min(stack.todo.len());
+        let helpers = missing.min(stack.waiting());
         stack.helpers += helpers;
         return Next::Job(job, helpers);
     }

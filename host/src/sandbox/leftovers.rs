@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -103,15 +103,13 @@ impl Leftover {
 pub(super) struct Temporaries {
     /// Whether files can be made that have no name at first.
     nameless: AtomicBool,
-    /// Files that are on their way.
-    count: AtomicUsize,
     /// Where sweeping goes on in directories that it has seen.
     cursors: Mutex<VecDeque<(Id, u64)>>,
 }
 
 impl Default for Temporaries {
     fn default() -> Self {
-        Self { nameless: AtomicBool::new(true), count: AtomicUsize::new(0), cursors: Mutex::default() }
+        Self { nameless: AtomicBool::new(true), cursors: Mutex::default() }
     }
 }
 
@@ -144,20 +142,6 @@ impl Temporaries {
     /// From here on every file has a name from the start: one that has none cannot be given any.
     pub(super) fn forgo_nameless(&self) {
         self.nameless.store(false, Ordering::Relaxed);
-    }
-
-    /// One more file is on its way.
-    pub(super) fn add(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// One fewer is.
-    pub(super) fn remove(&self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
     }
 
     /// Removes what hosts have left in a directory that are gone. It looks at a bounded number of entries, at others each time.

@@ -1,5 +1,7 @@
 //! The names in a directory, as they are.
 
+use super::claim::{Claim, Claiming, take_turn};
+use super::descriptor::Quota;
 use super::entries::{Pass, footprint};
 use super::place::Place;
 use super::ticket::Ticket;
@@ -12,11 +14,18 @@ use crate::sched::Flow;
 pub(crate) struct ListDir {
     place: Place<Read>,
     reading: Option<(Pass, Vec<String>)>,
+    claim: Claim,
+}
+
+impl Claiming for ListDir {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
+    }
 }
 
 impl ListDir {
     pub(crate) fn new(place: Place<Read>) -> Self {
-        Self { place, reading: None }
+        Self { place, reading: None, claim: Claim::new(1) }
     }
 
     /// Bytes of memory that its path holds.
@@ -25,6 +34,10 @@ impl ListDir {
     }
 
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Vec<String>>> {
+        take_turn(self, ticket, |list, _| list.read(ticket))
+    }
+
+    fn read(&mut self, ticket: &dyn Ticket) -> Flow<Result<Vec<String>>> {
         let begun = self.reading.take().map_or_else(|| Ok((Pass::new(self.place.open_to_list()?), Vec::new())), Ok);
         let (mut pass, mut list) = match begun {
             Ok(begun) => begun,

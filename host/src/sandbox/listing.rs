@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::FileType;
 
+use super::claim::{Claim, Claiming, take_turn};
+use super::descriptor::Quota;
 use super::entries::{Pass, footprint};
 use super::place::Place;
 use super::status::{IdentityKey, file_type};
@@ -31,11 +33,18 @@ pub(crate) struct ListEntries {
     place: Place<Read>,
     wanted: ReaddirxFlags,
     reading: Option<(Pass, Vec<Raw>)>,
+    claim: Claim,
+}
+
+impl Claiming for ListEntries {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
+    }
 }
 
 impl ListEntries {
     pub(crate) fn new(place: Place<Read>, wanted: ReaddirxFlags) -> Self {
-        Self { place, wanted, reading: None }
+        Self { place, wanted, reading: None, claim: Claim::new(1) }
     }
 
     /// Bytes of memory that its path holds.
@@ -44,6 +53,10 @@ impl ListEntries {
     }
 
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Listing>> {
+        take_turn(self, ticket, |list, _| list.read(ticket))
+    }
+
+    fn read(&mut self, ticket: &dyn Ticket) -> Flow<Result<Listing>> {
         let begun = self.reading.take().map_or_else(|| Ok((Pass::new(self.place.open_to_list()?), Vec::new())), Ok);
         let (mut pass, mut raw) = match begun {
             Ok(begun) => begun,

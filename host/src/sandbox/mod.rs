@@ -9,6 +9,7 @@
 
 mod adopt;
 mod attributes;
+mod claim;
 mod content;
 mod copy;
 mod copy_tree;

@@ -20,7 +20,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
+use super::claim::{Claim, Claiming};
 use super::copy::Copying;
+use super::descriptor::Quota;
 use super::leftovers::Seal;
 use super::node::Id;
 use super::place::Place;
@@ -57,6 +59,7 @@ pub(crate) struct MoveFile {
     moving: Option<Moving>,
     tries: u32,
     pause: Duration,
+    claim: Claim,
 }
 
 impl MoveFile {
@@ -66,7 +69,8 @@ impl MoveFile {
     }
 
     pub(crate) fn new(from: Place<Write>, to: Place<Write>) -> Self {
-        Self { from, to, moving: None, tries: 0, pause: FIRST_PAUSE }
+        let claim = Claim::new(Moving::DESCRIPTORS);
+        Self { from, to, moving: None, tries: 0, pause: FIRST_PAUSE, claim }
     }
 
     fn begin(&mut self) -> Result<Step<()>> {
@@ -102,6 +106,12 @@ impl MoveFile {
     }
 }
 
+impl Claiming for MoveFile {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.to.shared.quota))
+    }
+}
+
 impl InSteps for MoveFile {
     type Output = ();
 
@@ -124,10 +134,6 @@ impl InSteps for MoveFile {
     fn start_over(&mut self) {
         self.moving = None;
         (self.tries, self.pause) = (0, FIRST_PAUSE);
-    }
-
-    fn may_give_way(&self) -> bool {
-        self.moving.as_ref().is_none_or(|moving| moving.copying.new.may_give_way())
     }
 }
 
@@ -208,6 +214,9 @@ enum Outcome {
 }
 
 impl Moving {
+    /// How many it has open: the directory of the old name as well.
+    const DESCRIPTORS: usize = 1 + Copying::DESCRIPTORS;
+
     /// Whether nobody has changed the file, as far as it can be told at any time.
     fn is_guarded(&self) -> Result<bool> {
         Ok(self.guard == Guard::Times || sys::has_read_lease(&self.copying.input)?)

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::fs::OFlags;
@@ -14,7 +15,6 @@ use super::mount::open_child_unchecked;
 use super::sys;
 use crate::budget::{Budget, Reservation};
 use crate::error::{Error, Result};
-use crate::limits::TREE_HANDLES_MAX;
 
 /// The identity of a directory, valid while something holds it open: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,11 @@ struct Handle {
 
 /// The directories of a tree that are kept open.
 #[derive(Debug)]
-pub(super) struct KeptDirs<T>(Mutex<VecDeque<Weak<Node<T>>>>);
+pub(super) struct KeptDirs<T> {
+    list: Mutex<VecDeque<Weak<Node<T>>>>,
+    /// How many there may be.
+    max: AtomicUsize,
+}
 
 /// Opens a directory by a single name in another one. A symbolic link is not followed.
 pub(super) fn open_directory_unchecked(dir: impl AsFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
@@ -149,7 +153,7 @@ impl<T> Node<T> {
         }
         let mut list = kept.lock();
         list.push_back(Arc::downgrade(self));
-        let oldest = if list.len() > TREE_HANDLES_MAX { list.pop_front() } else { None };
+        let oldest = if list.len() > kept.max.load(Ordering::Relaxed) { list.pop_front() } else { None };
         drop(list);
         if let Some(oldest) = oldest.and_then(|node| node.upgrade()) {
             oldest.close();
@@ -179,12 +183,17 @@ impl<T> Drop for Node<T> {
 }
 
 impl<T> KeptDirs<T> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::default())
+    pub(super) fn new(max: usize) -> Self {
+        Self { list: Mutex::default(), max: AtomicUsize::new(max) }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Weak<Node<T>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many there may be from now on; there are none now.
+    pub(super) fn limit(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// Closes all of them.
@@ -199,6 +208,7 @@ mod tests {
     use rustix::fs::Mode;
 
     use super::*;
+    use crate::limits::TREE_HANDLES_MAX;
 
     fn dir(path: &std::path::Path) -> OwnedFd {
         rustix::fs::openat(rustix::fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("it is there")
@@ -222,7 +232,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let path = root.path().join("d/".repeat(100));
         std::fs::create_dir_all(&path).expect("it can be made");
-        let kept = KeptDirs::new();
+        let kept = KeptDirs::new(TREE_HANDLES_MAX);
         let mut chain = vec![Node::root(dir(root.path()), ())];
         for _ in 0..100 {
             let node =
@@ -248,7 +258,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let name = root.path().join("d");
         std::fs::create_dir(&name).expect("it can be made");
-        let (kept, top) = (KeptDirs::new(), Node::root(dir(root.path()), ()));
+        let (kept, top) = (KeptDirs::new(TREE_HANDLES_MAX), Node::root(dir(root.path()), ()));
         let node = top.child(c"d", (), &Budget::new(usize::MAX)).expect("there is room");
         node.keep(&node.open().expect("it is there"), &kept);
         kept.close();

@@ -95,6 +95,15 @@ impl RelativePath {
         OsStr::from_bytes(&self.0)
     }
 
+    /// The same with what a symbolic link of that name leads to in the place of the last name; none if that leads out for certain.
+    pub(super) fn with_last(&self, target: &[u8]) -> Option<Self> {
+        if target.starts_with(b"/") {
+            return None;
+        }
+        let parent = self.split().parent.map_or(&b""[..], OsStr::as_bytes);
+        Some(Self([parent, target].concat()))
+    }
+
     pub(super) fn split(&self) -> Split<'_> {
         let end = self.0.iter().rposition(|byte| *byte != b'/').map_or(0, |index| index + 1);
         let trimmed = &self.0[..end];
@@ -161,5 +170,12 @@ mod tests {
         assert_eq!(split("a/b//f//"), (Some("a/b//".to_owned()), "f".to_owned(), true));
         assert_eq!(split("a/.."), (Some("a/".to_owned()), "dots".to_owned(), false));
         assert_eq!(split("./"), (None, "dots".to_owned(), true));
+        let through = |path: &str, target: &str| {
+            let path = RelativePath(path.as_bytes().to_vec()).with_last(target.as_bytes())?;
+            Some(path.as_os_str().to_str().expect("a test path is UTF-8").to_owned())
+        };
+        assert_eq!(through("f", "../g").as_deref(), Some("../g"));
+        assert_eq!(through("a/b//f", "g/h").as_deref(), Some("a/b//g/h"));
+        assert_eq!(through("f", "/g"), None);
     }
 }

@@ -241,17 +241,49 @@ impl<R: Right> Place<R> {
         } else if access.contains(OFlags::EXCL) {
             self.make_file(access, mode, wait)?
         } else {
-            match self.reopen(access, wait) {
-                Err(Error::NO_ENTRY) => self.make_file(access, mode, wait)?,
-                result => result?,
-            }
+            self.reopen_or_make(access, mode, wait)?
         };
         let file = CountedFd::new(opened.fd, token, &self.shared.quota);
         let (locks, key) = (&self.shared.locks, self.shared.key.clone());
         Ok(OpenFile::new(file, opened.storage, access, self.base.rights, locks, key))
     }
 
-    /// Makes a file where none was. If a FIFO comes to be there just now, it is opened, and refused.
+    /// Opens what is there, or makes a file where nothing is. What comes to be there in between is looked at again: it may be a FIFO.
+    fn reopen_or_make(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<OpenedOn> {
+        let mut target = None;
+        for _ in 0..LOOKS_MAX {
+            let place = target.as_ref().unwrap_or(self);
+            match place.reopen(access, wait) {
+                Err(Error::NO_ENTRY) => {}
+                result => return result,
+            }
+            match place.make_file(access | OFlags::EXCL, mode, wait) {
+                Err(Error::EXIST) => {}
+                result => return result,
+            }
+            // By a link that leads nowhere the file is made where it leads.
+            let target_of_link = place.target_of_link()?;
+            target = target_of_link.or(target);
+        }
+        Err(Error::NOT_YET)
+    }
+
+    /// What the last name of the path leads to, if it is a symbolic link.
+    fn target_of_link(&self) -> Result<Option<Self>> {
+        let entry = self.entry(Error::EXIST)?;
+        match sys::readlinkat(&entry.dir, entry.name, Vec::new()) {
+            Ok(target) => {
+                let path = self.path.with_last(target.as_bytes()).ok_or(Error::NOT_PERMITTED)?;
+                let (base, shared) = (self.base.clone(), Arc::clone(&self.shared));
+                Ok(Some(Self { base, path, shared, right: PhantomData }))
+            }
+            // It is no link, or gone.
+            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Makes a file where none was, with `O_EXCL`: whatever came to be there just now is not opened.
     fn make_file(&self, access: OFlags, mode: Mode, wait: Wait) -> Result<OpenedOn> {
         let split = self.path.split();
         if split.last == Last::Dots {
@@ -265,9 +297,7 @@ impl<R: Right> Place<R> {
             // What the path says is a directory.
             return Err(Error::IS_DIRECTORY);
         }
-        let opened = self.locate(access | HARMLESS, mode, wait)?;
-        check_regular(&opened.fd)?;
-        Ok(opened)
+        self.locate(access | HARMLESS, mode, wait)
     }
 
     /// Opens what is there, once it is known to be a regular file.
@@ -284,6 +314,9 @@ impl<R: Right> Place<R> {
         Ok(self.reopen(access, wait)?.fd)
     }
 }
+
+/// How often it is looked at what is there, before a file is made. 40: as many links as Linux follows.
+const LOOKS_MAX: usize = 40;
 
 /// What an open may be given in any case: it makes no terminal the host's own, and waits for nobody.
 const HARMLESS: OFlags = OFlags::NOCTTY.union(OFlags::NONBLOCK);

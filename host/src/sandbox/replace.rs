@@ -21,9 +21,8 @@ use super::temporary::{KEPT, hold, with_new_name};
 use super::{procfs, sys};
 use crate::error::{Error, Result};
 
-/// Files on their way that one guest may have before none of them gives way any more. 128: each has three descriptors open, with
-/// what it is made of, and many processes may have no more than 1,024.
-const GIVE_WAY_MAX: usize = 128;
+/// What a file on its way has open: its directory and itself.
+pub(super) const DESCRIPTORS: usize = 2;
 
 /// A file on its way to a name. Dropping it leaves what was there before.
 pub(super) struct Replacement {
@@ -94,17 +93,11 @@ impl Replacement {
         let (file, id, name) = shared.temporaries.open(&dir, mode, suffix)?;
         let stage = name.map_or(Stage::Nameless, Stage::Named);
         let name = entry.name.to_owned();
-        shared.temporaries.add();
         Ok(Self { shared: Arc::clone(shared), dir, readable, name, file, id, suffix, stage })
     }
 
     pub(super) fn file(&self) -> &File {
         &self.file
-    }
-
-    /// Whether there are few enough of them to leave this one as it is, and begin others.
-    pub(super) fn may_give_way(&self) -> bool {
-        self.shared.temporaries.count() <= GIVE_WAY_MAX
     }
 
     /// Gives it the name, in the place of what has it.
@@ -252,7 +245,6 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        self.shared.temporaries.remove();
         match std::mem::replace(&mut self.stage, Stage::Arrived) {
             Stage::Named(name) => remove(&self.dir, &name, Some(self.id)),
             Stage::Placed(before) => self.put_back(before),

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use rustix::fs::{AtFlags, FileType, SeekFrom};
 use rustix::io::Errno;
 
+use super::claim::{Claim, Claiming, take_turn};
+use super::descriptor::Quota;
 use super::entries::{Seen, is_directory_unchecked, read_piece, width};
 use super::jobs::{Jobs, SharedWork, go_on};
 use super::node::{KeptDirs, Node, open_directory_unchecked};
@@ -18,6 +20,7 @@ use super::ticket::Ticket;
 use super::{Write, sys};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
+use crate::limits::TREE_HANDLES_MAX;
 use crate::sched::Flow;
 
 /// How often a directory is read again because it was still not empty once every entry it listed had been removed. Some file systems lose
@@ -30,6 +33,7 @@ pub(crate) struct RemoveTree {
     place: Place<Write>,
     maxreq: u32,
     removal: Option<Arc<Removal>>,
+    claim: Claim,
     /// Names that were removed before it was begun again.
     removed: u64,
 }
@@ -41,12 +45,18 @@ impl RemoveTree {
     }
 
     pub(crate) fn new(place: Place<Write>, maxreq: u32) -> Self {
-        Self { place, maxreq, removal: None, removed: 0 }
+        let claim = Claim::between(2, 1 + TREE_HANDLES_MAX);
+        Self { place, maxreq, removal: None, claim, removed: 0 }
     }
 
     /// Gives how many names were removed.
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<u64>> {
-        let removal = match self.removal.take().map_or_else(|| self.begin(ticket), Ok) {
+        take_turn(self, ticket, |removal, has_most| removal.turn(if has_most { TREE_HANDLES_MAX } else { 1 }, ticket))
+    }
+
+    /// `kept` is how many directories may stay open.
+    fn turn(&mut self, kept: usize, ticket: &dyn Ticket) -> Flow<Result<u64>> {
+        let removal = match self.removal.take().map_or_else(|| self.begin(kept, ticket), Ok) {
             Ok(removal) => removal,
             Err(error) => return Flow::Done(Err(error)),
         };
@@ -60,11 +70,17 @@ impl RemoveTree {
         })
     }
 
-    fn begin(&self, ticket: &dyn Ticket) -> Result<Arc<Removal>> {
+    fn begin(&self, kept: usize, ticket: &dyn Ticket) -> Result<Arc<Removal>> {
         ticket.check()?;
         let entry = self.place.entry(Error::INVALID)?;
         let dir = entry.dir.as_fd().try_clone_to_owned()?;
-        Removal::new(dir, entry.name, width(self.maxreq), &ticket.memory())
+        Removal::new(dir, entry.name, kept, width(self.maxreq), &ticket.memory())
+    }
+}
+
+impl Claiming for RemoveTree {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
     }
 }
 
@@ -79,7 +95,7 @@ struct Removal {
 
 impl Removal {
     /// The directory of a single name in another one, and everything below it. [`go_on`] removes it.
-    fn new(dir: OwnedFd, name: &OsStr, width: usize, memory: &Budget) -> Result<Arc<Self>> {
+    fn new(dir: OwnedFd, name: &OsStr, kept: usize, width: usize, memory: &Budget) -> Result<Arc<Self>> {
         let name = std::ffi::CString::new(name.as_bytes()).map_err(|_| Error::INVALID)?;
         let root = match open_directory_unchecked(&dir, &name) {
             // What the kernel says of a symbolic link.
@@ -89,7 +105,7 @@ impl Removal {
         // Two levels: the directory that everything is in is no part of the tree.
         let top = Node::root(dir, Pending::default());
         let tree = top.child(&name, Pending::default(), memory).ok_or(Error::WOULD_BLOCK)?;
-        let kept = KeptDirs::new();
+        let kept = KeptDirs::new(kept);
         tree.keep(&Arc::new(root), &kept);
         let jobs = Jobs::new(Job { node: tree, offset: 0 }, width);
         Ok(Arc::new(Self { jobs, kept, removed: AtomicU64::new(0), memory: memory.clone() }))

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::FileType;
 
+use super::claim::{Claim, Claiming, take_turn};
+use super::descriptor::Quota;
 use super::entries::{Pass, footprint, is_directory_unchecked, width};
 use super::jobs::{self, Jobs, SharedWork};
 use super::place::Place;
@@ -27,6 +29,7 @@ pub(crate) struct ScanDir {
     place: Place<Read>,
     maxreq: u32,
     stage: Stage,
+    claim: Claim,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,12 @@ struct Unknown {
     jobs: Jobs<usize>,
 }
 
+impl Claiming for ScanDir {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
+    }
+}
+
 impl ScanDir {
     /// Bytes of memory that its path holds.
     pub(crate) fn bytes(&self) -> usize {
@@ -55,10 +64,14 @@ impl ScanDir {
     }
 
     pub(crate) fn new(place: Place<Read>, maxreq: u32) -> Self {
-        Self { place, maxreq, stage: Stage::Start }
+        Self { place, maxreq, stage: Stage::Start, claim: Claim::new(1) }
     }
 
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Scan>> {
+        take_turn(self, ticket, |scan, _| scan.turn(ticket))
+    }
+
+    fn turn(&mut self, ticket: &dyn Ticket) -> Flow<Result<Scan>> {
         match std::mem::take(&mut self.stage) {
             Stage::Start => match self.place.open_to_list() {
                 Ok(dir) => self.read(Pass::new(dir), Scan { directories: Vec::new(), others: Vec::new() }, Vec::new(), ticket),

@@ -35,6 +35,11 @@ impl Scene {
     }
 
     pub(super) fn resolved_by(resolver: Resolver) -> Self {
+        Self::with(resolver, 1024)
+    }
+
+    /// For a guest that may have so many descriptors.
+    pub(super) fn with(resolver: Resolver, descriptors: usize) -> Self {
         let near = tempfile::tempdir().expect("a directory");
         let far = if has_two_file_systems() { TempDir::new_in(MEMORY) } else { tempfile::tempdir() }.expect("a directory");
         let grant = |name, dir: &TempDir| {
@@ -43,7 +48,7 @@ impl Scene {
             Grant::new(name, dir, Rights::ReadWrite)
         };
         let list = vec![grant("/near", &near), grant("/far", &far)];
-        let quota = Quota::new(1024, &Budget::new(1024), &Reaper::default());
+        let quota = Quota::new(descriptors, &Budget::new(usize::MAX), &Reaper::default());
         let grants = Grants::new(list, resolver, KernelFiles::Hidden, &Limits::default(), quota);
         Self { near, far, grants }
     }

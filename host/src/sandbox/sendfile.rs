@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::claim::{Claim, Claiming};
+use super::descriptor::Quota;
 use super::file::{OpenFile, checked};
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
@@ -25,7 +27,7 @@ pub(crate) struct Sendfile {
 struct Sending {
     span: Span,
     at: u64,
-    position: Option<Claim>,
+    position: Option<ClaimedRange>,
 }
 
 impl Sendfile {
@@ -52,8 +54,15 @@ impl Sendfile {
             *position = checked(at.saturating_add(span.left()))?;
             Ok((span, at))
         })?;
-        let claim = Claim { file: self.output.clone(), start: at, end: at.saturating_add(span.left()) };
+        let claim = ClaimedRange { file: self.output.clone(), start: at, end: at.saturating_add(span.left()) };
         Ok(Sending { span, at, position: Some(claim) })
+    }
+}
+
+impl Claiming for Sendfile {
+    /// What it has open is the guest's.
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        None
     }
 }
 
@@ -88,20 +97,20 @@ impl InSteps for Sendfile {
 
 /// The range from a file's position on that a request will write. The position is behind it from the start, so that requests
 /// beside it write elsewhere, and nobody has to wait. Dropping it moves the position back, unless somebody has moved it since.
-struct Claim {
+struct ClaimedRange {
     file: OpenFile,
     start: u64,
     end: u64,
 }
 
-impl Claim {
+impl ClaimedRange {
     /// The request is at an end, and has come this far.
     fn settle(mut self, end: u64) {
         self.start = end;
     }
 }
 
-impl Drop for Claim {
+impl Drop for ClaimedRange {
     fn drop(&mut self) {
         // Who is at the position just now moves it in any case.
         let _moved = self.file.with_position(|position| {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::claim::{Claiming, take_turn};
 use super::ticket::Ticket;
 use crate::error::Result;
 use crate::sched::Flow;
@@ -19,7 +20,7 @@ pub(crate) enum Step<T> {
 }
 
 /// A request that is made of steps. It may be dropped between two of them, and then leaves nothing.
-pub(crate) trait InSteps {
+pub(crate) trait InSteps: Claiming + Sized {
     type Output;
 
     /// Does some of it: some milliseconds at most, but for what a single system call takes.
@@ -28,24 +29,21 @@ pub(crate) trait InSteps {
     /// Gives up what was done so far, and leaves nothing of it. The next step is the first again.
     fn start_over(&mut self);
 
-    /// Whether it may be left as it is for others to go first.
-    fn may_give_way(&self) -> bool {
-        true
-    }
-
     /// Goes on with it, up to the end or until the worker is wanted.
     fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Self::Output>> {
-        loop {
-            match ticket.check().and_then(|()| self.step(ticket)) {
-                Ok(Step::More) if ticket.is_wanted() && self.may_give_way() => return Flow::Again(Duration::ZERO),
-                Ok(Step::More) => {}
-                Ok(Step::Later(time)) => return Flow::Again(time),
-                Ok(Step::Done(output)) => return Flow::Done(Ok(output)),
-                Err(error) => {
-                    self.start_over();
-                    return Flow::Done(Err(error));
-                }
+        take_turn(self, ticket, |request, _| {
+            loop {
+                let result = match ticket.check().and_then(|()| request.step(ticket)) {
+                    Ok(Step::More) if ticket.is_wanted() => return Flow::Again(Duration::ZERO),
+                    Ok(Step::More) => continue,
+                    Ok(Step::Later(time)) => return Flow::Again(time),
+                    Ok(Step::Done(output)) => Ok(output),
+                    Err(error) => Err(error),
+                };
+                // Closes what it has open, in any case.
+                request.start_over();
+                return Flow::Done(result);
             }
-        }
+        })
     }
 }

@@ -2,8 +2,10 @@
 
 use rustix::fs::Mode;
 
+use super::claim::{Claim, Claiming};
+use super::descriptor::Quota;
 use super::place::{Place, permissions};
-use super::replace::{Arrival, Replacement, Then};
+use super::replace::{Arrival, DESCRIPTORS, Replacement, Then};
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
 use super::{Write, sys};
@@ -16,6 +18,7 @@ pub(crate) struct StoreFile {
     data: Vec<u8>,
     mode: Mode,
     storing: Option<Storing>,
+    claim: Claim,
 }
 
 struct Storing {
@@ -25,7 +28,7 @@ struct Storing {
 
 impl StoreFile {
     pub(crate) fn new(place: Place<Write>, data: Vec<u8>, mode: u16) -> Self {
-        Self { place, data, mode: permissions(mode), storing: None }
+        Self { place, data, mode: permissions(mode), storing: None, claim: Claim::new(DESCRIPTORS) }
     }
 
     /// Bytes of memory it holds.
@@ -41,6 +44,12 @@ impl StoreFile {
         }
         let new = Replacement::begin(&self.place.shared, &entry, self.mode, Then::Arrive)?;
         Ok(Storing { new, written: 0 })
+    }
+}
+
+impl Claiming for StoreFile {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
     }
 }
 
@@ -73,10 +82,6 @@ impl InSteps for StoreFile {
 
     fn start_over(&mut self) {
         self.storing = None;
-    }
-
-    fn may_give_way(&self) -> bool {
-        self.storing.as_ref().is_none_or(|storing| storing.new.may_give_way())
     }
 }
 

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, RenameFlags, inotify, mknodat, renameat_with};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, RenameFlags, inotify, linkat, mknodat, renameat_with};
 use rustix::io::Errno;
 
 use super::copy_tree::CopyTree;
@@ -16,7 +16,9 @@ use super::scene::{Scene, has_two_file_systems};
 use super::steps::InSteps;
 use super::sys::fault::{Fault, inject, meanwhile, trace, without};
 use super::ticket::fake::{FakeTicket, finish};
-use super::{CopyFile, FileOrDir, LoadFile, MoveFile, OpenFlags, OpenKind, OpeningAny, StoreFile, Wait, WriteTo};
+use super::{
+    CopyFile, FileOrDir, LoadFile, MoveFile, OpenFlags, OpenKind, Opening, OpeningAny, Resolver, StoreFile, Wait, WriteTo,
+};
 use crate::error::{Error, Result};
 
 /// Makes a request.
@@ -434,5 +436,29 @@ fn a_fifo_that_came_in_the_place_of_a_file_was_opened() {
                 break;
             }
         }
+    }
+}
+
+/// Where a file is to be made as well: what has come to have the name is not opened before it is known.
+#[test]
+fn a_fifo_that_came_where_a_file_was_to_be_made_was_opened() {
+    for (resolver, skip) in
+        [Resolver::Openat2, Resolver::Portable].into_iter().flat_map(|resolver| (0..30).map(move |skip| (resolver, skip)))
+    {
+        let scene = Scene::resolved_by(resolver);
+        let (fifo, new) = (scene.path("/near/fifo"), scene.path("/near/new"));
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("it can be made");
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("there is room for one more");
+        inotify::add_watch(&watch, &fifo, inotify::WatchFlags::OPEN).expect("there is room for one more");
+        let appear = move || {
+            let _linked = linkat(CWD, &fifo, CWD, &new, AtFlags::empty());
+            true
+        };
+        let flags = OpenFlags::WRITE | OpenFlags::CREATE;
+        let opening = Opening::new(scene.read("/near/new"), flags, 0o666).expect("it may be written");
+        let (opened, hit) = meanwhile(skip, appear, || opening.open(Wait::May).map(drop));
+        let event = inotify::Reader::new(&watch, &mut [MaybeUninit::uninit(); 512]).next().map(drop);
+        assert_eq!(event, Err(Errno::AGAIN), "{resolver:?}: it was opened when it came before {hit:?}");
+        assert!(matches!(opened, Ok(()) | Err(Error::UNSUPPORTED)), "{resolver:?}, before {hit:?}: {opened:?}");
     }
 }

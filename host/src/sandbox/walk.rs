@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rustix::fs::{RawDirEntry, SeekFrom};
 
-use super::descriptor::Token;
+use super::claim::{Claim, Claiming, take_turn};
+use super::descriptor::{Quota, Token};
 use super::entries::{Meter, Seen, is_directory_unchecked, read_piece, width};
 use super::jobs::{self, Jobs, SharedWork};
 use super::node::{KeptDirs, Node};
@@ -22,8 +23,7 @@ use super::turn::Turn;
 use super::{Read, names, sys};
 use crate::budget::{Budget, Reservation};
 use crate::error::{Error, Result};
-use crate::limits::{WALK_BYTES_MAX, WALK_ENTRIES_MAX, WALK_PENDING_MAX};
-use crate::reaper::Reaper;
+use crate::limits::{TREE_HANDLES_MAX, WALK_BYTES_MAX, WALK_ENTRIES_MAX, WALK_PENDING_MAX};
 use crate::sched::Flow;
 use crate::types::{FileType, WalkEntry};
 
@@ -36,7 +36,7 @@ struct Inner {
     /// Taken by the one request that goes on with the walk.
     turn: Budget,
     walk: Arc<Walk>,
-    reaper: Reaper,
+    quota: Quota,
     _token: Token,
 }
 
@@ -93,19 +93,19 @@ impl Place<Read> {
             jobs: Jobs::new(Job { node: root, offset: 0 }, width(maxreq)),
             found: Mutex::default(),
             wanted: AtomicUsize::new(0),
-            kept: KeptDirs::new(),
+            kept: KeptDirs::new(TREE_HANDLES_MAX),
             depth_max: if max_depth == 0 { u32::MAX } else { max_depth },
             memory: ticket.memory(),
         };
-        let reaper = self.shared.quota.reaper().clone();
-        Ok(Walker(Arc::new(Inner { turn: Budget::new(1), walk: Arc::new(walk), reaper, _token: token })))
+        let quota = self.shared.quota.clone();
+        Ok(Walker(Arc::new(Inner { turn: Budget::new(1), walk: Arc::new(walk), quota, _token: token })))
     }
 }
 
 impl Drop for Inner {
     /// It holds directories open, and may hold much else.
     fn drop(&mut self) {
-        self.reaper.take(Arc::clone(&self.walk));
+        self.quota.reaper().take(Arc::clone(&self.walk));
     }
 }
 
@@ -115,6 +115,7 @@ pub(crate) struct WalkNext {
     walker: Walker,
     wanted: usize,
     turn: Turn,
+    claim: Claim,
 }
 
 /// The entries that a request was given. Those that nobody takes go back to the walk.
@@ -149,56 +150,60 @@ impl WalkNext {
             0 => WALK_ENTRIES_MAX,
             max => max.min(WALK_ENTRIES_MAX),
         };
-        Self { walker, wanted, turn: Turn::default() }
+        Self { walker, wanted, turn: Turn::default(), claim: Claim::between(1, TREE_HANDLES_MAX) }
     }
 
     /// Gives the next entries; none at the end. Waits while another request goes on with the walk.
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Walked>> {
-        if let Err(error) = ticket.check() {
-            return self.end(Err(error));
+        if !self.turn.is_taken() {
+            if let Err(error) = ticket.check() {
+                return Flow::Done(Err(error));
+            }
+            if !self.turn.take_or_wait(&self.walker.0.turn, ticket) {
+                return Flow::Parked;
+            }
         }
-        if !self.turn.take_or_wait(&self.walker.0.turn, ticket) {
-            return Flow::Parked;
+        let flow = take_turn(self, ticket, |next, has_most| next.turn(if has_most { TREE_HANDLES_MAX } else { 1 }, ticket));
+        if matches!(flow, Flow::Done(_)) {
+            // The next request may go on.
+            self.turn = Turn::default();
         }
+        flow
+    }
+
+    /// `kept` is how many directories may stay open.
+    fn turn(&mut self, kept: usize, ticket: &dyn Ticket) -> Flow<Result<Walked>> {
         let walk = Arc::clone(&self.walker.0.walk);
-        walk.wanted.store(self.wanted, Ordering::Relaxed);
+        let is_wanted = ticket.check();
+        walk.kept.limit(kept);
+        // One that is canceled waits for those that help it, which have directories open.
+        walk.wanted.store(if is_wanted.is_ok() { self.wanted } else { 0 }, Ordering::Relaxed);
         match jobs::go_on(&walk, ticket) {
             Flow::Done(()) => {}
             Flow::Again(time) => return Flow::Again(time),
             Flow::Parked => return Flow::Parked,
         }
-        if let Err(error) = walk.jobs.outcome() {
-            return self.end(Err(error));
-        }
+        walk.wanted.store(0, Ordering::Relaxed);
         // Between requests a walk holds no more than the directory that it began with.
         walk.kept.close();
-        let taken = walk.found().take(self.wanted, ticket);
-        match taken {
-            Ok(entries) if entries.is_empty() && walk.jobs.waiting() > 0 => self.go_hungry(&walk, ticket),
+        match is_wanted.and_then(|()| walk.jobs.outcome()).and_then(|()| walk.found().take(self.wanted, ticket)) {
+            Ok(entries) if entries.is_empty() && walk.jobs.waiting() > 0 => {
+                // There was no memory for a single entry. Begun again once there is some.
+                ticket.reserve(walk.hunger()).map_or_else(|error| Flow::Done(Err(error)), |()| Flow::Again(Duration::ZERO))
+            }
             Ok(entries) => {
                 ticket.advance(0, u64::try_from(entries.len()).expect("a length fits"));
-                let walker = self.walker.clone();
-                self.end(Ok(Walked { entries, walker }))
+                Flow::Done(Ok(Walked { entries, walker: self.walker.clone() }))
             }
-            Err(error) => self.end(Err(error)),
+            Err(error) => Flow::Done(Err(error)),
         }
     }
+}
 
-    /// There was no memory for a single entry. Begun again once there is some.
-    fn go_hungry(&mut self, walk: &Walk, ticket: &dyn Ticket) -> Flow<Result<Walked>> {
-        match ticket.reserve(walk.hunger()) {
-            Ok(()) => Flow::Again(Duration::ZERO),
-            Err(error) => self.end(Err(error)),
-        }
-    }
-
-    /// The next request may go on.
-    fn end(&mut self, result: Result<Walked>) -> Flow<Result<Walked>> {
-        if self.turn.is_taken() {
-            self.walker.0.walk.wanted.store(0, Ordering::Relaxed);
-        }
-        self.turn = Turn::default();
-        Flow::Done(result)
+impl Claiming for WalkNext {
+    /// Beside the directory that the walk began with, which counts as long as there is the walker.
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.walker.0.quota))
     }
 }
 

@@ -5,6 +5,8 @@ use std::fs::File;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::claim::{Claim, Claiming};
+use super::descriptor::Quota;
 use super::place::Place;
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
@@ -27,6 +29,7 @@ impl<R: Right> Place<R> {
 pub(crate) struct LoadFile {
     place: Place<Read>,
     loading: Option<Loading>,
+    claim: Claim,
 }
 
 impl LoadFile {
@@ -36,7 +39,13 @@ impl LoadFile {
     }
 
     pub(crate) fn new(place: Place<Read>) -> Self {
-        Self { place, loading: None }
+        Self { place, loading: None, claim: Claim::new(1) }
+    }
+}
+
+impl Claiming for LoadFile {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
     }
 }
 
@@ -70,6 +79,7 @@ pub(crate) struct SlurpFile {
     offset: i64,
     length: Option<u32>,
     loading: Option<Loading>,
+    claim: Claim,
 }
 
 impl SlurpFile {
@@ -79,7 +89,7 @@ impl SlurpFile {
     }
 
     pub(crate) fn new(place: Place<Read>, offset: i64, length: Option<u32>) -> Self {
-        Self { place, offset, length, loading: None }
+        Self { place, offset, length, loading: None, claim: Claim::new(1) }
     }
 
     fn begin(&self) -> Result<Loading> {
@@ -94,6 +104,12 @@ impl SlurpFile {
         let max = self.place.shared.read_bytes_max;
         let length = self.length.map_or(max, |length| usize::try_from(length).unwrap_or(usize::MAX).min(max));
         Loading::begin(file, start, length)
+    }
+}
+
+impl Claiming for SlurpFile {
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)> {
+        Some((&mut self.claim, &self.place.shared.quota))
     }
 }
 

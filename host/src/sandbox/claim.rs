@@ -1,0 +1,244 @@
+//! Descriptors that a request opens itself and has open between its turns on workers: they count as what its guest has open does.
+//!
+//! A request has places in its guest's quota for all of them before it opens the first, and waits for those while other requests
+//! have them. So however many are begun, no descriptor is open that was not counted. Nobody waits for memory while it has places.
+
+use super::descriptor::Quota;
+use super::ticket::Ticket;
+use crate::budget::{Reservation, Waiter};
+use crate::error::{Error, Result};
+use crate::sched::Flow;
+
+/// Places for what a request opens itself.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Places that it would like, and that it needs.
+    most: usize,
+    least: usize,
+    held: Option<Held>,
+    waiter: Option<Waiter>,
+}
+
+/// Places in the quota, and among those that requests may have.
+#[derive(Debug)]
+struct Held {
+    places: Reservation,
+    _claimed: Reservation,
+}
+
+impl Claim {
+    /// For a request that has so many descriptors open.
+    pub(super) fn new(count: usize) -> Self {
+        Self::between(count, count)
+    }
+
+    /// For one that may make do with fewer.
+    pub(super) fn between(least: usize, most: usize) -> Self {
+        Self { most, least, held: None, waiter: None }
+    }
+
+    /// Takes the places, unless it has them. Tells whether they are as many as it would like; or else what its request comes to
+    /// for now.
+    fn take<T>(&mut self, quota: &Quota, ticket: &dyn Ticket) -> std::result::Result<bool, Flow<Result<T>>> {
+        if let Some(held) = &self.held {
+            return Ok(held.places.amount() >= self.most);
+        }
+        self.take_or_wait(quota, ticket).map_err(|error| Flow::Done(Err(error)))?.ok_or(Flow::Parked)
+    }
+
+    fn take_or_wait(&mut self, quota: &Quota, ticket: &dyn Ticket) -> Result<Option<bool>> {
+        ticket.check()?;
+        if !self.try_take(quota)? {
+            let claimed = quota.claimed();
+            self.waiter = Some(claimed.wait(self.least.min(claimed.max()), &ticket.waker()));
+            // They may have come back before this was in the queue.
+            if !self.try_take(quota)? {
+                return Ok(None);
+            }
+        }
+        self.waiter = None;
+        Ok(self.held.as_ref().map(|held| held.places.amount() >= self.most))
+    }
+
+    /// False if others have them, which will give them back.
+    fn try_take(&mut self, quota: &Quota) -> Result<bool> {
+        // Looked at first: what is closed meanwhile frees its place before it is not counted here any more.
+        let is_closing = quota.is_closing();
+        for count in [self.most, self.least] {
+            if let Some(places) = quota.try_take(count)
+                && let Some(claimed) = quota.claimed().try_take(count)
+            {
+                self.held = Some(Held { places, _claimed: claimed });
+                return Ok(true);
+            }
+        }
+        // One that has no other beside it makes do with what is there, and leaves a place for what its guest opens.
+        let Some(claimed) = quota.claimed().try_take(quota.claimed().max()) else { return Ok(false) };
+        let counts = (1..=self.least).rev().filter(|count| quota.has_room(count + 1));
+        let Some(places) = counts.chain([1]).find_map(|count| quota.try_take(count)) else {
+            return Err(if is_closing { Error::NOT_YET } else { Error::TOO_MANY_OPEN_FILES });
+        };
+        self.held = Some(Held { places, _claimed: claimed });
+        Ok(true)
+    }
+
+    /// Its request has closed what it opened.
+    fn give_back(&mut self) {
+        (self.held, self.waiter) = (None, None);
+    }
+}
+
+/// A request with a claim.
+pub(crate) trait Claiming {
+    /// The claim, and whose descriptors they are; none if all that it has open is the guest's.
+    fn claim(&mut self) -> Option<(&mut Claim, &Quota)>;
+}
+
+/// A turn of a request on a worker: it begins with places for its descriptors, and at its end has closed them. `turn` is told whether
+/// there are as many as it would like.
+pub(super) fn take_turn<R: Claiming, T>(
+    request: &mut R,
+    ticket: &dyn Ticket,
+    turn: impl FnOnce(&mut R, bool) -> Flow<Result<T>>,
+) -> Flow<Result<T>> {
+    let has_most = match request.claim().map(|(claim, quota)| claim.take(quota, ticket)).transpose() {
+        Ok(has_most) => has_most.unwrap_or(true),
+        Err(flow) => return flow,
+    };
+    let flow = turn(request, has_most);
+    if matches!(flow, Flow::Done(_))
+        && let Some((claim, _)) = request.claim()
+    {
+        claim.give_back();
+    }
+    flow
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use super::super::steps::InSteps;
+    use super::super::ticket::fake::FakeTicket;
+    use super::super::{
+        CopyFile, CopyTree, ListDir, ListEntries, LoadFile, MoveFile, RemoveTree, Resolver, ScanDir, SlurpFile, StoreFile,
+        WalkNext,
+    };
+    use super::*;
+    use crate::budget::Budget;
+    use crate::limits::STEP_BYTES;
+    use crate::reaper::Reaper;
+    use crate::types::ReaddirxFlags;
+
+    fn quota(max: usize) -> Quota {
+        Quota::new(max, &Budget::new(1_000), &Reaper::default())
+    }
+
+    fn take(claim: &mut Claim, quota: &Quota) -> std::result::Result<bool, String> {
+        claim.take::<()>(quota, &FakeTicket::default()).map_err(|flow| format!("{flow:?}"))
+    }
+
+    #[test]
+    fn requests_wait_for_each_other_and_leave_half_to_their_guest() {
+        let quota = quota(40);
+        let mut files: Vec<_> = (0..4).map(|_| Claim::new(3)).collect();
+        for claim in &mut files[..3] {
+            assert_eq!(take(claim, &quota), Ok(true));
+        }
+        let mut tree = Claim::between(9, 50);
+        assert_eq!(take(&mut tree, &quota), Ok(false), "as few as it needs");
+        assert_eq!(take(&mut files[3], &quota), Err("Parked".to_owned()));
+        assert!(quota.has_room(20));
+        files[0].give_back();
+        assert_eq!(take(&mut files[3], &quota), Ok(true));
+        drop((files, tree));
+        assert!(quota.has_room(40));
+    }
+
+    #[test]
+    fn one_alone_makes_do_with_what_is_there() {
+        for (max, taken, left) in [(1, 1, 0), (2, 1, 1), (4, 3, 1), (12, 9, 3)] {
+            let quota = quota(max);
+            let (mut claim, mut other) = (Claim::between(9, 50), Claim::between(9, 50));
+            assert_eq!(take(&mut claim, &quota), Ok(false), "{max}");
+            assert_eq!(claim.held.as_ref().map(|held| held.places.amount()), Some(taken), "{max}");
+            assert!(quota.has_room(left) && !quota.has_room(left + 1), "{max}");
+            assert_eq!(take(&mut other, &quota), Err("Parked".to_owned()), "{max}");
+            claim.give_back();
+            assert_eq!(take(&mut other, &quota), Ok(false), "{max}");
+        }
+    }
+
+    type GoOn = Box<dyn FnMut(&FakeTicket) -> Flow<Result<()>>>;
+
+    fn request<R: 'static, T: 'static>(mut request: R, go_on: fn(&mut R, &dyn Ticket) -> Flow<Result<T>>) -> GoOn {
+        Box::new(move |ticket| go_on(&mut request, ticket).map(|result| result.map(drop)))
+    }
+
+    /// Every request that has something open between two turns.
+    fn requests(scene: &Scene, number: usize) -> [(&'static str, GoOn); 11] {
+        let from = || scene.read("/near/source/file");
+        let to = |name: &str| scene.write(&format!("/far/{name}-{number}"));
+        let walker = scene.read("/near/source").walk(0, 1, &FakeTicket::default()).expect("there is room");
+        [
+            ("copy-tree", request(CopyTree::new(scene.read("/near/source"), to("tree"), 1), CopyTree::go_on)),
+            ("rmtree", request(RemoveTree::new(scene.write(&format!("/near/doomed-{number}")), 1), RemoveTree::go_on)),
+            ("walk-next", request(WalkNext::new(walker, 0), WalkNext::go_on)),
+            ("copy", request(CopyFile::new(from(), to("copy")), CopyFile::go_on)),
+            ("move", request(MoveFile::new(scene.write(&format!("/near/moved-{number}")), to("moved")), MoveFile::go_on)),
+            ("store", request(StoreFile::new(to("stored"), vec![0; 100], 0o666), StoreFile::go_on)),
+            ("load", request(LoadFile::new(from()), LoadFile::go_on)),
+            ("slurp", request(SlurpFile::new(from(), 0, None), SlurpFile::go_on)),
+            ("readdir", request(ListDir::new(scene.read("/near/many")), ListDir::go_on)),
+            ("scandir", request(ScanDir::new(scene.read("/near/many"), 1), ScanDir::go_on)),
+            ("readdirx", request(ListEntries::new(scene.read("/near/many"), ReaddirxFlags::empty()), ListEntries::go_on)),
+        ]
+    }
+
+    #[test]
+    fn what_requests_opened_themselves_was_not_counted() {
+        const DESCRIPTORS: usize = 64;
+        const EACH: usize = 20;
+        let scene = Scene::with(Resolver::Auto, DESCRIPTORS);
+        let tree = |name: &str| std::fs::create_dir_all(scene.path(name).join("d/".repeat(30))).expect("it can be made");
+        tree("/near/source");
+        scene.put("/near/source/file", b"some");
+        let large = std::fs::File::create(scene.path("/near/source/large")).expect("it can be made");
+        large.set_len(2 * STEP_BYTES).expect("it can be long");
+        std::fs::create_dir(scene.path("/near/many")).expect("it can be made");
+        (0..3_000).for_each(|number| scene.put(&format!("/near/many/{number}"), b""));
+        for number in 0..EACH {
+            tree(&format!("/near/doomed-{number}"));
+            scene.put(&format!("/near/moved-{number}"), b"some");
+        }
+        drop(large);
+        let granted = scene.open_files();
+        let mut left: Vec<_> = (0..EACH).flat_map(|number| requests(&scene, number)).collect();
+        let ticket = FakeTicket::default();
+        while !left.is_empty() {
+            left.retain_mut(|(name, go_on)| {
+                let flow = go_on(&ticket);
+                let open = scene.open_files() - granted;
+                assert!(open <= DESCRIPTORS, "{open} are open after a turn of {name}");
+                match flow {
+                    Flow::Done(result) => {
+                        result.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                        false
+                    }
+                    Flow::Again(_) | Flow::Parked => true,
+                }
+            });
+        }
+        assert_eq!(scene.leftovers(), Vec::<std::path::PathBuf>::new());
+    }
+
+    #[test]
+    fn nobody_waits_for_what_only_the_guest_can_close() {
+        let quota = quota(8);
+        let tokens: Vec<_> = (0..8).map(|_| quota.take().expect("there is room")).collect();
+        let error = format!("Done(Err({:?}))", Error::TOO_MANY_OPEN_FILES);
+        assert_eq!(take(&mut Claim::new(1), &quota), Err(error.clone()));
+        assert_eq!(take(&mut Claim::between(9, 50), &quota), Err(error));
+        drop(tokens);
+        assert_eq!(take(&mut Claim::new(1), &quota), Ok(true));
+    }
+}
