@@ -148,15 +148,11 @@ fn add_concurrent<T: AioView + 'static, A: Arguments, O: Answer>(
     request: Request<A, O>,
 ) -> wasmtime::Result<()> {
     linker.instance(REQUESTS)?.func_wrap_concurrent(request.kind.name, move |accessor: &Accessor<T>, wire: A::Wire| {
-        Box::pin(async move {
-            let passed =
-                accessor.with(|mut access| door::enter_call(&mut access.data_mut().aio(), request, wire, REQUESTS_TERMS));
-            let answer = match passed {
-                Passed::Done(result, _) => result,
-                Passed::ToQueue(queued) => queued.run().await,
-            };
-            let wire = accessor.with(|mut access| answer.and_then(|answer: O| answer.into_wire(access.data_mut().aio().table)));
-            Ok((wire,))
-        })
+        let give = move |answer: Result<O>| accessor.with(|mut access| answer?.into_wire(access.data_mut().aio().table));
+        match accessor.with(|mut access| door::enter_call(&mut access.data_mut().aio(), request, wire, REQUESTS_TERMS)) {
+            // Most calls end here, and need no future that can wait.
+            Passed::Done(answer, _) => Box::pin(ready(Ok((give(answer),)))),
+            Passed::ToQueue(queued) => Box::pin(async move { Ok((give(queued.run().await),)) }),
+        }
     })
 }
