@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::component::{Resource, ResourceTable};
 
@@ -26,6 +27,7 @@ pub struct AioCtx {
     pub(crate) limits: Limits,
     pub(crate) allowed: Allowed,
     own_thread: bool,
+    pub(crate) host_calls: Option<HostCalls>,
     /// In what manner the next request is carried out.
     pub(crate) next: Manner,
     pub(crate) request_handles: usize,
@@ -33,6 +35,45 @@ pub struct AioCtx {
     // Last, so that the workers outlive the membership.
     #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "it is held, and asked for by nobody"))]
     engine: AioEngine,
+}
+
+/// Counts how often a guest has called its host. Cheap to clone.
+///
+/// Programs of WASI 0.2 ask for the identity of a file and then for its status. Where each call of the guest's is counted, whatever it
+/// calls, it is known that there was none in between, and both are answered by one look at the file. [`Host`](crate::Host) does this;
+/// on a store of one's own, wasmtime's `Store::call_hook` does (of its feature `call-hook`):
+///
+/// ```
+/// use aiohost::{AioCtx, AioEngine, HostCalls};
+/// use wasmtime::{Engine, Store};
+///
+/// # fn main() -> wasmtime::Result<()> {
+/// let calls = HostCalls::default();
+/// let aio = AioCtx::builder().host_calls(&calls).build(&AioEngine::new());
+/// let mut store = Store::new(&Engine::default(), aio);
+/// store.call_hook(move |_, hook| {
+///     if hook.entering_host() {
+///         calls.count();
+///     }
+///     Ok(())
+/// });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct HostCalls(Arc<AtomicU64>);
+
+impl HostCalls {
+    /// The guest has called its host, or has come back to it.
+    pub fn count(&self) {
+        // A guest makes one call after the other.
+        self.0.store(self.number() + 1, Ordering::Relaxed);
+    }
+
+    /// The number of the last call.
+    fn number(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Settings for an [`AioCtx`].
@@ -46,6 +87,7 @@ pub struct AioCtxBuilder {
     resolver: Resolver,
     weight: u32,
     own_thread: bool,
+    host_calls: Option<HostCalls>,
 }
 
 impl AioCtxBuilder {
@@ -133,6 +175,12 @@ impl AioCtxBuilder {
         self
     }
 
+    /// Says that every call of the guest's to its host is counted there, whatever it calls.
+    pub fn host_calls(mut self, calls: &HostCalls) -> Self {
+        self.host_calls = Some(calls.clone());
+        self
+    }
+
     /// The state of a guest whose requests are done by the workers of `engine`.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
         AioCtx {
@@ -147,6 +195,7 @@ impl AioCtxBuilder {
             limits: self.limits,
             allowed: self.allowed,
             own_thread: self.own_thread,
+            host_calls: self.host_calls,
             next: Manner::default(),
             request_handles: 0,
             group_handles: 0,
@@ -187,6 +236,11 @@ impl AioCtx {
     #[cfg(feature = "host")]
     pub(crate) fn engine(&self) -> &AioEngine {
         &self.engine
+    }
+
+    /// The number of the call that the guest is in; none if its calls are not counted.
+    pub(crate) fn call(&self) -> Option<u64> {
+        self.host_calls.as_ref().map(HostCalls::number)
     }
 
     /// The guest as the door sees it.

@@ -208,7 +208,7 @@ mod types;
 pub mod wasi;
 
 pub use allowed::Gated;
-pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView};
+pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView, HostCalls};
 pub use engine::{AioEngine, AioEngineBuilder};
 pub use error::{Error, ErrorCode};
 pub use limits::Limits;

@@ -29,6 +29,16 @@ fn every_version_of_wasi_0_2_leads_to_aiohosts_own_files() {
     }
 }
 
+#[test]
+fn a_status_was_of_before_the_guest_had_written_to_its_output() {
+    let dir = new_dir();
+    let said = std::fs::File::create(dir.path().join("said")).expect("a directory of our own");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    command.args(["run", "--dir"]).arg(dir.path()).arg(prebuilt("wasi2.wasm")).arg("own-output").stdout(said);
+    let output = command.output().expect("the host can be started");
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// A store's data for `wasmtime_wasi` alone.
 pub(crate) struct Data {
     pub(crate) wasi: WasiCtx,

@@ -1,11 +1,14 @@
-//! What the instances of a plugin hold before any of its code runs, beside its memories and tables: wasmtime counts their number, and
-//! nothing bounds the size of one.
+//! What the instances of a plugin hold beside its memories and tables: before any of its code runs, and of stacks while it does.
+//! wasmtime counts their number, and nothing bounds the size of one.
+
+use std::ops::Add;
 
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Encoding, Instance,
-    Parser, Payload,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
+    ElementItems, ElementKind, Encoding, Instance, Parser, Payload,
 };
 
+use super::machine::EngineKind;
 use crate::problem::{Problem, ProblemKind, Result};
 
 /// Bytes that they may hold together. 16 MiB: several times what the largest programs need that are in use.
@@ -21,47 +24,104 @@ const GLOBAL_BYTES: u64 = 16;
 /// than each of them has.
 const ITEM_BYTES: u64 = 64;
 
+/// Bytes of an element of a passive segment, of which each instance has its own.
+const ELEMENT_BYTES: u64 = 16;
+
+/// Instances of asynchronous components that a plugin is made of. 32: each may have a call that waits, with a stack of up to 1 MiB;
+/// what is composed by hand has some few.
+const STACKS_MAX: u64 = 32;
+
+/// What instances hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Footprint {
+    bytes: u64,
+    /// Instances that functions of others are called in, each on a stack of its own while they wait.
+    stacks: u64,
+}
+
+impl Footprint {
+    const INSTANCE: Self = Self { bytes: INSTANCE_BYTES, stacks: 0 };
+    const STACK: Self = Self { bytes: 0, stacks: 1 };
+
+    fn bytes(bytes: u64) -> Self {
+        Self { bytes, stacks: 0 }
+    }
+
+    fn larger(self, other: Self) -> Self {
+        Self { bytes: self.bytes.max(other.bytes), stacks: self.stacks.max(other.stacks) }
+    }
+
+    /// Fails if it is more than it may be.
+    pub(super) fn check(self, name: &str, engine: EngineKind) -> Result<()> {
+        let refused = |when: &str, why: String, help: &str| {
+            let what = format!("{name} would take too much memory {when}");
+            Err(Problem::new(ProblemKind::Limit, what).because_text(why).help_with(help))
+        };
+        if self.bytes > BYTES_MAX {
+            let (bytes, most) = (self.bytes >> 20, BYTES_MAX >> 20);
+            let why = format!("its instances hold {bytes} MiB of globals and the like; {most} MiB is the most");
+            let help = "build it with fewer global variables, or of fewer instances: no compiler makes so many by itself";
+            return refused("before any of it runs", why, help);
+        }
+        // Where nothing is asynchronous there is one call at a time.
+        if engine == EngineKind::Concurrent && self.stacks > STACKS_MAX {
+            let stacks = self.stacks;
+            let why = format!(
+                "it is made of {stacks} instances of components, each of which needs a stack; {STACKS_MAX} are the most"
+            );
+            return refused("while it runs", why, "compose it of fewer components");
+        }
+        Ok(())
+    }
+}
+
+impl Add for Footprint {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(other.bytes), stacks: self.stacks.saturating_add(other.stacks) }
+    }
+}
+
 /// A module or a component that is being read.
 #[derive(Default)]
 struct Scope {
     is_component: bool,
+    /// Whether it has functions that others call.
+    has_functions: bool,
     /// What an instance of it takes, with all that are made for it.
-    bytes: u64,
+    held: Footprint,
     /// The same of the modules and the components that it can name, by their numbers.
-    modules: Vec<u64>,
-    components: Vec<u64>,
+    modules: Vec<Footprint>,
+    components: Vec<Footprint>,
 }
 
 impl Scope {
     fn add(&mut self, count: u32, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(u64::from(count).saturating_mul(bytes));
+        self.hold(Footprint::bytes(u64::from(count).saturating_mul(bytes)));
     }
-}
 
-/// Fails if that is more than it may be.
-pub(super) fn check(name: &str, bytes: u64) -> Result<()> {
-    if bytes <= BYTES_MAX {
-        return Ok(());
+    fn hold(&mut self, more: Footprint) {
+        self.held = self.held + more;
     }
-    let what = format!("{name} would take too much memory before any of it runs");
-    let why = format!("its instances hold {} MiB of globals and the like; {} MiB is the most", bytes >> 20, BYTES_MAX >> 20);
-    Err(Problem::new(ProblemKind::Limit, what)
-        .because_text(why)
-        .help_with("build it with fewer global variables, or of fewer instances: no compiler makes so many by itself"))
 }
 
 /// An upper bound of what an instance of valid WebAssembly takes.
-pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<u64> {
+pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<Footprint> {
     let mut scopes = Vec::new();
     let mut largest = Largest::default();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::Version { encoding, .. } => {
-                scopes.push(Scope { is_component: encoding == Encoding::Component, bytes: INSTANCE_BYTES, ..Scope::default() });
+                let is_component = encoding == Encoding::Component;
+                scopes.push(Scope { is_component, held: Footprint::INSTANCE, ..Scope::default() });
             }
             Payload::End(_) => {
-                let Some(ended) = scopes.pop() else { continue };
-                let Some(outer) = scopes.last_mut() else { return Ok(ended.bytes) };
+                let Some(mut ended) = scopes.pop() else { continue };
+                if ended.has_functions {
+                    ended.hold(Footprint::STACK);
+                }
+                let Some(outer) = scopes.last_mut() else { return Ok(ended.held) };
                 outer.define(&ended, &mut largest);
             }
             payload => {
@@ -72,25 +132,25 @@ pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<u64> {
             }
         }
     }
-    Ok(0)
+    Ok(Footprint::default())
 }
 
 /// The largest of any module and of any component so far: for one that comes from elsewhere, of which it is not known which it is.
 #[derive(Clone, Copy, Default)]
 struct Largest {
-    module: u64,
-    component: u64,
+    module: Footprint,
+    component: Footprint,
 }
 
 impl Scope {
     /// One that was read takes the next number here.
     fn define(&mut self, ended: &Self, largest: &mut Largest) {
         if ended.is_component {
-            largest.component = ended.bytes.max(largest.component);
-            self.components.push(ended.bytes);
+            largest.component = ended.held.larger(largest.component);
+            self.components.push(ended.held);
         } else {
-            largest.module = ended.bytes.max(largest.module);
-            self.modules.push(ended.bytes);
+            largest.module = ended.held.larger(largest.module);
+            self.modules.push(ended.held);
         }
     }
 
@@ -107,7 +167,25 @@ impl Scope {
             Payload::TableSection(section) => self.add(section.count(), ITEM_BYTES),
             Payload::MemorySection(section) => self.add(section.count(), ITEM_BYTES),
             Payload::TagSection(section) => self.add(section.count(), ITEM_BYTES),
-            Payload::ComponentCanonicalSection(section) => self.add(section.count(), ITEM_BYTES),
+            Payload::ElementSection(section) => {
+                for segment in section.clone() {
+                    let segment = segment?;
+                    self.add(1, ITEM_BYTES);
+                    if matches!(segment.kind, ElementKind::Passive) {
+                        let count = match segment.items {
+                            ElementItems::Functions(items) => items.count(),
+                            ElementItems::Expressions(_, items) => items.count(),
+                        };
+                        self.add(count, ELEMENT_BYTES);
+                    }
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                for function in section.clone() {
+                    self.has_functions |= matches!(function?, CanonicalFunction::Lift { .. });
+                    self.add(1, ITEM_BYTES);
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -118,14 +196,14 @@ impl Scope {
             Payload::InstanceSection(section) => {
                 for instance in section.clone() {
                     if let Instance::Instantiate { module_index, .. } = instance? {
-                        self.add(1, get(&self.modules, module_index, largest.module));
+                        self.hold(get(&self.modules, module_index, largest.module));
                     }
                 }
             }
             Payload::ComponentInstanceSection(section) => {
                 for instance in section.clone() {
                     if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                        self.add(1, get(&self.components, component_index, largest.component));
+                        self.hold(get(&self.components, component_index, largest.component));
                     }
                 }
             }
@@ -180,12 +258,12 @@ impl Scope {
         let from = outer(self, above, count);
         match kind {
             ComponentOuterAliasKind::CoreModule => {
-                let bytes = from.map_or(largest.module, |from| get(&from.modules, index, largest.module));
-                self.modules.push(bytes);
+                let held = from.map_or(largest.module, |from| get(&from.modules, index, largest.module));
+                self.modules.push(held);
             }
             ComponentOuterAliasKind::Component => {
-                let bytes = from.map_or(largest.component, |from| get(&from.components, index, largest.component));
-                self.components.push(bytes);
+                let held = from.map_or(largest.component, |from| get(&from.components, index, largest.component));
+                self.components.push(held);
             }
             ComponentOuterAliasKind::CoreType | ComponentOuterAliasKind::Type => {}
         }
@@ -200,7 +278,7 @@ fn outer<'a>(own: &'a Scope, above: &'a [Scope], count: u32) -> Option<&'a Scope
     }
 }
 
-fn get(known: &[u64], index: u32, otherwise: u64) -> u64 {
+fn get(known: &[Footprint], index: u32, otherwise: Footprint) -> Footprint {
     usize::try_from(index).ok().and_then(|index| known.get(index)).copied().unwrap_or(otherwise)
 }
 
@@ -210,7 +288,7 @@ mod tests {
 
     fn refused(text: &str) -> bool {
         let wasm = wat::parse_str(text).expect("valid text");
-        check("test.wat", of(&wasm).expect("it is read")).is_err()
+        of(&wasm).expect("it is read").check("test.wat", EngineKind::Concurrent).is_err()
     }
 
     fn globals(count: usize) -> String {
@@ -260,5 +338,36 @@ mod tests {
             "(core instance (instantiate $m))".repeat(200),
         );
         assert!(refused(&text));
+    }
+
+    #[test]
+    fn elements_of_passive_segments_were_on_no_books() {
+        let module = |count: usize| format!("(core module $m (func $f) (elem func {}))", "$f ".repeat(count));
+        let instances = |count: usize| "(core instance (instantiate $m))".repeat(count);
+        assert!(!refused(&format!("(component {} {})", module(10_000), instances(50))));
+        assert!(refused(&format!("(component {} {})", module(10_000), instances(200))));
+        assert!(refused(&format!(
+            "(module {})",
+            "(func $f) (elem funcref (ref.func $f))".replacen("(ref.func $f)", &"(ref.func $f)".repeat(1_100_000), 1)
+        )));
+    }
+
+    #[test]
+    fn stacks_of_calls_that_wait_were_on_no_books() {
+        let text = |instances: usize| {
+            format!(
+                "(component
+                   (component $inner
+                     (core module $m (func (export \"f\")))
+                     (core instance $i (instantiate $m))
+                     (func (export \"f\") (canon lift (core func $i \"f\"))))
+                   {})",
+                "(instance (instantiate $inner))".repeat(instances)
+            )
+        };
+        assert!(!refused(&text(32)) && refused(&text(33)));
+        let wasm = wat::parse_str(text(33)).expect("valid text");
+        let one_at_a_time = of(&wasm).expect("it is read").check("test.wat", EngineKind::Plain);
+        assert!(one_at_a_time.is_ok(), "{one_at_a_time:?}");
     }
 }

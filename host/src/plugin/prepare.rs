@@ -78,8 +78,8 @@ pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8], offer: Offe
         return Err(validate::problem(name, &prepared.unsupported));
     }
     check(name, &prepared.world, offer)?;
-    let bytes = footprint::of(&prepared.binary).map_err(|error| invalid(name, prepared.shape.noun(), error))?;
-    footprint::check(name, bytes)?;
+    let footprint = footprint::of(&prepared.binary).map_err(|error| invalid(name, prepared.shape.noun(), error))?;
+    footprint.check(name, prepared.engine)?;
     Ok(prepared)
 }
 

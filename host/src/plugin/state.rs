@@ -10,7 +10,7 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::whereabouts::Whereabouts;
-use crate::ctx::{AioCtx, AioCtxView, AioView};
+use crate::ctx::{AioCtx, AioCtxView, AioView, HostCalls};
 use crate::limits::Limits;
 use crate::store::StoreCeiling;
 use crate::wasi::preview1::{Preview1, Preview1View};
@@ -70,7 +70,9 @@ impl Preview1View for GuestState {
 }
 
 /// A store in which every limit is set.
-pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Limits, data: Option<Data>) -> KeptStore {
+pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, mut aio: AioCtx, limits: &Limits, data: Option<Data>) -> KeptStore {
+    let calls = HostCalls::default();
+    aio.host_calls = Some(calls.clone());
     let state = GuestState {
         wasi,
         aio,
@@ -81,7 +83,12 @@ pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, aio: AioCtx, limits: &Li
         data,
     };
     let mut store = Store::new(engine, state);
-    store.call_hook(|store, hook| store.data().whereabouts.note(hook));
+    store.call_hook(move |store, hook| {
+        if hook.entering_host() {
+            calls.count();
+        }
+        store.data().whereabouts.note(hook)
+    });
     // A guest has its time for each call, and is given up by whoever waits for that.
     let limits = Limits { timeout: None, ..limits.clone() };
     limits.apply(&mut store, |state| &mut state.ceiling);

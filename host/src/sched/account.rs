@@ -101,16 +101,6 @@ impl<R: Outcome> Account<R> {
         self.statistics.add(report);
     }
 
-    /// The work of a request has ended on a worker, and nobody has been told yet.
-    pub(super) fn end_elsewhere(&self) {
-        self.statistics.end_elsewhere();
-    }
-
-    /// How many requests, and steps of streams, have ended. Asked on the guest's own thread.
-    pub(crate) fn ended(&self) -> u64 {
-        self.statistics.ended()
-    }
-
     pub(crate) fn stats(&self) -> Stats {
         self.statistics.stats()
     }

@@ -62,9 +62,6 @@ pub(crate) struct Statistics {
     /// Requests that were done on the guest's own thread.
     inline_done: AtomicU64,
     inline_failed: AtomicU64,
-    /// Requests, and steps of streams, whose work has ended on the guest's own thread, and elsewhere.
-    ended_here: AtomicU64,
-    ended_elsewhere: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -79,8 +76,7 @@ struct Totals {
 impl Default for Statistics {
     fn default() -> Self {
         let kinds = std::iter::repeat_with(Totals::default).take(KINDS_MAX).collect();
-        let (inline_done, inline_failed, ended_here, ended_elsewhere) = Default::default();
-        Self { kinds, inline_done, inline_failed, ended_here, ended_elsewhere }
+        Self { kinds, inline_done: AtomicU64::new(0), inline_failed: AtomicU64::new(0) }
     }
 }
 
@@ -89,9 +85,6 @@ impl Statistics {
     pub(super) fn add(&self, report: &Report) {
         let Report { kind, id, failed, bytes, times } = report;
         tracing::trace!(target: "aiohost::request", name = kind.name, id, failed, bytes, ?times, "done");
-        if times.is_none() {
-            add_alone(&self.ended_here, 1);
-        }
         let Some(totals) = self.kinds.get(report.kind.number) else { return };
         totals.name.get_or_init(|| report.kind.name);
         let added = [1, u64::from(report.failed), report.bytes];
@@ -106,16 +99,6 @@ impl Statistics {
                 });
             }
         }
-    }
-
-    /// The work of a request has ended on another thread, and nobody has been told yet.
-    pub(super) fn end_elsewhere(&self) {
-        self.ended_elsewhere.fetch_add(1, Ordering::Release);
-    }
-
-    /// How many requests, and steps of streams, have ended: whoever knows that one has finds it here.
-    pub(super) fn ended(&self) -> u64 {
-        self.ended_here.load(Ordering::Relaxed).wrapping_add(self.ended_elsewhere.load(Ordering::Acquire))
     }
 
     /// Counts a request of the guest's own that was done on its thread.

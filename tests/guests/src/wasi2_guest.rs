@@ -25,7 +25,20 @@ fn main() {
             [name, seed, steps] if name == "plan" => {
                 plan::run(seed.parse().expect("a number"), steps.parse().expect("a number")).await;
             }
+            [name] if name == "own-output" => own_output(),
             others => assert!(program::run(others).await, "this guest knows no {others:?}"),
         }
     });
+}
+
+/// Writes to standard output, which goes to the file `said`, and looks at that file before and after each time.
+fn own_output() {
+    use std::io::Write;
+
+    let length = || std::fs::metadata("said").expect("it is there").len();
+    for number in 0..200 {
+        assert_eq!(length(), number);
+        let mut output = std::io::stdout();
+        output.write_all(b"x").and_then(|()| output.flush()).expect("it can be written");
+    }
 }

@@ -83,7 +83,6 @@ impl<R: Outcome> Pool<R> {
 
     fn finish(self: &Arc<Self>, running: &AtWork<R>, result: R) {
         let InHand { account, seat, id, .. } = &*running.request;
-        account.end_elsewhere();
         let (after, report) = account.requests().finish(*id, result, Instant::now());
         if let Some(report) = report {
             account.report(&report);

@@ -1,5 +1,11 @@
 //! What was looked at last. Programs ask for the identity of a file and then for its status, and a listing asks twice for the
 //! first: one look at the file answers all of these.
+//!
+//! Whatever else a guest calls may tell it that the file is another by now, or may have made it so: what it writes to standard output
+//! may go there. So a look answers only the call right after it, and only where each call is counted: see [`HostCalls`]. In WASI 0.3
+//! not each is, since streams are read and written without one.
+//!
+//! [`HostCalls`]: crate::HostCalls
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,8 +28,8 @@ struct Look {
     at: Instant,
     question: Question,
     status: Status,
-    /// Requests of the guest that had ended by then, this one too.
-    ended: u64,
+    /// Which of the guest's calls it was for, or was given to last.
+    call: u64,
 }
 
 /// What was asked for.
@@ -43,51 +49,49 @@ impl Question {
 }
 
 impl LastLook {
-    /// The answer, if it is known and no request of the guest has ended since: `ended` is how many have. The one that gets it is
-    /// another one.
-    pub(super) fn answer(&self, question: &Question, ended: u64) -> Option<Status> {
+    /// The answer to this call of the guest's, if it is known and the guest has made no other since.
+    pub(super) fn answer(&self, question: &Question, call: u64) -> Option<Status> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let look = last.as_mut()?;
         let is_of_same = *question == look.question
             || (question.path == look.question.path && !look.question.follows && look.status.kind != FileType::SymbolicLink);
-        if !is_of_same || look.ended != ended || look.at.elapsed() >= FRESH {
+        if !is_of_same || look.call + 1 != call || look.at.elapsed() >= FRESH {
             return None;
         }
-        look.ended += 1;
+        look.call = call;
         Some(look.status)
     }
 
-    /// Remembers an answer. `ended` is how many requests had ended when it was looked: if another one ends meanwhile, the numbers
-    /// differ from then on.
-    pub(super) fn note(&self, question: Question, at: Instant, ended: u64, status: Status) {
-        let look = Look { at, question, status, ended: ended + 1 };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+    /// Remembers what was seen for a call.
+    pub(super) fn note(&self, question: Question, at: Instant, call: u64, status: Status) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Look { at, question, status, call });
     }
 }
 
 /// A question that may be answered by the last look, and else by another one.
 pub(super) struct Asked {
-    last: Option<(Arc<LastLook>, Question)>,
+    /// Nothing where it is not known what else the guest calls.
+    last: Option<(Arc<LastLook>, Question, u64)>,
     at: Instant,
-    ended: u64,
 }
 
 impl Asked {
-    /// `ended` is how many requests of the guest have ended by now.
-    pub(super) fn new(last: Option<Arc<LastLook>>, question: Option<Question>, ended: u64) -> Self {
-        Self { last: last.zip(question), at: Instant::now(), ended }
+    /// `call` is the number of the call that asks.
+    pub(super) fn new(last: Option<Arc<LastLook>>, question: Option<Question>, call: Option<u64>) -> Self {
+        let last = last.zip(question).zip(call).map(|((last, question), call)| (last, question, call));
+        Self { last, at: Instant::now() }
     }
 
     pub(super) fn answer(&self) -> Option<Status> {
-        let (last, question) = self.last.as_ref()?;
-        last.answer(question, self.ended)
+        let (last, question, call) = self.last.as_ref()?;
+        last.answer(question, *call)
     }
 
     /// Looks, and remembers what was seen.
     pub(super) async fn note(self, look: impl Future<Output = CallOutcome<Status>>) -> CallOutcome<Status> {
         let status = look.await?;
-        if let Some((last, question)) = self.last {
-            last.note(question, self.at, self.ended, status);
+        if let Some((last, question, call)) = self.last {
+            last.note(question, self.at, call, status);
         }
         Ok(status)
     }
@@ -126,12 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn a_look_answers_what_is_asked_next_and_nothing_after_another_request() {
+    fn a_look_answers_what_is_asked_next_and_nothing_after_another_call() {
         let last = noted(FileType::RegularFile, true);
         assert!(last.answer(&question("b", true), 6).is_none(), "another path");
-        assert!(last.answer(&question("a", true), 7).is_none(), "another request has ended");
+        assert!(last.answer(&question("a", true), 7).is_none(), "there was another call");
         assert!(last.answer(&question("a", true), 6).is_some_and(|status| status.size == 7));
-        assert!(last.answer(&question("a", true), 6).is_none(), "the one before has ended");
+        assert!(last.answer(&question("a", true), 8).is_none(), "there was another call");
         assert!(last.answer(&question("a", true), 7).is_some());
     }
 
