@@ -198,7 +198,8 @@ fn a_guest_whose_output_nobody_reads_ends_by_time_and_by_a_signal() {
         // Nobody reads what is in the pipe while the program ends.
         let output = child.stdout.take();
         let outcome = outcome(child);
-        assert_eq!((outcome.status, outcome.stderr.starts_with(STUCK)), (Some(status), true), "{outcome:?}");
+        // It is no system call that does not return.
+        assert_eq!((outcome.status, outcome.stderr.contains("warning")), (Some(status), false), "{outcome:?}");
         drop(output);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime_wasi::WasiCtx;
@@ -14,6 +15,7 @@ use super::standard_output::Standard;
 use super::state::{Data, new_store};
 use super::stdio::{Stdin, Stdout};
 use super::trust;
+use super::whereabouts::Whereabouts;
 use crate::allowed::Gated;
 use crate::ctx::AioCtx;
 use crate::limits::Limits;
@@ -181,12 +183,14 @@ impl GuestBuilder {
         // It denies every address anyway; this leaves less to be tried.
         wasi.allow_tcp(false).allow_udp(false);
         self.stdin.give_to(&mut wasi);
-        self.stdout.give_to(&mut wasi, Standard::Output, own_thread);
-        self.stderr.give_to(&mut wasi, Standard::Error, own_thread);
+        let whereabouts = Arc::new(if own_thread { Whereabouts::of_waiting() } else { Whereabouts::default() });
+        let waiting = || own_thread.then(|| Arc::clone(&whereabouts));
+        self.stdout.give_to(&mut wasi, Standard::Output, waiting());
+        self.stderr.give_to(&mut wasi, Standard::Error, waiting());
         if let Some(settings) = &host.0.wasi {
             settings(&mut wasi);
         }
-        let store = new_store(&machine.engine, wasi.build(), aio, &self.limits, self.data);
+        let store = new_store(&machine.engine, wasi.build(), aio, whereabouts, &self.limits, self.data);
         Ok(Guest::new(store, self.plugin, self.limits.timeout))
     }
 

@@ -70,7 +70,14 @@ impl Preview1View for GuestState {
 }
 
 /// A store in which every limit is set.
-pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, mut aio: AioCtx, limits: &Limits, data: Option<Data>) -> KeptStore {
+pub(super) fn new_store(
+    engine: &Engine,
+    wasi: WasiCtx,
+    mut aio: AioCtx,
+    whereabouts: Arc<Whereabouts>,
+    limits: &Limits,
+    data: Option<Data>,
+) -> KeptStore {
     let calls = HostCalls::default();
     aio.host_calls = Some(calls.clone());
     let state = GuestState {
@@ -79,7 +86,7 @@ pub(super) fn new_store(engine: &Engine, wasi: WasiCtx, mut aio: AioCtx, limits:
         preview1: Preview1::default(),
         table: limits.table(),
         ceiling: limits.ceiling(),
-        whereabouts: Arc::default(),
+        whereabouts,
         data,
     };
     let mut store = Store::new(engine, state);

@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::standard_output::{BEHIND_BYTES, Elsewhere, OnOwnThread, Standard};
+use super::whereabouts::Whereabouts;
 
 /// What a guest reads as its standard input.
 #[derive(Default)]
@@ -105,17 +106,19 @@ impl Stdout {
         Self(Sink::Stream(Box::new(AsyncStdoutStream::new(BEHIND_BYTES, writer))))
     }
 
-    /// `own_thread`: whether the guest may wait on the thread that polls it.
-    fn stream(self, standard: Standard, own_thread: bool) -> Option<Box<dyn StdoutStream + Sync>> {
+    /// `own_thread` is there if the guest may wait on the thread that polls it.
+    fn stream(self, standard: Standard, own_thread: Option<Arc<Whereabouts>>) -> Option<Box<dyn StdoutStream + Sync>> {
         match self.0 {
             Sink::Null => None,
-            Sink::Inherit if own_thread => Some(Box::new(OnOwnThread(standard))),
-            Sink::Inherit => Some(Box::new(Elsewhere::new(standard))),
+            Sink::Inherit => Some(match own_thread {
+                Some(whereabouts) => Box::new(OnOwnThread { standard, whereabouts }),
+                None => Box::new(Elsewhere::new(standard)),
+            }),
             Sink::Stream(stream) => Some(stream),
         }
     }
 
-    pub(super) fn give_to(self, wasi: &mut WasiCtxBuilder, standard: Standard, own_thread: bool) {
+    pub(super) fn give_to(self, wasi: &mut WasiCtxBuilder, standard: Standard, own_thread: Option<Arc<Whereabouts>>) {
         let Some(stream) = self.stream(standard, own_thread) else { return };
         match standard {
             Standard::Output => wasi.stdout(stream),
