@@ -21,6 +21,9 @@ mod goals;
 #[path = "requests/measure.rs"]
 mod measure;
 
+#[path = "requests/ring.rs"]
+mod ring;
+
 #[path = "requests/report.rs"]
 mod report;
 

@@ -13,7 +13,7 @@ rustc=$(../../../guest-examples/toolchains/rust.sh)
 std=$(basename "$("$rustc" --print target-libdir --target wasm32-wasip2)"/libstd-*.rlib .rlib)
 guest_build=$target/guest-build/${std#lib}
 
-for guest in wasi plain async; do
+for guest in wasi plain async wasi3; do
   # RUSTFLAGS and the like are meant for the host.
   env -u RUSTFLAGS -u CARGO_BUILD_TARGET -u CARGO_ENCODED_RUSTFLAGS RUSTC="$rustc" CARGO_TARGET_DIR="$guest_build" \
     cargo build --locked --release --target wasm32-wasip2 --features "$guest"

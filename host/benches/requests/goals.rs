@@ -27,21 +27,25 @@ const fn goal(row: &'static str, contender: &'static str, bound: Bound) -> Goal 
 const SUBMIT_64: &str = "aiohost submit, 64 in flight";
 
 /// The goals.
-const GOALS: [Goal; 27] = [
+const GOALS: [Goal; 33] = [
     goal("read-4k", name::ALONE, Bound::Slower { than: name::BARE, at_most: 1.05 }),
     goal("read-4k", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
     goal("read-4k", name::ALONE, Bound::Faster { than: "Coro::AIO, 64 in flight, 1 thread", at_least: 1.0 }),
     goal("read-4k", name::WASI_ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.9 }),
     goal("read-4k", name::WASI_ALONE, Bound::Slower { than: name::WASI_DEFAULT, at_most: 0.2 }),
+    goal("read-4k", name::WASI3_ALONE, Bound::Slower { than: name::WASI3_BLOCKING, at_most: 0.5 }),
     goal("read-64k", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.08 }),
     goal("read-1m", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.05 }),
     goal("read-1m", name::WASI_ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.7 }),
+    goal("sequential", name::WASI3_ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
     goal("uncached-1", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.05 }),
     goal("uncached-8", "aiohost submit, 8 in flight", Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
     goal("uncached-64", SUBMIT_64, Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
     goal("write-4k", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
     goal("write-4k", name::ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 0.4 }),
     goal("make", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.5 }),
+    goal("durable-32", "aiohost submit, 32 in flight", Bound::Slower { than: name::NATIVE, at_most: 1.1 }),
+    goal("durable-32", "aiohost submit, 32 in flight", Bound::Slower { than: "Coro::AIO, 32 in flight", at_most: 0.7 }),
     goal("stat-names", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 1.4 }),
     goal("stat", name::ALONE, Bound::Slower { than: name::NATIVE, at_most: 2.0 }),
     goal("stat", name::ALONE, Bound::Slower { than: name::WASI_BLOCKING, at_most: 1.0 }),
@@ -54,6 +58,8 @@ const GOALS: [Goal; 27] = [
     goal("rmtree", name::BLOCKING, Bound::Slower { than: name::RM, at_most: 0.65 }),
     goal("nop-64", SUBMIT_64, Bound::Micros { at_most: 1.2 }),
     goal("nop-64", "aiohost requests, 64 in flight", Bound::Slower { than: SUBMIT_64, at_most: 1.3 }),
+    goal("flat", "aiohost submit, 1000 in flight", Bound::Slower { than: "aiohost submit, 10 in flight", at_most: 1.3 }),
+    goal("flat", "aiohost submit, 100000 in flight", Bound::Slower { than: "aiohost submit, 10 in flight", at_most: 1.3 }),
     goal("instantiate", name::POOLING, Bound::Micros { at_most: 10.0 }),
 ];
 

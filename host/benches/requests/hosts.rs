@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, EpochTicker, Rights, Ticks};
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, EpochTicker, HostCalls, Limits, Rights, Ticks};
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Linker, Lower, ResourceTable, TypedFunc};
@@ -37,6 +37,12 @@ pub(crate) enum Host {
     AiohostAsync,
     /// aiohost for a guest that knows only WASI 0.2, and has its thread to itself.
     AiohostWasi,
+    /// `wasmtime-wasi` as it is by default, for a guest of WASI 0.3.
+    Wasi3Default,
+    /// The same with leave to block the guest's thread.
+    Wasi3Blocking,
+    /// aiohost for a guest that knows only WASI 0.3, and has its thread to itself.
+    AiohostWasi3,
 }
 
 /// Where instances come from.
@@ -48,7 +54,17 @@ pub(crate) enum Allocation {
 
 impl Host {
     fn is_aiohost(self) -> bool {
-        matches!(self, Self::Aiohost | Self::AiohostAlone | Self::AiohostAsync | Self::AiohostWasi)
+        matches!(self, Self::Aiohost | Self::AiohostAlone | Self::AiohostAsync | Self::AiohostWasi | Self::AiohostWasi3)
+    }
+
+    /// Whether its guest has its thread to itself.
+    fn is_alone(self) -> bool {
+        matches!(self, Self::AiohostAlone | Self::AiohostWasi | Self::AiohostWasi3)
+    }
+
+    /// Whether files of WASI may hold up the guest's thread.
+    fn may_block(self) -> bool {
+        matches!(self, Self::WasiBlocking | Self::Wasi3Blocking)
     }
 
     /// Whether guests yield now and then.
@@ -61,14 +77,16 @@ impl Host {
             Self::WasiDefault | Self::WasiBlocking | Self::AiohostWasi => Program::Wasi,
             Self::Aiohost | Self::AiohostAlone | Self::Bare => Program::Plain,
             Self::AiohostAsync => Program::Async,
+            Self::Wasi3Default | Self::Wasi3Blocking | Self::AiohostWasi3 => Program::Streams,
         }
     }
 
     /// The interface with what is timed.
     fn interface(self) -> &'static str {
-        match self {
-            Self::AiohostAsync => "aiohost:benches/async-work",
-            _ => "aiohost:benches/work",
+        match self.program() {
+            Program::Wasi | Program::Plain => "aiohost:benches/work",
+            Program::Async => "aiohost:benches/async-work",
+            Program::Streams => "aiohost:benches/stream-work",
         }
     }
 
@@ -76,7 +94,10 @@ impl Host {
     fn config(self, allocation: Allocation) -> Config {
         let mut config = Config::new();
         if self.has_epochs() {
-            config.epoch_interruption(true).concurrency_support(self == Self::AiohostAsync);
+            config.epoch_interruption(true);
+        }
+        if self != Self::WasiDefault && self != Self::WasiBlocking {
+            config.concurrency_support(matches!(self.program(), Program::Async | Program::Streams));
         }
         if allocation == Allocation::Pooling {
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::default()));
@@ -91,6 +112,7 @@ impl Host {
 struct State {
     wasi: WasiCtx,
     aio: Option<AioCtx>,
+    calls: HostCalls,
     table: ResourceTable,
 }
 
@@ -120,14 +142,14 @@ impl Machine {
     fn new(setup: &Setup, host: Host, allocation: Allocation) -> anyhow::Result<Self> {
         let engine = Engine::new(&host.config(allocation))?;
         let mut linker: Linker<State> = Linker::new(&engine);
-        if host == Host::AiohostWasi {
-            aiohost::wasi::add_to_linker(&mut linker)?;
-        } else {
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        match host {
+            Host::AiohostWasi | Host::AiohostWasi3 => aiohost::wasi::add_to_linker(&mut linker)?,
+            _ => wasmtime_wasi::p2::add_to_linker_async(&mut linker)?,
         }
         let component = Component::from_file(&engine, setup.program(host.program()))?;
         match host {
-            Host::WasiDefault | Host::WasiBlocking | Host::AiohostWasi => {}
+            Host::WasiDefault | Host::WasiBlocking | Host::AiohostWasi | Host::AiohostWasi3 => {}
+            Host::Wasi3Default | Host::Wasi3Blocking => wasmtime_wasi::p3::add_to_linker(&mut linker)?,
             Host::Aiohost | Host::AiohostAlone => aiohost::add_plain_to_linker(&mut linker)?,
             Host::AiohostAsync => aiohost::add_to_linker(&mut linker)?,
             Host::Bare => bare::add(&mut linker, &component, &setup.data().join(DATA))?,
@@ -142,20 +164,30 @@ impl Machine {
 
     fn state(&self, data: &Path) -> anyhow::Result<State> {
         let mut wasi = WasiCtx::builder();
-        wasi.inherit_stderr().allow_blocking_current_thread(self.host == Host::WasiBlocking);
-        let mut aio = None;
+        wasi.inherit_stderr().allow_blocking_current_thread(self.host.may_block());
+        let (mut aio, calls) = (None, HostCalls::default());
         if self.host.is_aiohost() {
-            let builder = AioCtx::builder().dir(data, ".", Rights::ReadWrite)?;
-            let is_alone = matches!(self.host, Host::AiohostAlone | Host::AiohostWasi);
-            aio = Some(if is_alone { builder.own_thread() } else { builder }.build(&self.workers));
+            // For more in flight than a guest may have otherwise.
+            let limits = Limits { in_flight_max: 200_000, requests_max: 200_000, ..Limits::default() };
+            let builder = AioCtx::builder().limits(limits).dir(data, ".", Rights::ReadWrite)?.host_calls(&calls);
+            aio = Some(if self.host.is_alone() { builder.own_thread() } else { builder }.build(&self.workers));
         } else {
             wasi.preopened_dir(data, ".", FsPerms::ReadWrite)?;
         }
-        Ok(State { wasi: wasi.build(), aio, table: ResourceTable::new() })
+        Ok(State { wasi: wasi.build(), aio, calls, table: ResourceTable::new() })
     }
 
     async fn instantiate(&self, state: State) -> anyhow::Result<(Store<State>, Instance)> {
+        let calls = state.calls.clone();
         let mut store = Store::new(&self.engine, state);
+        if self.host == Host::AiohostWasi {
+            store.call_hook(move |_, hook| {
+                if hook.entering_host() {
+                    calls.count();
+                }
+                Ok(())
+            });
+        }
         if self.host.has_epochs() {
             store.epoch_deadline_async_yield_and_update(1);
         }

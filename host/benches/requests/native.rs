@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -16,8 +16,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use crate::measure::{Batch, Run, timed};
 use crate::setup::Setup;
-use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, TREE, doomed, name, paths};
-use crate::workload::{DATA, Offsets, SCRATCH, SCRATCH_BYTES, digest};
+use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, SCRATCH, SCRATCH_BYTES, TREE, doomed, durable_name, name, paths};
+use crate::workload::{DATA, Offsets, digest};
 
 fn add(sum: u64, piece: &[u8]) -> u64 {
     sum.wrapping_add(digest(piece))
@@ -41,7 +41,7 @@ pub(crate) fn read_random(setup: &Setup, block: u32) -> anyhow::Result<Run> {
 }
 
 /// `pread` in a loop on each of many threads.
-pub(crate) fn read_random_threads(setup: &Setup, block: u32, threads: usize) -> anyhow::Result<Run> {
+pub(crate) fn read_random_threads(setup: &Setup, block: u32, threads: u64) -> anyhow::Result<Run> {
     let path = setup.data().join(DATA);
     let length = usize::try_from(block)?;
     Ok(Box::new(move |steps| {
@@ -58,11 +58,24 @@ pub(crate) fn read_random_threads(setup: &Setup, block: u32, threads: usize) -> 
                 }
                 anyhow::Ok(sum)
             };
-            thread::scope(|scope| {
-                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
-                let sums = threads.into_iter().map(|thread| thread.join().expect("no thread panics"));
-                sums.into_iter().try_fold(0u64, |sum, part| Ok(sum.wrapping_add(part?)))
-            })
+            on_threads(threads, read)
+        })
+    }))
+}
+
+/// `pread` in a loop, from the beginning on.
+pub(crate) fn read_sequential(setup: &Setup, block: u32) -> anyhow::Result<Run> {
+    let path = setup.data().join(DATA);
+    let mut buffer = vec![0; usize::try_from(block)?];
+    Ok(Box::new(move |steps| {
+        timed(|| {
+            let file = File::open(&path)?;
+            let mut sum = 0;
+            for number in 0..steps {
+                let count = rustix::io::pread(&file, &mut buffer, number * u64::from(block))?;
+                sum = add(sum, &buffer[..count]);
+            }
+            Ok(sum)
         })
     }))
 }
@@ -141,6 +154,40 @@ pub(crate) fn make(setup: &Setup) -> anyhow::Result<Run> {
             Ok(sum)
         })
     }))
+}
+
+/// `openat`, `pwrite`, `fsync` and `close` in a loop on each of many threads.
+pub(crate) fn durable(setup: &Setup, threads: u64) -> anyhow::Result<Run> {
+    let (dir, _) = tree(setup)?;
+    let data = vec![1; usize::try_from(FILE_BYTES)?];
+    Ok(Box::new(move |steps| {
+        let next = AtomicU64::new(0);
+        timed(|| {
+            let make = || {
+                let mut sum = 0;
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= steps {
+                        return anyhow::Ok(sum);
+                    }
+                    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                    let file = rustix::fs::openat(&dir, durable_name(number), flags, Mode::from_raw_mode(0o666))?;
+                    sum += u64::try_from(rustix::io::pwrite(&file, &data, 0)?)?;
+                    rustix::fs::fsync(&file)?;
+                }
+            };
+            on_threads(threads, make)
+        })
+    }))
+}
+
+/// The sum of what each of many threads comes to.
+fn on_threads(threads: u64, run: impl Fn() -> anyhow::Result<u64> + Sync) -> anyhow::Result<u64> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(&run)).collect();
+        let sums = threads.into_iter().map(|thread| thread.join().expect("no thread panics"));
+        sums.into_iter().try_fold(0u64, |sum, part| Ok(sum.wrapping_add(part?)))
+    })
 }
 
 /// `openat`, `pread` and `close` in a loop.

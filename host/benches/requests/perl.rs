@@ -18,9 +18,10 @@ use EV;
 use Coro;
 use Coro::EV;
 use Coro::AIO;
+use Fcntl;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
-my ($path, $bytes, $workers) = @ARGV;
+my ($path, $bytes, $workers, $dir) = @ARGV;
 IO::AIO::max_parallel $workers if $workers;
 open my $file, '<', $path or die "$path: $!";
 $| = 1;
@@ -28,6 +29,7 @@ print "ready\n";
 while (my $line = <STDIN>) {
     my ($what, $coroutines, $block, $count) = split ' ', $line;
     my ($left, $state, $blocks, $right) = ($count, 0, $block ? $bytes / $block : 0, 0);
+    my ($number, $data) = (0, 'x' x $block);
     my $start = clock_gettime(CLOCK_MONOTONIC);
     my @coroutines = map {
         async {
@@ -36,6 +38,12 @@ while (my $line = <STDIN>) {
                 if ($what eq 'read') {
                     $state = ($state * 1664525 + 1013904223) % $blocks;
                     ++$right if $block == aio_read $file, $state * $block, $block, $buffer, 0;
+                } elsif ($what eq 'durable') {
+                    my $made = aio_open $dir . '/durable-' . $number++, O_WRONLY | O_CREAT | O_EXCL, 0666 or die $!;
+                    my $written = aio_write $made, 0, $block, $data, 0;
+                    my $failed = aio_fsync $made;
+                    aio_close $made;
+                    ++$right if $written == $block && !$failed;
                 } else {
                     aio_nop;
                     ++$right;
@@ -54,6 +62,8 @@ pub(crate) enum Work {
     Nop,
     /// Read blocks of this many bytes.
     Read(u32),
+    /// Make files of this many bytes and bring them to the device.
+    Durable(u32),
 }
 
 /// A Perl that waits for work.
@@ -68,7 +78,7 @@ impl Perl {
     fn start(setup: &Setup, workers: Option<u32>) -> anyhow::Result<Option<Self>> {
         let mut command = Command::new("perl");
         command.args(["-e", PROGRAM]).arg(setup.data().join(DATA)).arg(DATA_BYTES.to_string());
-        command.arg(workers.unwrap_or(0).to_string());
+        command.arg(workers.unwrap_or(0).to_string()).arg(setup.data());
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut process) = spawned else { return Ok(None) };
         let from = BufReader::new(process.stdout.take().context("the output is a pipe")?);
@@ -87,6 +97,7 @@ impl Perl {
         let to = self.to.as_mut().context("the input is a pipe")?;
         match work {
             Work::Nop => writeln!(to, "nop {coroutines} 0 {count}")?,
+            Work::Durable(block) => writeln!(to, "durable {coroutines} {block} {count}")?,
             Work::Read(block) => writeln!(to, "read {coroutines} {block} {count}")?,
         }
         let line = self.line()?;

@@ -6,6 +6,7 @@ use crate::hosts::{Allocation, Host, call, instantiate, run};
 use crate::measure::{Contender, Row, Run};
 use crate::native::{self, Ask};
 use crate::perl::{self, Work};
+use crate::ring;
 use crate::setup::Setup;
 use crate::tree::{DIRECTORIES, FILES, LARGE_BYTES, NAMES};
 use crate::workload::DATA_BYTES;
@@ -22,11 +23,13 @@ pub(crate) fn all() -> Vec<Plan> {
         Plan { name: "read-4k", make: read_4k },
         Plan { name: "read-64k", make: |setup| read(setup, "64 KiB", one_at_a_time(setup, 64 << 10)?) },
         Plan { name: "read-1m", make: |setup| read(setup, "1 MiB", one_at_a_time(setup, 1 << 20)?) },
+        Plan { name: "sequential", make: sequential },
         Plan { name: "uncached-1", make: |setup| uncached(setup, 1) },
         Plan { name: "uncached-8", make: |setup| uncached(setup, 8) },
         Plan { name: "uncached-64", make: |setup| uncached(setup, 64) },
         Plan { name: "write-4k", make: write_4k },
         Plan { name: "make", make: make_files },
+        Plan { name: "durable-32", make: durable },
         Plan { name: "stat", make: stat },
         Plan { name: "stat-names", make: stat_names },
         Plan { name: "open-read-close", make: open_read_close },
@@ -38,6 +41,7 @@ pub(crate) fn all() -> Vec<Plan> {
         Plan { name: "nop-8", make: |setup| nop(setup, 8) },
         Plan { name: "nop-64", make: |setup| nop(setup, 64) },
         Plan { name: "nop-512", make: |setup| nop(setup, 512) },
+        Plan { name: "flat", make: flat },
         Plan { name: "instantiate", make: instantiation },
     ]
 }
@@ -59,6 +63,10 @@ pub(crate) mod name {
     pub(crate) const BLOCKING: &str = "aiohost blocking";
     pub(crate) const ALONE: &str = "aiohost blocking, own thread";
     pub(crate) const WASI_ALONE: &str = "aiohost WASI 0.2, own thread";
+    pub(crate) const WASI3_DEFAULT: &str = "wasi 0.3, default";
+    pub(crate) const WASI3_BLOCKING: &str = "wasi 0.3, blocking mode";
+    pub(crate) const WASI3_ALONE: &str = "aiohost WASI 0.3, own thread";
+    pub(crate) const IO_URING: &str = "io_uring";
     pub(crate) const BARE: &str = "wasmtime, bare";
     pub(crate) const SUBMIT: &str = "aiohost submit";
     pub(crate) const ON_DEMAND: &str = "aiohost, on demand";
@@ -66,6 +74,16 @@ pub(crate) mod name {
 }
 
 const BLOCK: u32 = 4096;
+
+/// Of a file that is read from its beginning.
+const PIECE: u32 = 256 << 10;
+
+/// Who runs guests of WASI 0.3.
+const HOSTS_OF_WASI3: [(&str, Host); 3] = [
+    (name::WASI3_DEFAULT, Host::Wasi3Default),
+    (name::WASI3_BLOCKING, Host::Wasi3Blocking),
+    (name::WASI3_ALONE, Host::AiohostWasi3),
+];
 
 /// Reads one after the other: natively, through both modes of WASI, and on the face `blocking`.
 fn one_at_a_time(setup: &Setup, block: u32) -> anyhow::Result<Vec<Contender>> {
@@ -117,9 +135,26 @@ fn read(setup: &Setup, size: &str, contenders: Vec<Contender>) -> anyhow::Result
 
 fn read_4k(setup: &Setup) -> anyhow::Result<Row> {
     let mut contenders = one_at_a_time(setup, BLOCK)?;
+    for (name, host) in HOSTS_OF_WASI3 {
+        contenders.push(Contender::new(name, call(setup, host, "read-random", |count| (None::<u32>, BLOCK, count))?));
+    }
     contenders.extend(many_at_a_time(setup, BLOCK, 64)?);
     contenders.extend(coroutines(setup, Work::Read(BLOCK), 64)?);
     read(setup, "4 KiB", contenders)
+}
+
+fn sequential(setup: &Setup) -> anyhow::Result<Row> {
+    let mut contenders = vec![Contender::new(name::NATIVE, native::read_sequential(setup, PIECE)?)];
+    for (name, host) in HOSTS_OF_WASI3 {
+        contenders.push(Contender::new(name, call(setup, host, "read-sequential", |count| (PIECE, count))?));
+    }
+    Ok(Row {
+        title: "256 KiB after 256 KiB from the page cache, for each of them".to_owned(),
+        operations_per_step: 1,
+        steps_max: DATA_BYTES / u64::from(PIECE),
+        before: setup.remember_data(),
+        contenders,
+    })
 }
 
 fn uncached(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {
@@ -127,8 +162,11 @@ fn uncached(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {
     if in_flight == 1 {
         contenders.extend(one_at_a_time(setup, BLOCK)?);
     } else {
-        let threads = native::read_random_threads(setup, BLOCK, usize::try_from(in_flight)?)?;
+        let threads = native::read_random_threads(setup, BLOCK, in_flight.into())?;
         contenders.push(Contender::new(name::NATIVE, threads));
+    }
+    if let Some(run) = ring::read_random(setup, BLOCK, in_flight)? {
+        contenders.push(Contender::new(name::IO_URING, run));
     }
     contenders.extend(many_at_a_time(setup, BLOCK, in_flight)?);
     Ok(Row {
@@ -204,6 +242,23 @@ fn make_files(setup: &Setup) -> anyhow::Result<Row> {
         steps_max: u64::from(u32::MAX),
         before: Box::new(|| Ok(())),
         contenders: in_turn(setup, "make", native::make(setup)?, |count| (count,))?,
+    })
+}
+
+fn durable(setup: &Setup) -> anyhow::Result<Row> {
+    const IN_FLIGHT: u32 = 32;
+    let guest = |in_flight: Option<u32>| call(setup, Host::Aiohost, "durable", move |count| (in_flight, count));
+    let mut contenders = vec![
+        Contender::new(name::NATIVE, native::durable(setup, IN_FLIGHT.into())?),
+        Contender::new(with(name::SUBMIT, IN_FLIGHT), guest(Some(IN_FLIGHT))?),
+    ];
+    contenders.extend(coroutines(setup, Work::Durable(BLOCK), IN_FLIGHT)?);
+    Ok(Row {
+        title: format!("create + write 4 KiB + fsync + close, {IN_FLIGHT} in flight, for each file"),
+        operations_per_step: 1,
+        steps_max: 10_000,
+        before: setup.remove_durable(),
+        contenders,
     })
 }
 
@@ -291,6 +346,23 @@ fn nop(setup: &Setup, in_flight: u32) -> anyhow::Result<Row> {
     Ok(Row {
         title: format!("a request that does nothing, {in_flight} in flight, for each request"),
         operations_per_step: 1,
+        steps_max: u64::from(u32::MAX),
+        before: Box::new(|| Ok(())),
+        contenders,
+    })
+}
+
+/// The same request with more and more in flight.
+fn flat(setup: &Setup) -> anyhow::Result<Row> {
+    const MOST: u32 = 100_000;
+    let guest = |in_flight: u32| call(setup, Host::Aiohost, "nop", move |steps| (Some(in_flight), steps * u64::from(MOST)));
+    let mut contenders = Vec::new();
+    for in_flight in [10, 1_000, MOST] {
+        contenders.push(Contender::new(with(name::SUBMIT, in_flight), guest(in_flight)?));
+    }
+    Ok(Row {
+        title: "a request that does nothing, with more and more in flight, for each request".to_owned(),
+        operations_per_step: MOST.into(),
         steps_max: u64::from(u32::MAX),
         before: Box::new(|| Ok(())),
         contenders,

@@ -13,8 +13,11 @@ use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::hosts::Hosts;
-use crate::tree::{COPY, DIRECTORIES, FILE_BYTES, FILES, LARGE, LARGE_BYTES, NAMES, NEW, TREE, directory, doomed, name, paths};
-use crate::workload::{DATA, DATA_BYTES, Offsets, SCRATCH, SCRATCH_BYTES};
+use crate::tree::{
+    COPY, DIRECTORIES, FILE_BYTES, FILES, LARGE, LARGE_BYTES, NAMES, NEW, SCRATCH, SCRATCH_BYTES, TREE, directory, doomed,
+    durable_name, name, paths,
+};
+use crate::workload::{DATA, DATA_BYTES, Offsets};
 
 /// The guests and the data.
 pub(crate) struct Setup {
@@ -31,6 +34,8 @@ pub(crate) enum Program {
     Plain,
     /// Has the face `requests`.
     Async,
+    /// Knows the streams of WASI 0.3 only.
+    Streams,
 }
 
 impl Setup {
@@ -57,12 +62,13 @@ impl Setup {
             Program::Wasi => "bench-wasi.wasm",
             Program::Plain => "bench-plain.wasm",
             Program::Async => "bench-async.wasm",
+            Program::Streams => "bench-wasi3.wasm",
         })
     }
 
     fn guests_are_old(&self) -> anyhow::Result<bool> {
         let modified = |path: &Path| Ok::<_, anyhow::Error>(fs::metadata(path)?.modified()?);
-        let programs = [Program::Wasi, Program::Plain, Program::Async];
+        let programs = [Program::Wasi, Program::Plain, Program::Async, Program::Streams];
         let built: Result<Vec<SystemTime>, _> = programs.map(|program| modified(&self.program(program))).into_iter().collect();
         let Ok(built) = built else { return Ok(true) };
         let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -146,6 +152,21 @@ impl Setup {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(scratch.sync_all()?),
         }
+    }
+
+    /// What removes the files that were made to stay.
+    pub(crate) fn remove_durable(&self) -> Box<dyn Fn() -> anyhow::Result<()>> {
+        let data = self.data();
+        Box::new(move || {
+            for number in 0.. {
+                match fs::remove_file(data.join(durable_name(number))) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(rustix::fs::syncfs(File::open(&data)?)?)
+        })
     }
 
     /// What makes a tree that is there to be removed.

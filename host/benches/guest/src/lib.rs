@@ -2,7 +2,7 @@
 
 mod workload;
 
-#[cfg(not(feature = "async"))]
+#[cfg(any(feature = "plain", feature = "wasi"))]
 mod tree;
 
 #[cfg(feature = "async")]
@@ -14,8 +14,11 @@ mod plain;
 #[cfg(feature = "wasi")]
 mod wasi;
 
+#[cfg(feature = "wasi3")]
+mod wasi3;
+
 /// The paths of all files of the tree. Made in the first call, which is not timed.
-#[cfg(not(feature = "async"))]
+#[cfg(any(feature = "plain", feature = "wasi"))]
 fn paths() -> &'static [String] {
     static PATHS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     PATHS.get_or_init(tree::paths)

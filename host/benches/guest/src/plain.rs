@@ -65,6 +65,13 @@ impl exports::aiohost::benches::work::Guest for Guest {
         blocking::stat_names(passes)
     }
 
+    fn durable(in_flight: Option<u32>, count: u64) -> u64 {
+        match in_flight {
+            None => blocking::durable(count),
+            Some(in_flight) => submit::durable(in_flight, count),
+        }
+    }
+
     fn make(count: u64) -> u64 {
         blocking::make(count)
     }

@@ -1,4 +1,4 @@
-//! The tree of files that is listed and opened. The harness has this module too.
+//! The tree of files that is listed and opened, and the files beside it. The harness has this module too.
 
 /// The tree: directories of files.
 pub(crate) const TREE: &str = "tree";
@@ -18,8 +18,17 @@ pub(crate) fn name(number: u32) -> String {
     format!("name-{number:02}")
 }
 
+/// The file that writes go to, and its size: few enough pages that the system need not begin to write them.
+pub(crate) const SCRATCH: &str = "scratch";
+pub(crate) const SCRATCH_BYTES: u64 = 16 << 20;
+
 /// A file that is made and removed.
 pub(crate) const NEW: &str = "new";
+
+/// A file that is made and stays.
+pub(crate) fn durable_name(number: u64) -> String {
+    format!("durable-{number}")
+}
 
 /// A tree that is there to be removed.
 pub(crate) fn doomed(number: u64) -> String {

@@ -5,8 +5,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 
 use crate::paths;
-use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, TREE, doomed, name};
-use crate::workload::{DATA, Offsets, SCRATCH, SCRATCH_BYTES, digest};
+use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, SCRATCH, SCRATCH_BYTES, TREE, doomed, durable_name, name};
+use crate::workload::{DATA, Offsets, digest};
 
 wit_bindgen::generate!({ path: ["../../../wit", "wit"], world: "aiohost:benches/wasi-guest" });
 
@@ -102,6 +102,17 @@ impl exports::aiohost::benches::work::Guest for Guest {
         let names: Vec<String> = (0..NAMES).map(name).collect();
         let all = (0..passes).flat_map(|_| &names);
         all.map(|name| fs::metadata(name).expect("the file is there").len()).sum()
+    }
+
+    fn durable(in_flight: Option<u32>, count: u64) -> u64 {
+        one_at_a_time(in_flight);
+        let data = vec![1; FILE_BYTES as usize];
+        for number in 0..count {
+            let mut file = File::create_new(durable_name(number)).expect("it can be made");
+            file.write_all(&data).expect("it can be written");
+            file.sync_all().expect("it can be brought to the device");
+        }
+        count * u64::from(FILE_BYTES)
     }
 
     fn make(count: u64) -> u64 {

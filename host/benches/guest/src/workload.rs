@@ -4,10 +4,6 @@
 pub(crate) const DATA: &str = "data";
 pub(crate) const DATA_BYTES: u64 = 256 << 20;
 
-/// The file that writes go to, and its size: few enough pages that the system need not begin to write them.
-pub(crate) const SCRATCH: &str = "scratch";
-pub(crate) const SCRATCH_BYTES: u64 = 16 << 20;
-
 /// The offsets that random reads go to, in an order that comes to each block once before it starts over.
 pub(crate) struct Offsets {
     block: u64,

@@ -3,8 +3,8 @@
 use super::aiohost::aio::blocking;
 use super::aiohost::aio::types::{FileType, OpenFlags};
 use crate::paths;
-use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, TREE, doomed, name};
-use crate::workload::{DATA, Offsets, SCRATCH, SCRATCH_BYTES, digest};
+use crate::tree::{COPY, FILE_BYTES, LARGE, NAMES, NEW, SCRATCH, SCRATCH_BYTES, TREE, doomed, durable_name, name};
+use crate::workload::{DATA, Offsets, digest};
 
 pub fn read_random(block: u32, count: u64) -> u64 {
     let file = blocking::open(None, DATA, OpenFlags::READ, 0).expect("the data is there");
@@ -89,6 +89,19 @@ pub fn stat_names(passes: u64) -> u64 {
     let names: Vec<String> = (0..NAMES).map(name).collect();
     let all = (0..passes).flat_map(|_| &names);
     all.map(|name| blocking::stat(None, name).expect("the file is there").size).sum()
+}
+
+pub fn durable(count: u64) -> u64 {
+    let data = vec![1; FILE_BYTES as usize];
+    let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+    let make = |number| {
+        let file = blocking::open(None, &durable_name(number), flags, 0o666).expect("it can be made");
+        let written = blocking::write(&file, Some(0), &data).expect("it can be written");
+        blocking::fsync(&file).expect("it can be brought to the device");
+        blocking::close(file).expect("the file can be closed");
+        written
+    };
+    (0..count).map(make).sum()
 }
 
 pub fn make(count: u64) -> u64 {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::aiohost::aio::types::{File, OpenFlags, Outcome, Request};
 use super::aiohost::aio::{blocking, control, submit};
 use crate::paths;
-use crate::tree::{FILE_BYTES, TREE};
+use crate::tree::{FILE_BYTES, TREE, durable_name};
 use crate::workload::{DATA, Offsets, digest};
 
 /// Makes the requests of `next` and keeps `in_flight` of them going. What comes with a request is given to `done` together
@@ -79,6 +79,43 @@ pub fn open_read_close_all(in_flight: u32, passes: u64) -> u64 {
         }
         (Step::Close, Outcome::Done) => {}
         (_, other) => panic!("a file came to {other:?}"),
+    });
+    sum
+}
+
+/// What was asked for last, for a file that is made.
+enum Making {
+    Open,
+    Write(File),
+    Sync(File),
+    Close,
+}
+
+pub fn durable(in_flight: u32, count: u64) -> u64 {
+    let data = vec![1; FILE_BYTES as usize];
+    let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+    let mut numbers = 0..count;
+    // What goes on with a file that was begun comes before beginning another.
+    let begun = std::cell::RefCell::new(Vec::new());
+    let mut sum = 0u64;
+    let next = || {
+        if let Some(more) = begun.borrow_mut().pop() {
+            return Some(more);
+        }
+        Some((submit::open(None, &durable_name(numbers.next()?), flags, 0o666), Making::Open))
+    };
+    keep_in_flight(in_flight, next, |step, outcome| {
+        let more = match (step, outcome) {
+            (Making::Open, Outcome::File(file)) => (submit::write(&file, Some(0), &data), Making::Write(file)),
+            (Making::Write(file), Outcome::Count(written)) => {
+                sum += written;
+                (submit::fsync(&file), Making::Sync(file))
+            }
+            (Making::Sync(file), Outcome::Done) => (submit::close(file), Making::Close),
+            (Making::Close, Outcome::Done) => return,
+            (_, other) => panic!("a file came to {other:?}"),
+        };
+        begun.borrow_mut().push(more);
     });
     sum
 }
