@@ -120,6 +120,28 @@ fn a_plugin_that_takes_for_ever_to_compile_is_given_up() {
 }
 
 #[test]
+fn a_compilation_was_said_to_be_kept_where_there_is_no_cache() {
+    let place = Place::with("bomb.wasm", long());
+    let cases = [
+        ("", None, "compiling bomb.wasm (once; cached afterwards)…"),
+        ("--no-cache", None, "compiling bomb.wasm (every time; without --no-cache, once)…"),
+        ("", Some("/proc/nope"), "compiling bomb.wasm…"),
+    ];
+    // It is given up some seconds after it was told of.
+    let runs = cases.map(|(option, cache, note)| {
+        let mut command = place.command(&format!("run --max-compile-time 8s {option} bomb.wasm"));
+        command.envs(cache.map(|cache| ("AIOHOST_CACHE", cache)));
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        (child, cache, note)
+    });
+    for (child, cache, note) in runs {
+        let outcome = Outcome::from(child.wait_with_output().expect("it is a child of ours"));
+        assert!(outcome.stderr.lines().any(|line| line == note), "{note}: {outcome:?}");
+        assert_eq!(outcome.stderr.contains("the code cache is not used"), cache.is_some(), "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_plugin_that_takes_too_much_memory_to_compile_is_given_up() {
     // The first one runs out of it in many small pieces, and the second one is as large as that itself.
     for plugin in [bomb(200, 1_000, b""), bomb(20_000, 40, b"")] {

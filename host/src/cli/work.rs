@@ -55,7 +55,9 @@ impl Work<'_> {
         let note = match (self.verbosity.quiet, self.options.no_cache) {
             (true, _) => Note::Silent,
             (false, true) => Note::EveryTime,
-            (false, false) => Note::OnceOnly,
+            (false, false) if host.has_cache() => Note::OnceOnly,
+            // What is wrong with the cache has been said.
+            (false, false) => Note::Plain,
         };
         let path = &self.options.plugin;
         let plugin = if oci_layout::is_meant_by(path) {

@@ -380,6 +380,19 @@ impl Host {
         self.0.workers.shutdown_async(timeout).await
     }
 
+    /// Whether it keeps compiled code. One that was told to does not if the cache cannot be used, as
+    /// [`HostBuilder::cache_dir`] says.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), aiohost::Problem> {
+    /// assert!(!aiohost::Host::builder().build()?.has_cache());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn has_cache(&self) -> bool {
+        self.0.cache.is_some()
+    }
+
     /// The workers that do the requests of its guests.
     pub fn workers(&self) -> &AioEngine {
         &self.0.workers
