@@ -81,6 +81,37 @@ fn what_is_not_offered_is_refused_with_the_reason() {
 }
 
 #[test]
+fn an_option_of_wasmtime_is_refused_for_the_right_reason_alone() {
+    let place = Place::with("guest.wat", guests::hello());
+    let cases = [
+        ("--preload", "--preload a=b.wasm", "a plugin is one file: put the modules together when it is built"),
+        ("--target", "--target x86_64-unknown-linux-gnu", "a plugin is compiled for this machine"),
+        ("-g", "-g", "a plugin cannot be debugged here"),
+        ("--gdb", "--gdb 1234", "a plugin cannot be debugged here"),
+        ("--serve", "--serve", "there is no HTTP server here; an application that embeds aiohost can be one"),
+        ("--addr", "--addr=127.0.0.1:80", "there is no HTTP server here; an application that embeds aiohost can be one"),
+    ];
+    for (option, words, why) in cases {
+        place.run(&format!("run {words} guest.wat")).assert(
+            2,
+            &format!(
+                "error: unexpected argument '{option}' found\n\n  tip: that is an option of wasmtime: {why}\n\n\
+                 Usage: aiohost run [OPTIONS] <PLUGIN> [ARGS]...\n\nFor more information, try '--help'.\n"
+            ),
+        );
+    }
+    let without_run = place.run("--preload a=b guest.wat");
+    assert!(without_run.status == Some(2) && without_run.stderr.contains("a plugin is one file"), "{without_run:?}");
+    let serve = place.run("serve guest.wat");
+    assert!(serve.status == Some(2) && serve.stderr.contains("that is a command of wasmtime: there is no HTTP"), "{serve:?}");
+    // What is refused itself is nothing to be told of instead.
+    let similar = place.run("run --recorder guest.wat");
+    assert!(similar.status == Some(2) && !similar.stderr.contains("'--record'"), "{similar:?}");
+    let similar = place.run("run --resolve auto guest.wat");
+    assert!(similar.stderr.contains("a similar argument exists: '--resolver'"), "{similar:?}");
+}
+
+#[test]
 fn what_is_known_is_listed() {
     let place = Place::new();
     for line in ["run -W help", "run --wasm help guest.wasm", "-Whelp guest.wasm"] {

@@ -149,20 +149,54 @@ fn public() -> clap::Command {
     commands.fold(without, clap::Command::subcommand)
 }
 
-/// Tells of an option that `run` does not have what to do instead.
+/// Tells of an option, or a command, that is not here what to do instead.
 fn with_tip(mut error: clap::Error) -> clap::Error {
-    let is_of_run = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("aiohost run"));
-    if error.kind() == ErrorKind::UnknownArgument && is_of_run {
-        // clap's own tip takes the option for a value.
-        error.remove(ContextKind::Suggested);
-        let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-        let tip = match wasmtime_options::instead_of(&unknown) {
-            Some(instead) => format!("that is an option of wasmtime: {instead}"),
-            None => "options for the plugin itself go behind it, as in: aiohost run plugin.wasm -- --option".to_owned(),
-        };
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-    }
+    let text = |error: &clap::Error, kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let tip = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let instead = wasmtime_options::instead_of(&text(&error, ContextKind::InvalidArg));
+            // Whatever the program is called.
+            let is_of_run = text(&error, ContextKind::Usage).contains(" run ");
+            if instead.is_some() || (is_of_run && is_hidden(&text(&error, ContextKind::SuggestedArg))) {
+                forget_what_is_similar(&mut error, is_of_run);
+            }
+            match instead {
+                Some(instead) => format!("that is an option of wasmtime: {instead}"),
+                None if is_of_run => {
+                    "options for the plugin itself go behind it, as in: aiohost run plugin.wasm -- --option".to_owned()
+                }
+                None => return error,
+            }
+        }
+        ErrorKind::InvalidSubcommand => {
+            match wasmtime_options::instead_of_command(&text(&error, ContextKind::InvalidSubcommand)) {
+                Some(instead) => format!("that is a command of wasmtime: {instead}"),
+                None => return error,
+            }
+        }
+        _ => return error,
+    };
+    // In the place of clap's own tip, which takes the option for a value.
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     error
+}
+
+/// Takes out an option whose name is similar, also of the usage.
+fn forget_what_is_similar(error: &mut clap::Error, is_of_run: bool) {
+    if error.remove(ContextKind::SuggestedArg).is_some() && is_of_run {
+        let mut all = Cli::command();
+        all.build();
+        if let Some(run) = all.find_subcommand_mut("run") {
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(run.render_usage()));
+        }
+    }
+}
+
+/// Whether it is an option of `run` that is there only to be refused.
+fn is_hidden(option: &str) -> bool {
+    let all = Cli::command();
+    let mut arguments = all.find_subcommand("run").into_iter().flat_map(clap::Command::get_arguments);
+    arguments.any(|arg| arg.is_hide_set() && arg.get_long() == option.strip_prefix("--"))
 }
 
 #[cfg(test)]

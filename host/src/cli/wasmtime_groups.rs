@@ -52,6 +52,7 @@ const NO_HTTP: &str = "HTTP is denied to every plugin";
 const NO_FEATURE: &str = "this host's engines do not have it";
 const ALL_MEMORY: &str = "--max-memory holds all memories of a plugin together, of which there are 64 at most";
 const NOT_TO_DEBUG: &str = "a plugin cannot be debugged here";
+const NO_SERVER: &str = "there is no HTTP server here; an application that embeds aiohost can be one";
 
 pub(super) const WASM: Group = Group {
     letter: 'W',
@@ -214,7 +215,7 @@ pub(super) const RECORD: Group = Group {
 };
 
 /// Options of `wasmtime run` that stand for themselves and are not here, also some of older versions, and what to do instead.
-pub(super) const OTHERS: [(&str, &str); 9] = [
+pub(super) const OTHERS: [(&str, &str); 13] = [
     ("--mapdir", "write it the other way round: --dir HOST::GUEST"),
     ("--wasm-timeout", "it is --timeout here"),
     ("--disable-cache", "it is --no-cache here"),
@@ -222,9 +223,16 @@ pub(super) const OTHERS: [(&str, &str); 9] = [
     ("--preload", "a plugin is one file: put the modules together when it is built"),
     ("--profile", "a plugin cannot be profiled here; --stats tells how long its requests took"),
     ("--target", "a plugin is compiled for this machine"),
+    ("-g", NOT_TO_DEBUG),
+    ("--gdb", NOT_TO_DEBUG),
+    ("--serve", NO_SERVER),
+    ("--addr", NO_SERVER),
     ("--tcplisten", NO_SOCKETS),
     ("--listenfd", NO_SOCKETS),
 ];
+
+/// The same for its commands.
+pub(super) const COMMANDS: [(&str, &str); 1] = [("serve", NO_SERVER)];
 
 impl Group {
     /// The settings in `a=b,c`.

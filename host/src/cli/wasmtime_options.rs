@@ -7,7 +7,7 @@ use clap::builder::{StyledStr, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, Command};
 
-use super::wasmtime_groups::{CODEGEN, DEBUG, Group, OPTIMIZE, OTHERS, RECORD, Setting, WASI, WASM};
+use super::wasmtime_groups::{CODEGEN, COMMANDS, DEBUG, Group, OPTIMIZE, OTHERS, RECORD, Setting, WASI, WASM};
 
 #[derive(Args)]
 #[command(next_help_heading = "As for wasmtime run, before PLUGIN; -W help and so on list what is known here")]
@@ -80,6 +80,11 @@ pub(super) fn instead_of(option: &str) -> Option<&'static str> {
     OTHERS.iter().find(|(known, _)| Some(*known) == name).map(|(_, instead)| *instead)
 }
 
+/// The same for a command of wasmtime.
+pub(super) fn instead_of_command(name: &str) -> Option<&'static str> {
+    COMMANDS.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead)
+}
+
 /// Reads the options of a group, and prints them all for `help`.
 #[derive(Clone)]
 struct Parser(Group);
@@ -131,6 +136,10 @@ mod tests {
         let run = command.find_subcommand("run").expect("a command");
         for (option, _) in OTHERS {
             assert!(run.get_arguments().all(|arg| arg.get_long().map(|name| format!("--{name}")) != Some(option.to_owned())));
+            assert!(run.get_arguments().all(|arg| arg.get_short().map(|name| format!("-{name}")) != Some(option.to_owned())));
+        }
+        for (name, _) in COMMANDS {
+            assert!(command.find_subcommand(name).is_none());
         }
         assert_eq!(instead_of("--mapdir <X>"), Some("write it the other way round: --dir HOST::GUEST"));
         assert_eq!(instead_of("--dir"), None);
