@@ -22,6 +22,8 @@ mod p3;
 mod plans;
 #[path = "wasi/programs.rs"]
 mod programs;
+#[path = "wasi/sockets.rs"]
+mod sockets;
 #[path = "support/toolchains.rs"]
 #[allow(dead_code, reason = "this suite needs zig, go and rust only")]
 mod toolchains;

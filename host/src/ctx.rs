@@ -32,6 +32,8 @@ pub struct AioCtx {
     pub(crate) next: Manner,
     pub(crate) request_handles: usize,
     pub(crate) group_handles: usize,
+    /// Whether it was told of that the guest was denied a socket.
+    socket_told: bool,
     // Last, so that the workers outlive the membership.
     #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "it is held, and asked for by nobody"))]
     engine: AioEngine,
@@ -199,6 +201,7 @@ impl AioCtxBuilder {
             next: Manner::default(),
             request_handles: 0,
             group_handles: 0,
+            socket_told: false,
             engine: engine.clone(),
         }
     }
@@ -230,6 +233,13 @@ impl AioCtx {
     /// What the guest has set for this request, and for no other.
     pub(crate) fn take_manner(&mut self) -> Manner {
         std::mem::take(&mut self.next)
+    }
+
+    /// Tells whoever runs the guest that it was denied a socket: once, however often it tries.
+    pub(crate) fn tell_of_denied_socket(&mut self) {
+        if !std::mem::replace(&mut self.socket_told, true) {
+            tracing::warn!("the plugin tries to use a socket, and is denied it: there is no network here");
+        }
     }
 
     /// Whose workers do the guest's requests.

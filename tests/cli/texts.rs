@@ -77,6 +77,29 @@ fn compiled_code_that_is_trusted_is_described_as_its_source() {
 }
 
 #[test]
+fn a_plugin_that_asks_for_sockets_is_said_to_be_denied_them() {
+    let network = guests::Import {
+        interface: "wasi:sockets/instance-network@0.2.6",
+        outer: r#"(import "wasi:sockets/network@0.2.6" (instance $network (export "network" (type (sub resource)))))
+            (alias export $network "network" (type $network))"#,
+        prelude: r#"(export "network" (type $n (eq $network)))"#,
+        function: "instance-network",
+        ty: "(result (own $n))",
+        core: "(result i32)",
+        ..Default::default()
+    };
+    let accept = r#"(import "wasi_snapshot_preview1" "sock_accept" (func (param i32 i32 i32) (result i32)))"#;
+    for guest in [guests::command(&network, "(call $f)"), guests::preview1(accept, "")] {
+        let place = Place::with("guest.wat", guest);
+        let outcome = place.run("inspect guest.wat");
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let denied = "\nsockets  denied to every plugin: an attempt is an error, which the plugin is told\n\nimports:\n";
+        assert!(outcome.stdout.contains(denied), "{outcome:?}");
+        assert!(place.run("inspect guest.wat --json").stdout.contains("\n  \"sockets\": \"denied\",\n"));
+    }
+}
+
+#[test]
 fn a_description_can_be_had_as_json() {
     let place = Place::with("guest.wat", guests::nops("0.1.0", "nopp", 1));
     place.run("inspect guest.wat --json").assert_output(
@@ -119,6 +142,7 @@ fn a_description_can_be_had_as_json() {
     }
   ],
   "run": "wasi:cli/run@0.2.6",
+  "sockets": null,
   "wasi": [
     "0.2"
   ]

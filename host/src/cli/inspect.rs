@@ -98,6 +98,9 @@ fn as_text(description: &Description) -> String {
     line("wasi", &or_none(&wasi_versions(description)));
     line("aiohost", &or_none(&faces(description)));
     line("run", world.command().map_or("it is no command; call a function with --invoke", |command| command.interface));
+    if wants_sockets(description) {
+        line("sockets", "denied to every plugin: an attempt is an error, which the plugin is told");
+    }
     text.push_str(&items("imports", &world.imports));
     text.push_str(&items("exports", &world.exports));
     let missing = world.missing();
@@ -162,6 +165,14 @@ fn wasi_versions(description: &Description) -> Vec<String> {
     versions.filter(|(minor, _)| description.world.uses_wasi(*minor)).map(|(_, version)| version.to_owned()).collect()
 }
 
+/// Whether the plugin imports functions for sockets. They are there, and deny every one.
+fn wants_sockets(description: &Description) -> bool {
+    description.world.imports.iter().any(|import| {
+        let is_for_one = |name: &str| import.name.starts_with("wasi:sockets/") || name.starts_with("sock_");
+        import.functions().iter().any(|function| is_for_one(&function.name))
+    })
+}
+
 /// The interfaces of `aiohost:aio` that the plugin uses.
 fn faces(description: &Description) -> Vec<String> {
     let names = description.world.imports.iter().filter_map(|import| import.name.strip_prefix("aiohost:aio/"));
@@ -180,6 +191,7 @@ fn as_json(description: &Description) -> Value {
         "wasi": wasi_versions(description),
         "aiohost": faces(description),
         "run": world.command().map(|command| command.interface),
+        "sockets": wants_sockets(description).then_some("denied"),
         "imports": world.imports.iter().map(item_as_json).collect::<Vec<_>>(),
         "exports": world.exports.iter().map(item_as_json).collect::<Vec<_>>(),
         "missing": missing,

@@ -3,7 +3,7 @@
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView;
 
-use super::{p2, p3};
+use super::{p2, p3, sockets};
 use crate::ctx::AioView;
 
 /// Adds all of WASI 0.2, and of 0.3 if the linker's engine has `Config::concurrency_support`, with files on aiohost's engine.
@@ -16,6 +16,7 @@ pub fn add_to_linker<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) ->
     if linker.engine().get_concurrency_support() {
         wasmtime_wasi::p3::add_to_linker(linker)?;
     }
+    sockets::tell_of_denials(linker)?;
     add_filesystem_to_linker(linker)
 }
 

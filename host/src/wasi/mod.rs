@@ -38,6 +38,7 @@ mod preopens;
 pub(crate) mod preview1;
 mod requests;
 mod runs;
+mod sockets;
 
 pub use linker::{add_filesystem_to_linker, add_to_linker};
 pub use preview1::{Preview1, Preview1View, add_to_linker as add_preview1_to_linker};

@@ -138,6 +138,7 @@ pub(super) async fn sched_yield<T: Preview1View>(_guest: &mut GuestMemory<'_, T>
 
 /// No descriptor is a socket: there is no network.
 pub(super) fn no_socket<T: Preview1View>(guest: &mut GuestMemory<'_, T>, fd: u32) -> Result<()> {
+    guest.caller.data_mut().preview1_and_aio().1.tell_of_denied_socket();
     guest.descriptors().get(fd)?;
     Err(CallFailure::Errno(Errno::NOTSOCK))
 }
