@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::plans::{Way, new_dir, said_here};
+use crate::toolchains::root;
 
 /// What a step came to that did not fail.
 pub(crate) const DONE: &str = "0";
@@ -52,6 +53,17 @@ impl Plans {
         let is_whole =
             ["AIOHOST_PLAN_COUNT", "AIOHOST_PLAN_SEED", "AIOHOST_PLAN_STEPS"].into_iter().all(|name| number(name).is_none());
         comparison.assert_same(way, is_whole);
+    }
+
+    /// Each function that differs on purpose stands in the table of a section of the README.
+    pub(crate) fn assert_told(&self, section: &str) {
+        let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+        let (_, rest) = readme.split_once(&format!("\n### {section}\n")).expect("it has this section");
+        let rows: Vec<&str> =
+            rest.lines().take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with("| ")).collect();
+        let is_told = |function: &str| rows.iter().any(|row| row.contains(&format!("`{function}`")));
+        let untold: BTreeSet<&str> = self.other_errors.iter().map(|other| other.0).filter(|name| !is_told(name)).collect();
+        assert!(untold.is_empty(), "{section}: no row tells of {untold:?}");
     }
 }
 

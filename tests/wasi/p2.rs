@@ -121,6 +121,11 @@ fn a_plan_of_wasi_0_2_comes_to_the_same_with_the_portable_resolver() {
 }
 
 #[test]
+fn what_differs_on_purpose_in_components_is_told() {
+    PLANS.assert_told("Components of WASI 0.2 and 0.3");
+}
+
+#[test]
 fn a_plan_of_wasi_0_2_comes_to_the_same_on_workers() {
     PLANS.assert_same(&prebuilt("wasi2.wasm"), Way::Embedded);
 }

@@ -135,6 +135,11 @@ fn a_plan_of_preview_1_comes_to_the_same_with_the_portable_resolver() {
 }
 
 #[test]
+fn what_differs_on_purpose_in_preview_1_is_told() {
+    PLANS.assert_told("Programs of WASI preview 1");
+}
+
+#[test]
 fn a_plan_of_preview_1_comes_to_the_same_on_workers() {
     same_in_every_plan(Way::Embedded);
 }

@@ -78,6 +78,19 @@ fn files_of_a_program_in_c_are_as_posix_says() {
 }
 
 #[test]
+fn the_numbers_of_an_object_are_others_in_each_run() {
+    let Some(guest) = program("works", Language::C) else { return };
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    let numbers = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let said = said(command.args(["run", "--dir"]).arg(dir.path()).arg(&guest).arg("numbers")).expect("it ends well");
+        said.split_whitespace().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let (one, other) = (numbers(), numbers());
+    assert!(one.len() == 2 && one[0] != other[0] && one[1] != other[1], "{one:?}, {other:?}");
+}
+
+#[test]
 fn the_heap_of_a_program_in_go_is_its_own() {
     let Some(outcome) = outcome("heap", Language::Go, &[]) else { return };
     assert_eq!(outcome, ("479800 52\n".to_owned(), Some(7)));

@@ -85,4 +85,52 @@ static int lists(void) {
   return 0;
 }
 
-int main(void) { return appends() || writes_much() || removes() || lists(); }
+// A new descriptor has the lowest number that is free.
+static int numbers(void) {
+  int one = open("one", O_RDWR | O_CREAT, 0666), two = open("two", O_RDWR | O_CREAT, 0666), last = open("last", O_RDWR | O_CREAT, 0666);
+  CHECK(one >= 0 && two == one + 1 && last == two + 1);
+  CHECK(close(two) == 0 && close(one) == 0);
+  CHECK(open("two", O_RDONLY) == one && open("one", O_RDONLY) == two && open("last", O_RDONLY) == last + 1);
+  return close(one) | close(two) | close(last) | close(last + 1);
+}
+
+// What was made or emptied and opened for reading cannot be written.
+static int reads_only(void) {
+  int made = open("made", O_RDONLY | O_CREAT, 0666), file = open("emptied", O_WRONLY | O_CREAT, 0666);
+  CHECK(made >= 0 && file >= 0 && write(file, "text", 4) == 4 && close(file) == 0);
+  int emptied = open("emptied", O_RDONLY | O_TRUNC);
+  struct stat status;
+  CHECK(emptied >= 0 && fstat(emptied, &status) == 0 && status.st_size == 0);
+  CHECK(write(made, "x", 1) == -1 && errno == EBADF && write(emptied, "x", 1) == -1 && errno == EBADF);
+  CHECK(ftruncate(made, 1) == -1 && errno == EBADF);
+  return close(made) | close(emptied);
+}
+
+// Sets no time at all.
+static int sets_no_time(void) {
+  struct timespec none[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
+  CHECK(utimensat(AT_FDCWD, "made", none, 0) == 0);
+  CHECK(utimensat(AT_FDCWD, "missing", none, 0) == -1 && errno == ENOENT);
+  return 0;
+}
+
+// Objects of the file system are told apart by their numbers.
+static int tells_apart(void) {
+  struct stat here, file, link_to_it;
+  CHECK(stat(".", &here) == 0 && stat("made", &file) == 0 && link("made", "linked") == 0 && stat("linked", &link_to_it) == 0);
+  CHECK(file.st_dev == here.st_dev && file.st_ino != here.st_ino);
+  CHECK(link_to_it.st_dev == file.st_dev && link_to_it.st_ino == file.st_ino && unlink("linked") == 0);
+  return 0;
+}
+
+static int says_numbers(void) {
+  struct stat here;
+  CHECK(stat(".", &here) == 0);
+  return printf("%llu %llu\n", (unsigned long long)here.st_dev, (unsigned long long)here.st_ino) < 0;
+}
+
+int main(int argc, char **argv) {
+  (void)argv;
+  if (argc > 1) return says_numbers();
+  return appends() || writes_much() || removes() || lists() || numbers() || reads_only() || sets_no_time() || tells_apart();
+}
