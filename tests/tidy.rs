@@ -301,6 +301,51 @@ fn a_type_that_others_see_has_a_name_of_its_own() {
     );
 }
 
+/// What stands in the examples of the documentation in a file.
+fn examples(text: &str) -> String {
+    let mut is_inside = false;
+    let mut found = String::new();
+    for line in text.lines().map(str::trim_start) {
+        let Some(line) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            is_inside = false;
+            continue;
+        };
+        if line.trim_start().starts_with("```") {
+            is_inside = !is_inside;
+        } else if is_inside {
+            found.push_str(line);
+            found.push('\n');
+        }
+    }
+    found
+}
+
+/// The name of the function that a line begins and that everybody sees.
+fn public_function(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("pub ")?;
+    let rest = ["async ", "unsafe "].iter().fold(rest, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+    rest.strip_prefix("fn ")?.split(['(', '<']).next()
+}
+
+#[test]
+fn every_function_of_the_library_is_called_in_an_example() {
+    let source = root().join("host/src");
+    let library = |path: &Path| path.strip_prefix(&source).is_ok_and(|path| !path.starts_with("cli"));
+    let sources: Vec<(PathBuf, String)> = texts("rs").into_iter().filter(|(path, _)| library(path)).collect();
+    let examples: String = sources.iter().map(|(_, text)| examples(text)).collect();
+    let is_called = |name: &str| {
+        let begins = |at: usize| !examples[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let is_call = |rest: &str| rest.starts_with('(') || rest.starts_with("::<");
+        examples.match_indices(name).any(|(at, _)| begins(at) && is_call(&examples[at + name.len()..]))
+    };
+    let mut problems = Vec::new();
+    for (path, text) in &sources {
+        let names = code(text).lines().filter_map(public_function).filter(|name| !is_called(name));
+        problems.extend(names.map(|name| format!("{}: no example calls `{name}`", path.display())));
+    }
+    assert_none(problems);
+}
+
 /// The functions of `requests.wit`, and whether a path is among their parameters.
 fn requests() -> Vec<(String, bool)> {
     let mut resolve = Resolve::default();

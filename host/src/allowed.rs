@@ -2,7 +2,8 @@
 
 use crate::sandbox::KernelFiles;
 
-/// What is refused with `not-permitted` unless the host allows it.
+/// What is refused with `not-permitted` unless the host allows it, by [`AioCtxBuilder::allow`](crate::AioCtxBuilder::allow) and
+/// its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gated {

@@ -20,7 +20,22 @@ use crate::sched::{Counters, Manner, Stats};
 /// The state of one guest. Lives in the store's data, beside that of `wasmtime_wasi`, and is found there through [`AioView`].
 ///
 /// Dropping it ends the guest's requests: those that are queued never run, those that run are finished and their results
-/// dropped, with the files in them closed.
+/// dropped, with the files in them closed. It does not wait for that.
+///
+/// ```
+/// use aiohost::{AioCtx, AioEngine, Limits, Rights};
+///
+/// # fn main() -> Result<(), aiohost::Problem> {
+/// # let data = tempfile::tempdir().expect("a temporary directory");
+/// let workers = AioEngine::new();
+/// let limits = Limits { open_files_max: 16, ..Limits::default() };
+/// let guest = AioCtx::builder().dir(data.path(), ".", Rights::ReadWrite)?.limits(limits).build(&workers);
+/// // Whenever one likes to know.
+/// assert_eq!(guest.counters(), Default::default());
+/// assert!(guest.stats().is_empty(), "it has made no requests yet");
+/// # Ok(())
+/// # }
+/// ```
 pub struct AioCtx {
     pub(crate) member: Arc<Member>,
     pub(crate) grants: Arc<Grants>,
@@ -79,6 +94,27 @@ impl HostCalls {
 }
 
 /// Settings for an [`AioCtx`].
+///
+/// ```
+/// use aiohost::{AioCtx, AioEngine, Gated, Limits, Resolver, Rights};
+/// use cap_std::fs::Dir;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let root = tempfile::tempdir()?;
+/// # let (data, songs) = (root.path().join("data"), root.path().join("songs"));
+/// # std::fs::create_dir(&data)?;
+/// # std::fs::create_dir(&songs)?;
+/// let songs = Dir::open_ambient_dir(songs, cap_std::ambient_authority())?;
+/// let builder = AioCtx::builder().dir(&data, ".", Rights::ReadWrite)?.open_dir(songs, "/songs", Rights::Read)?;
+/// let builder = builder.limits(Limits { in_flight_max: 64, ..Limits::default() }).allow(Gated::Mkfifo);
+/// // Twice as many turns as others on the same workers, and calls that wait do so on the guest's thread.
+/// let guest = builder.resolver(Resolver::Auto).weight(2).own_thread().build(&AioEngine::new());
+/// # drop(guest);
+/// // No two directories have one name.
+/// assert!(AioCtx::builder().dir(&data, ".", Rights::Read)?.dir(&data, "./", Rights::Read).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 #[must_use]
 pub struct AioCtxBuilder {
@@ -98,7 +134,8 @@ impl AioCtxBuilder {
         Self::default()
     }
 
-    /// Grants a directory of the host, under a name for the guest. The first one is the guest's working directory.
+    /// Grants a directory of the host, under a name for the guest. The first one is the guest's working directory. It is opened
+    /// here, which may wait for its file system. The example is at [`AioCtxBuilder`], as for all of these.
     ///
     /// # Errors
     ///
@@ -142,13 +179,13 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Sets the limits.
+    /// Sets the limits: those of requests, files and paths. The others are set by [`Limits::apply`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Allows what is refused otherwise.
+    /// Allows what is refused otherwise with `not-permitted`.
     pub fn allow(mut self, gated: Gated) -> Self {
         self.allowed.add(gated);
         self
@@ -167,11 +204,11 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls that suspend the guest,
-    /// those of `aiohost:aio/blocking` and of the files of preview 1 and of WASI 0.2, and what is written by a stream of 0.3, are then
-    /// carried out on that thread, which waits for the file system where it must, instead of on a worker, unless other requests of
-    /// the guest are under way. A request that has a deadline, or takes long, is still for a worker. What is to end the guest while
-    /// it waits has to come from another thread.
+    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls that suspend the
+    /// guest, those of `aiohost:aio/blocking` and of the files of preview 1 and of WASI 0.2, and what is written by a stream of
+    /// 0.3, are then carried out on that thread, which waits for the file system where it must, instead of on a worker, unless
+    /// other requests of the guest are under way. A request that has a deadline, or takes long, is still for a worker. What is to
+    /// end the guest while it waits has to come from another thread.
     pub fn own_thread(mut self) -> Self {
         self.own_thread = true;
         self
@@ -183,7 +220,7 @@ impl AioCtxBuilder {
         self
     }
 
-    /// The state of a guest whose requests are done by the workers of `engine`.
+    /// The state of a guest whose requests are done by the workers of `engine`. It goes into the data of one store.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
         AioCtx {
             member: Arc::new(Member::new(engine.pool(), engine.budgets(&self.limits), self.weight)),
@@ -220,12 +257,12 @@ impl fmt::Debug for AioCtxBuilder {
 }
 
 impl AioCtx {
-    /// Settings for the state of a guest.
+    /// Settings for the state of a guest; see [`AioCtxBuilder`].
     pub fn builder() -> AioCtxBuilder {
         AioCtxBuilder::new()
     }
 
-    /// Number of requests in each state.
+    /// Number of requests in each state, now.
     pub fn counters(&self) -> Counters {
         self.member.counters()
     }
@@ -258,7 +295,7 @@ impl AioCtx {
         Caller { member: &self.member, own_thread: self.own_thread }
     }
 
-    /// How the requests went, by name.
+    /// How the requests went, by name, up to now.
     pub fn stats(&self) -> Stats {
         self.member.account().stats()
     }
@@ -273,14 +310,37 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Whether a request in this manner may wait on the guest's own thread: that is the guest's alone, and nothing of the guest's is
-    /// under way that could want to be told of meanwhile.
+    /// Whether a request in this manner may wait on the guest's own thread: that is the guest's alone, and nothing of the guest's
+    /// is under way that could want to be told of meanwhile.
     pub(crate) fn may_wait_here(&self, manner: &Manner) -> bool {
         self.own_thread && manner.deadline.is_none() && self.member.is_idle()
     }
 }
 
-/// Access to a guest's [`AioCtx`] and to the table of its handles, from a store's data.
+/// Access to a guest's [`AioCtx`] and to the table of its handles, from a store's data. By it an application hands files over:
+///
+/// ```
+/// use aiohost::{AioCtx, AioCtxView, AioEngine, Rights};
+/// use wasmtime::component::ResourceTable;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (mut ctx, mut table) = (AioCtx::builder().build(&AioEngine::new()), ResourceTable::new());
+/// // In an application: `store.data_mut().aio()`.
+/// let mut view = AioCtxView { ctx: &mut ctx, table: &mut table };
+/// // To a call of the guest's that takes a `file`, and from one that gives one.
+/// let file = view.give_file(tempfile::tempfile()?)?;
+/// // One that was only lent is the guest's still: the same file, with one position.
+/// let lent: std::fs::File = view.table.get(&file)?.try_clone_to_std()?;
+/// let taken: std::fs::File = view.take_file(file)?;
+/// // The same of a `dir`.
+/// # let folder = tempfile::tempdir()?;
+/// let dir = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority())?;
+/// let dir = view.give_dir(dir, "work", Rights::Read)?;
+/// let taken_dir: cap_std::fs::Dir = view.take_dir(dir)?;
+/// # assert!(lent.metadata()?.is_file() && taken.metadata()?.is_file() && taken_dir.dir_metadata()?.is_dir());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct AioCtxView<'a> {
     /// The state of the guest.
@@ -290,9 +350,9 @@ pub struct AioCtxView<'a> {
 }
 
 impl AioCtxView<'_> {
-    /// Gives the guest a file that the application has opened, for a call that takes one: a regular file, which the guest may use for
-    /// what it was opened for. It counts against [`Limits::open_files_max`] until the guest has dropped it. The types of such calls
-    /// are in the module `bindings`.
+    /// Gives the guest a file that the application has opened, for a call that takes one: a regular file, which the guest may use
+    /// for what it was opened for. It counts against [`Limits::open_files_max`] until the guest has dropped it. The types of such
+    /// calls are in the module `bindings`.
     ///
     /// # Errors
     ///
@@ -302,8 +362,8 @@ impl AioCtxView<'_> {
         push(self.table, file).map_err(|error| cannot("give the guest a file", error))
     }
 
-    /// The same of a directory, from which the guest reaches all that is below it. `name` is what it is called where a path is told, as
-    /// by `realpath`.
+    /// The same of a directory, from which the guest reaches all that is below it. `name` is what it is called where a path is
+    /// told, as by `realpath`.
     ///
     /// # Errors
     ///

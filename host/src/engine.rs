@@ -22,6 +22,24 @@ use crate::sched::{Budgets, Counters, Pool};
 ///
 /// There are `workers_max` of them, and one more for each guest that has something to do, so that no guest waits for the
 /// requests of others; up to 512 in all. A few more threads close files and watch the time.
+///
+/// Everything here may be called from any thread, and needs no tokio.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use aiohost::{AioCtx, AioEngine};
+///
+/// // Once in the application.
+/// let workers = AioEngine::new();
+/// // For each guest.
+/// let guest = AioCtx::builder().build(&workers);
+/// assert_eq!((workers.workers(), workers.bytes_in_flight(), workers.open_files()), (0, 0, 0));
+/// assert_eq!(workers.counters(), Default::default());
+/// // At the end, once no guest is left.
+/// drop(guest);
+/// assert!(workers.shutdown(Duration::from_secs(10)));
+/// ```
 #[derive(Clone)]
 pub struct AioEngine(Arc<Shared>);
 
@@ -39,6 +57,14 @@ impl Drop for Shared {
 }
 
 /// Settings of an [`AioEngine`].
+///
+/// ```
+/// use aiohost::AioEngine;
+///
+/// let builder = AioEngine::builder().workers_max(8).bytes_in_flight_max(256 << 20).open_files_max(4096);
+/// let (one, other) = (builder.build(), builder.build());
+/// # assert_eq!(one.workers() + other.workers(), 0);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AioEngineBuilder {
@@ -57,22 +83,22 @@ impl fmt::Debug for AioEngine {
 }
 
 impl AioEngine {
-    /// An engine with default settings.
+    /// An engine with default settings: those of [`AioEngine::builder`].
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Settings for an engine.
+    /// Settings for an engine; see [`AioEngineBuilder`].
     pub fn builder() -> AioEngineBuilder {
         AioEngineBuilder { workers_max: WORKERS_MAX, bytes_in_flight_max: ENGINE_BYTES_MAX, open_files_max: None }
     }
 
-    /// How many worker threads there are now.
+    /// How many worker threads there are now. It may have changed when the caller looks at it.
     pub fn workers(&self) -> usize {
         self.0.pool.workers()
     }
 
-    /// Number of requests of all guests in each state, those of guests that are gone too.
+    /// Number of requests of all guests in each state, those of guests that are gone too. The numbers are of one moment.
     pub fn counters(&self) -> Counters {
         self.0.pool.counters()
     }
@@ -89,6 +115,9 @@ impl AioEngine {
 
     /// Tells the workers to end, and waits until they have, for `timeout` at most; tells whether they have. A request on a
     /// worker is finished. Requests of guests that are dropped are dropped with them; those of guests that live are done first.
+    ///
+    /// It holds its thread up to `timeout`: in an async program use [`shutdown_async`](Self::shutdown_async). It may be called
+    /// again, from any thread, as to wait longer.
     pub fn shutdown(&self, timeout: Duration) -> bool {
         let begun = Instant::now();
         self.0.pool.close();
@@ -96,8 +125,19 @@ impl AioEngine {
         workers_ended && self.0.reaper.wait_empty(timeout.saturating_sub(begun.elapsed()))
     }
 
-    /// [`shutdown`](Self::shutdown) for an async program, on whatever executor: the wait is on a thread of its own. If the future is
-    /// dropped, the workers end all the same.
+    /// [`shutdown`](Self::shutdown) for an async program, on whatever executor: the wait is on a thread of its own.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let workers = aiohost::AioEngine::new();
+    /// assert!(workers.shutdown_async(std::time::Duration::from_secs(10)).await);
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens before the future is polled. Once it was, the workers end even if it is dropped; only nobody is told when.
     pub async fn shutdown_async(&self, timeout: Duration) -> bool {
         let (sender, ended) = oneshot::channel();
         let engine = self.clone();
@@ -149,15 +189,15 @@ impl Default for AioEngine {
 
 impl AioEngineBuilder {
     /// How many worker threads there are at most, beside one for each guest that has something to do; 32 unless set, and 1 at
-    /// least.
+    /// least. The example is at [`AioEngineBuilder`], as for all of these.
     pub fn workers_max(mut self, workers: usize) -> Self {
         self.workers_max = workers;
         self
     }
 
     /// Bytes that requests under way, and results that were not taken, may hold, of all guests together; 1 GiB unless set. One
-    /// guest may hold eight times what is left for others beside a sixteenth of all, which is kept for those that hold little, and no
-    /// more than [`Limits::bytes_in_flight_max`].
+    /// guest may hold eight times what is left for others beside a sixteenth of all, which is kept for those that hold little,
+    /// and no more than [`Limits::bytes_in_flight_max`].
     pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
         self.bytes_in_flight_max = bytes;
         self
@@ -171,7 +211,7 @@ impl AioEngineBuilder {
         self
     }
 
-    /// The engine. No thread is started before there is work.
+    /// The engine: another one with each call. No thread is started before there is work.
     pub fn build(&self) -> AioEngine {
         AioEngine(Arc::new(Shared {
             pool: Pool::new(self.workers_max),

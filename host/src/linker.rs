@@ -15,6 +15,25 @@ const TYPES: &str = "aiohost:aio/types@0.1.0";
 /// The linker's engine needs `Config::concurrency_support`, as it is unless switched off; without it, see
 /// [`add_plain_to_linker`].
 ///
+/// ```
+/// use wasmtime::Engine;
+/// use wasmtime::component::Linker;
+///
+/// # use aiohost::{AioCtx, AioCtxView, AioView};
+/// # use wasmtime::component::ResourceTable;
+/// # struct State { aio: AioCtx, table: ResourceTable }
+/// # impl AioView for State {
+/// #     fn aio(&mut self) -> AioCtxView<'_> { AioCtxView { ctx: &mut self.aio, table: &mut self.table } }
+/// # }
+/// # fn main() -> wasmtime::Result<()> {
+/// // `State` implements `AioView`.
+/// let mut linker = Linker::<State>::new(&Engine::default());
+/// aiohost::add_to_linker(&mut linker)?;
+/// assert!(aiohost::add_to_linker(&mut linker).is_err(), "it is there already");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// If a name is taken in the linker, or the engine has no concurrency support.
@@ -25,6 +44,23 @@ pub fn add_to_linker<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::
 
 /// Adds what needs no component-model async to a linker: the faces `blocking` and `submit`. For an engine with
 /// `Config::concurrency_support(false)`, where a call costs less than half.
+///
+/// ```
+/// use wasmtime::component::Linker;
+/// use wasmtime::{Config, Engine};
+///
+/// # use aiohost::{AioCtx, AioCtxView, AioView};
+/// # use wasmtime::component::ResourceTable;
+/// # struct State { aio: AioCtx, table: ResourceTable }
+/// # impl AioView for State {
+/// #     fn aio(&mut self) -> AioCtxView<'_> { AioCtxView { ctx: &mut self.aio, table: &mut self.table } }
+/// # }
+/// # fn main() -> wasmtime::Result<()> {
+/// let engine = Engine::new(Config::new().concurrency_support(false))?;
+/// aiohost::add_plain_to_linker(&mut Linker::<State>::new(&engine))?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///

@@ -2,7 +2,17 @@
 
 use std::{error, fmt};
 
-/// The class of a [`Problem`].
+/// The class of a [`Problem`], by which a program may decide what to do. There may be more of them in later versions.
+///
+/// ```
+/// use aiohost::ProblemKind;
+///
+/// /// Whether it is worth while to try again with more time or memory.
+/// fn is_a_matter_of_limits(kind: ProblemKind) -> bool {
+///     matches!(kind, ProblemKind::Limit | ProblemKind::Timeout)
+/// }
+/// # assert!(is_a_matter_of_limits(ProblemKind::Timeout) && !is_a_matter_of_limits(ProblemKind::Trap));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -31,7 +41,20 @@ pub enum ProblemKind {
 }
 
 /// What went wrong. [`Display`](fmt::Display) says what happened, [`source`](error::Error::source) why, and
-/// [`help`](Problem::help) what to do about it.
+/// [`help`](Problem::help) what to do about it. The texts are for people and may change; programs go by [`kind`](Problem::kind).
+///
+/// ```
+/// use std::error::Error as _;
+///
+/// use aiohost::{AioCtx, ProblemKind, Rights};
+///
+/// let problem = AioCtx::builder().dir("/no/such/directory", ".", Rights::Read).expect_err("it is not there");
+/// assert_eq!(problem.kind(), ProblemKind::Directory);
+/// assert_eq!(problem.to_string(), "cannot open the directory /no/such/directory");
+/// assert!(problem.source().is_some_and(|cause| cause.to_string().starts_with("No such file or directory")));
+/// // Some have advice, in the terms of this crate and in those of the command.
+/// assert_eq!((problem.help(), problem.help_for_command()), (None, None));
+/// ```
 #[derive(Debug)]
 pub struct Problem {
     kind: ProblemKind,
@@ -74,7 +97,7 @@ impl Problem {
         self
     }
 
-    /// The class of the problem.
+    /// The class of the problem; see the example at [`Problem`].
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }

@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Advances the epoch of engines while a guest runs, every 10 ms, so that guests that only compute let others run and can be ended.
 /// The thread is started with the first run and sleeps between runs. An engine without `Config::epoch_interruption` makes nothing of
-/// it.
+/// it. All of it may be used from any thread.
 ///
 /// ```
 /// # fn main() -> wasmtime::Result<()> {
@@ -42,12 +42,12 @@ struct State {
     closed: bool,
 }
 
-/// Ticks go on while one of these lives.
+/// Ticks go on while one of these lives; see the example at [`EpochTicker`].
 #[derive(Debug)]
 pub struct Ticks(Arc<Shared>);
 
 impl EpochTicker {
-    /// No engine yet, and no thread.
+    /// No engine yet, and no thread: [`add`](Self::add) and [`run`](Self::run).
     pub fn new() -> Self {
         Self(Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }))
     }

@@ -39,6 +39,7 @@ const LAST_WORDS_BYTES_MAX: usize = 4 << 10;
 ///
 /// ```no_run
 /// use std::process::ExitCode;
+/// use std::time::Duration;
 ///
 /// use aiohost::Host;
 /// use aiohost::plugin::CompileProcess;
@@ -47,7 +48,7 @@ const LAST_WORDS_BYTES_MAX: usize = 4 << 10;
 ///     if std::env::args().nth(1).as_deref() == Some("compile-a-plugin") {
 ///         return CompileProcess::serve();
 ///     }
-///     let process = CompileProcess::new(["compile-a-plugin"]).memory_bytes_max(1 << 30);
+///     let process = CompileProcess::new(["compile-a-plugin"]).time_max(Duration::from_secs(60)).memory_bytes_max(1 << 30);
 ///     let host = Host::builder().compile_in(process).build();
 ///     // ...
 ///     # drop(host);
@@ -69,13 +70,14 @@ impl CompileProcess {
         Self { arguments, time_max: TIME_MAX, memory_bytes_max: MEMORY_BYTES_MAX }
     }
 
-    /// Sets how long a compilation may take, by the clock on the wall.
+    /// Sets how long a compilation may take, by the clock on the wall; 5 minutes unless set. See the example at [`CompileProcess`].
     pub fn time_max(mut self, time: Duration) -> Self {
         self.time_max = time;
         self
     }
 
-    /// Sets how much memory a compilation may have. The code that comes out of it may have as much once more.
+    /// Sets how many bytes of memory a compilation may have; 4 GiB unless set. The code that comes out of it may have as much
+    /// once more.
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
         self.memory_bytes_max = bytes;
         self

@@ -29,6 +29,18 @@ pub struct CompiledCode {
 
 /// Looks at a file by its content; none if it is no compiled code. Whatever it is, nothing of it is loaded or run.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("plugin.cwasm");
+/// let plugin = aiohost::Host::builder().build()?.load_bytes("plugin.wat", b"(component)")?;
+/// std::fs::write(&path, plugin.compiled()?)?;
+/// let code = aiohost::plugin::compiled_code(&path)?.expect("it is compiled code");
+/// assert!(code.is_component && code.is_sealed);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// If the file cannot be read, or is none that a plugin can be in.

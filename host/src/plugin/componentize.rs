@@ -24,6 +24,21 @@ pub struct BuiltFor<'a> {
 ///
 /// `name` is what errors call the module.
 ///
+/// ```
+/// use aiohost::plugin::{BuiltFor, componentize};
+///
+/// # fn main() -> Result<(), aiohost::Problem> {
+/// let module = br#"(module
+///     (import "aiohost:aio/blocking@0.1.0" "nop" (func $nop (param i32)))
+///     (memory (export "memory") 1)
+///     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+///     (func (export "_start") (call $nop (i32.const 0))))"#;
+/// let component = componentize("nop.wat", module, Some(BuiltFor { wit: None, world: Some("blocking-guest") }))?;
+/// aiohost::Host::builder().build()?.load_bytes("nop.wasm", &component)?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// The module is none, or the world cannot be read or found, or the module does not fit it.

@@ -24,7 +24,29 @@ use crate::ticker::Ticks;
 /// A running plugin, with memory, directories and requests of its own.
 ///
 /// It has ended for good once it has been run, has trapped, or a call of it was given up; what it did can still be asked.
-/// Dropping it ends its requests: those that are queued never run, those that run are finished and their results dropped.
+/// Dropping it ends its requests: those that are queued never run, those that run are finished and their results dropped. It does
+/// not wait for that, and its memory is given back on another thread.
+///
+/// A guest may be moved to another thread, and so may the futures of its calls. They need to be within a tokio runtime whose time
+/// is enabled. One whose requests are to be looked at meanwhile, or that is to be ended from outside, has a
+/// [`handle`](Self::handle).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), aiohost::Problem> {
+/// let text = br#"(module
+///     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+///     (memory (export "memory") 1)
+///     (func (export "_start") (call $exit (i32.const 7))))"#;
+/// let plugin = aiohost::Host::builder().build()?.load_bytes("seven.wat", text)?;
+/// let mut guest = plugin.guest().build()?;
+/// assert_eq!(guest.run().await?, 7);
+/// assert!(guest.stats().is_empty() && guest.counters().failed == 0);
+/// // A command is run once.
+/// assert_eq!(guest.run().await.unwrap_err().kind(), aiohost::ProblemKind::Call);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Guest {
     // First, so that it is dropped first.
     store: KeptStore,
@@ -56,12 +78,25 @@ impl Plugin {
     /// Runs the plugin as a command with these arguments and gives its exit status. Needs to be within a tokio runtime whose
     /// time is enabled.
     ///
-    /// Dropping the future ends the guest: requests that are queued never run, those that run are finished.
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), aiohost::Problem> {
+    /// let text = br#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+    /// let plugin = aiohost::Host::builder().build()?.load_bytes("command.wat", text)?;
+    /// assert_eq!(plugin.run(["--verbose"]).await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// If it has neither a `wasi:cli/run` export nor, as a core module, a `_start`; if it traps, reaches a limit that ends it, or
     /// takes too long. To see what it did up to then, use [`Plugin::guest`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the guest, which is its own: requests that are queued never run, those that run are finished. The
+    /// plugin may be run again.
     pub async fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<i32> {
         let mut guest = self.guest().args(arguments).build()?;
         guest.run().await
@@ -69,11 +104,15 @@ impl Plugin {
 
     /// Calls an exported function, with arguments in WAVE, the text form of component values, and gives its result in WAVE,
     /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`. A function of a core module takes numbers, and its
-    /// results are a line each; a library's `_initialize` is called before it.
+    /// results are a line each; a library's `_initialize` is called before it. The example is at the [module](super).
     ///
     /// # Errors
     ///
     /// If there is no such function, or the arguments do not fit; and as [`Plugin::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Plugin::run`].
     pub async fn invoke(&self, call: &str) -> Result<Option<String>> {
         let mut guest = self.guest().build()?;
         guest.invoke(call).await
@@ -94,12 +133,15 @@ impl Guest {
     /// Runs it as a command and gives its exit status: what it said to `exit`, whatever number that is, else 0 or 1 for success
     /// and failure.
     ///
-    /// Needs to be within a tokio runtime whose time is enabled. Dropping the future ends the guest.
-    ///
     /// # Errors
     ///
     /// If it has neither a `wasi:cli/run` export nor, as a core module, a `_start`; if it traps, reaches a limit that ends it, or
     /// takes too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the guest, once it was polled: it can do nothing more, and [`stats`](Self::stats) tell what it
+    /// has done.
     pub async fn run(&mut self) -> Result<i32> {
         let Some(entry) = self.entry() else { return Err(self.no_command()) };
         let _ticks = self.enter()?;
@@ -115,6 +157,10 @@ impl Guest {
     ///
     /// If there is no such function, or the arguments do not fit; if it traps, ends itself with `exit`, reaches a limit that
     /// ends it, or takes too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Guest::run`].
     pub async fn invoke(&mut self, call: &str) -> Result<Option<String>> {
         let name = &self.plugin.name;
         let call = match &self.plugin.linked {
@@ -129,8 +175,8 @@ impl Guest {
         results
     }
 
-    /// Calls an exported function of a component by its type: `"add"`, or `"example:calculator/sums.add"`. Parameters and results are
-    /// tuples, as wasmtime's `TypedFunc` takes them. May be called again, on the same memory.
+    /// Calls an exported function of a component by its type: `"add"`, or `"example:calculator/sums.add"`. Parameters and results
+    /// are tuples, as wasmtime's `TypedFunc` takes them. May be called again, on the same memory.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -153,7 +199,7 @@ impl Guest {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the guest.
+    /// As [`Guest::run`].
     pub async fn call<P, R>(&mut self, name: &str, parameters: P) -> Result<R>
     where
         P: ComponentNamedList + Lower + Send + Sync + 'static,
@@ -203,7 +249,7 @@ impl Guest {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the guest.
+    /// As [`Guest::run`].
     pub async fn with<R>(
         &mut self,
         run: impl AsyncFnOnce(&mut Store<GuestState>, &component::Instance) -> wasmtime::Result<R>,
@@ -241,17 +287,17 @@ impl Guest {
         self.store.data_mut()
     }
 
-    /// How its requests went, by name.
+    /// How its requests went, by name, up to now: also of one that has ended.
     pub fn stats(&self) -> Stats {
         self.store.data().aio.stats()
     }
 
-    /// Number of its requests in each state.
+    /// Number of its requests in each state, now.
     pub fn counters(&self) -> Counters {
         self.store.data().aio.counters()
     }
 
-    /// What can be asked and told of it from other threads, while it runs.
+    /// What can be asked and told of it from other threads, while it runs; see [`GuestHandle`].
     pub fn handle(&self) -> GuestHandle {
         let state = self.store.data();
         GuestHandle::new(&state.aio.member, state.whereabouts())

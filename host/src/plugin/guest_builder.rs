@@ -23,6 +23,30 @@ use crate::problem::Result;
 use crate::sandbox::Rights;
 
 /// Settings for a [`Guest`], made by [`Plugin::guest`]. What is not set is as the [`Host`](super::Host) has it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use aiohost::{Gated, Host, Limits, Rights, Stdin, Stdout};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), aiohost::Problem> {
+/// # let data = tempfile::tempdir().expect("a temporary directory");
+/// # let text = br#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+/// let plugin = Host::builder().env("LANG", "C").build()?.load_bytes("command.wat", text)?;
+/// let (stderr, messages) = Stdout::captured(4 << 10);
+/// let guest = plugin.guest().argv0("command").arg("--verbose").args(["in", "out"]).env("LANG", "C.UTF-8");
+/// let guest = guest.dir(data.path(), ".", Rights::ReadWrite).allow(Gated::Mkfifo);
+/// // The time alone comes after the limits, which have one too.
+/// let guest = guest.limits(Limits { open_files_max: 16, ..Limits::default() }).timeout(Duration::from_secs(10));
+/// let guest = guest.weight(2).stdin(Stdin::null()).stdout(Stdout::null()).stderr(stderr);
+/// // For functions of the application's own, which find it by its type.
+/// let mut guest = guest.data("anna".to_owned()).build()?;
+/// assert_eq!(guest.state().data::<String>().map(|tenant| tenant.as_str()), Some("anna"));
+/// assert_eq!((guest.run().await?, messages.text().as_str()), (0, ""));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct GuestBuilder {
     plugin: Plugin,
@@ -83,7 +107,7 @@ impl Plugin {
 }
 
 impl GuestBuilder {
-    /// Adds an argument of the command.
+    /// Adds an argument of the command. The example is at [`GuestBuilder`], as for all of these.
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
@@ -116,13 +140,13 @@ impl GuestBuilder {
         self
     }
 
-    /// Allows a request that is refused otherwise.
+    /// Allows a request that is refused otherwise, beside what the host allows to all.
     pub fn allow(mut self, gated: Gated) -> Self {
         self.allowed.push(gated);
         self
     }
 
-    /// Sets the limits, all of them.
+    /// Sets the limits, all of them, in place of the host's.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -166,7 +190,7 @@ impl GuestBuilder {
         self
     }
 
-    /// The guest. Nothing of it has run yet.
+    /// The guest. Nothing of it has run yet. Its directories are opened here, which may wait for their file systems.
     ///
     /// # Errors
     ///

@@ -6,7 +6,33 @@ use super::whereabouts::Whereabouts;
 use crate::output::Member;
 use crate::sched::{Counters, Stats};
 
-/// A guest as seen from other threads than the one that it runs on. It does not keep the guest alive. Cheap to clone.
+/// A guest as seen from other threads than the one that it runs on. It does not keep the guest alive. Cheap to clone. Nothing of it
+/// waits.
+///
+/// ```
+/// use std::thread;
+///
+/// # fn main() -> Result<(), aiohost::Problem> {
+/// // Calls the host for ever.
+/// let text = br#"(module
+///     (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+///     (memory (export "memory") 1)
+///     (func (export "_start") (loop $again (drop (call $yield)) (br $again))))"#;
+/// let plugin = aiohost::Host::builder().build()?.load_bytes("endless.wat", text)?;
+/// let mut guest = plugin.guest().build()?;
+/// let handle = guest.handle();
+/// let running = thread::spawn(move || {
+///     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+///     runtime.block_on(guest.run())
+/// });
+/// assert!(handle.counters().is_some_and(|counters| counters.queued == 0));
+/// assert!(handle.stats().is_some_and(|stats| stats.is_empty()));
+/// handle.stop();
+/// let problem = running.join().expect("it does not panic").expect_err("it was told to stop");
+/// assert!(!handle.computes(), "{problem}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct GuestHandle {
     member: Weak<Member>,
@@ -18,8 +44,9 @@ impl GuestHandle {
         Self { member: Arc::downgrade(member), whereabouts: Arc::clone(whereabouts) }
     }
 
-    /// Ends the guest at its next call of the host, or when it comes back from one. Its requests are ended at once: those that are
-    /// queued never run, those that run are finished and their results dropped.
+    /// Ends the guest at its next call of the host, or when it comes back from one: [`Guest::run`](super::Guest::run) then fails.
+    /// Its requests are ended at once: those that are queued never run, those that run are finished and their results dropped. It
+    /// does not wait for any of that, and may be called again.
     pub fn stop(&self) {
         self.whereabouts.stop();
         if let Some(member) = self.member.upgrade() {
@@ -27,8 +54,8 @@ impl GuestHandle {
         }
     }
 
-    /// Whether it is its own code that runs, and not the host's on its behalf. Of a guest that was stopped this says that it has not
-    /// called the host since, and that nothing of the host's is half done.
+    /// Whether it is its own code that runs now, and not the host's on its behalf. Of a guest that was stopped this says that it
+    /// has not called the host since, and that nothing of the host's is half done.
     pub fn computes(&self) -> bool {
         self.whereabouts.computes()
     }

@@ -29,8 +29,8 @@ use crate::sched::Counters;
 /// It has two WebAssembly engines: one without the component model's async, on which most plugins run and a call costs less
 /// than half, and one with it. A plugin is looked at first and gets the one it needs.
 ///
-/// One host is enough for all tenants of an application: what it is told is what each guest has, and a [`GuestBuilder`](super::GuestBuilder) gives one of
-/// them directories, limits and streams of its own.
+/// One host is enough for all tenants of an application: what it is told is what each guest has, and a
+/// [`GuestBuilder`](super::GuestBuilder) gives one of them directories, limits and streams of its own.
 ///
 /// ```
 /// use aiohost::{Host, Limits, Rights, Stdout};
@@ -75,6 +75,47 @@ pub(super) struct Inner {
 type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 
 /// Settings for a [`Host`].
+///
+/// ```
+/// use aiohost::{AioEngine, Gated, Host, Limits, Resolver, Rights};
+///
+/// # fn main() -> Result<(), aiohost::Problem> {
+/// # let root = tempfile::tempdir().expect("a temporary directory");
+/// # let path = |name: &str| root.path().join(name);
+/// # for name in ["shared", "state"] { std::fs::create_dir(path(name)).expect("a new directory"); }
+/// let workers = AioEngine::builder().workers_max(16).build();
+/// let host = Host::builder()
+///     // What every guest gets.
+///     .dir(path("shared"), "shared", Rights::Read)
+///     .env("LANG", "C")
+///     .argv0("plugin")
+///     .limits(Limits { memory_bytes_max: 64 << 20, ..Limits::default() })
+///     .allow(Gated::Mkfifo)
+///     .resolver(Resolver::Auto)
+///     .wasi(|wasi| {
+///         wasi.insecure_random_seed(7);
+///     })
+///     // Workers of other hosts too, instead of `workers_max` of its own.
+///     .workers(workers.clone())
+///     // Compiled code, in places that no guest reaches: instead of `cache`, which knows where.
+///     .cache_dir(path("code"))
+///     .cache_key(path("state/cache.key"))
+///     .build()?;
+/// assert!(host.has_cache());
+/// # assert_eq!(host.counters(), workers.counters());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// And what an application sets that has a process for each guest, as the command has:
+///
+/// ```
+/// # use aiohost::Host;
+/// let builder = Host::builder().workers_max(4).inherit_stdio().blocking_wasi().epoch_interruption(false);
+/// // A directory that reaches compiled code may be granted: the guest is trusted with what later runs execute.
+/// let builder = builder.cache().allow_cache_grant();
+/// # drop(builder);
+/// ```
 #[must_use]
 pub struct HostBuilder {
     wanted: Vec<Wanted>,
@@ -114,7 +155,8 @@ impl HostBuilder {
     /// guest's working directory. `/data`, `data` and `./data/` are one name, and no two directories may have one.
     ///
     /// A directory for reading only that lies within one for writing, by whatever path, link or mount, is refused by
-    /// [`build`](Self::build), since that would protect nothing; the other way round is fine.
+    /// [`build`](Self::build), since that would protect nothing; the other way round is fine. The example is at [`HostBuilder`], as for
+    /// most of these.
     pub fn dir(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, rights: Rights) -> Self {
         self.wanted.push(Wanted { host: host.into(), guest: guest.into(), rights });
         self
@@ -162,6 +204,17 @@ impl HostBuilder {
     /// application's own comes with it, as `PoolingAllocationConfig` for many guests at a time.
     ///
     /// Plugins are then compiled by the engine itself: [`compile_in`](Self::compile_in) does not go with it.
+    ///
+    /// ```
+    /// use wasmtime::{Config, Engine};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::new(Config::new().epoch_interruption(true).concurrency_support(true))?;
+    /// let host = aiohost::Host::builder().engine(engine).build()?;
+    /// # drop(host);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
@@ -263,7 +316,8 @@ impl HostBuilder {
         self
     }
 
-    /// The host.
+    /// The host. Its directories and its cache are opened here, which may wait for their file systems; no thread is started
+    /// before there is work.
     ///
     /// # Errors
     ///
@@ -346,7 +400,7 @@ fn open_cache(place: &CachePlace) -> Option<Cache> {
 }
 
 impl Host {
-    /// Settings for a host: no directory, nothing in the environment, default limits, no code cache.
+    /// Settings for a host: no directory, nothing in the environment, default limits, no code cache. See [`HostBuilder`].
     pub fn builder() -> HostBuilder {
         HostBuilder {
             wanted: Vec::new(),
@@ -369,13 +423,18 @@ impl Host {
         }
     }
 
-    /// Tells the workers to end and waits until they have, for `timeout` at most; tells whether they have. Call it once no
-    /// guest is left: requests that run are then finished.
+    /// Tells the workers to end and waits until they have, for `timeout` at most; tells whether they have. Call it once no guest
+    /// is left: requests that run are then finished. It holds its thread up to `timeout`, and may be called again, as to wait
+    /// longer.
     pub fn shutdown(&self, timeout: Duration) -> bool {
         self.0.workers.shutdown(timeout)
     }
 
-    /// [`shutdown`](Self::shutdown) for an async program: the wait is on a thread of its own.
+    /// [`shutdown`](Self::shutdown) for an async program: the wait is on a thread of its own. The example is at [`Host`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`AioEngine::shutdown_async`].
     pub async fn shutdown_async(&self, timeout: Duration) -> bool {
         self.0.workers.shutdown_async(timeout).await
     }

@@ -17,7 +17,8 @@ use super::world::World;
 use super::{difference, sealed, source, trust};
 use crate::problem::{Problem, ProblemKind, Result};
 
-/// A plugin that is ready to run, any number of times. Cheap to clone.
+/// A plugin that is ready to run, any number of times, on any threads. Cheap to clone. Examples are at the [module](super) and at
+/// [`Plugin::guest`].
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) host: Host,
@@ -64,6 +65,22 @@ enum Trust {
 
 /// Looks at a plugin without compiling it. Compiled code cannot be looked at; load it with [`Host::load_trusted`].
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("plugin.wat");
+/// # std::fs::write(&path, r#"(module
+/// #     (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+/// #     (memory (export "memory") 1) (func (export "_start")))"#)?;
+/// let world = aiohost::plugin::describe(path)?.world;
+/// assert!(world.command().is_some() && world.uses_wasi(1) && world.missing().is_empty());
+/// for import in &world.imports {
+///     println!("{}: {} functions", import.name, import.functions().len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// If the file cannot be read, or is no plugin.
@@ -85,6 +102,19 @@ impl Host {
     /// means harm, unless [`HostBuilder::compile_in`](super::HostBuilder::compile_in) was told to hold it to a time. Its file has
     /// 256 MiB at most.
     ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("plugin.wat");
+    /// # std::fs::write(&path, r#"(module (memory (export "memory") 1) (func (export "_start")))"#)?;
+    /// let host = aiohost::Host::builder().build()?;
+    /// let plugin = tokio::task::spawn_blocking(move || host.load(path)).await??;
+    /// assert_eq!((plugin.name(), plugin.run([]).await?), ("plugin.wat", 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If the file cannot be read, is no plugin, or imports what this host does not have. Compiled code is refused, since
@@ -104,7 +134,7 @@ impl Host {
         self.load_as(name, &PluginBytes::Memory(bytes), Trust::WebAssemblyOnly)
     }
 
-    /// The same, but takes compiled code too, as `aiohost compile` and [`Plugin::compiled`] make it.
+    /// The same, but takes compiled code too, as `aiohost compile` and [`Plugin::compiled`] make it. The example is at the latter.
     ///
     /// # Errors
     ///
@@ -274,6 +304,20 @@ impl Plugin {
     }
 
     /// Its code as it was compiled, for [`Host::load_trusted`] of the same version on the same kind of machine.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("plugin.cwasm");
+    /// let host = aiohost::Host::builder().build()?;
+    /// let plugin = host.load_bytes("plugin.wat", b"(component)")?;
+    /// std::fs::write(&path, plugin.compiled()?)?;
+    /// // SAFETY: it was made just now, and nobody else writes there.
+    /// let same = unsafe { host.load_trusted(&path) }?;
+    /// assert_eq!(same.description().engine, plugin.description().engine);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

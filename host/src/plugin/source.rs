@@ -23,6 +23,19 @@ const WASM: &[u8] = b"\0asm";
 /// Reads the file of a core module that is to become a plugin, for [`componentize`](super::componentize()). As for a plugin, nothing
 /// but a regular file is opened, and none that is too large is read.
 ///
+/// ```
+/// use aiohost::plugin::{componentize, read_module};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("module.wat");
+/// # std::fs::write(&path, r#"(module (memory (export "memory") 1) (func (export "_start")))"#)?;
+/// let component = componentize("module.wat", &read_module(path)?, None)?;
+/// # assert!(!component.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// If it is not there, is no regular file, is too large, or cannot be read.

@@ -17,7 +17,19 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use super::standard_output::{BEHIND_BYTES, Elsewhere, OnOwnThread, Standard};
 use super::whereabouts::Whereabouts;
 
-/// What a guest reads as its standard input.
+/// What a guest reads as its standard input. It is for one guest: [`GuestBuilder::stdin`](super::GuestBuilder::stdin) takes it.
+///
+/// ```
+/// use aiohost::Stdin;
+///
+/// let nothing = Stdin::null();
+/// let of_this_process = Stdin::inherit();
+/// let text = Stdin::bytes("one\ntwo\n");
+/// // Anything that tokio can read: a file, a socket, or the other end of a pipe in this process.
+/// let (mut here, there) = tokio::io::duplex(8 << 10);
+/// let piped = Stdin::reader(there);
+/// # drop((nothing, of_this_process, text, piped, &mut here));
+/// ```
 #[derive(Default)]
 pub struct Stdin(Source);
 
@@ -35,7 +47,7 @@ impl Stdin {
         Self(Source::Null)
     }
 
-    /// The standard input of this process.
+    /// The standard input of this process. What is read of it is gone for every other guest that has it.
     pub fn inherit() -> Self {
         Self(Source::Inherit)
     }
@@ -45,7 +57,8 @@ impl Stdin {
         Self(Source::Stream(Box::new(MemoryInputPipe::new(bytes))))
     }
 
-    /// What a reader gives. It is read by a task of the tokio runtime that the guest runs in.
+    /// What a reader gives. It is read by a task of the tokio runtime that the guest runs in, ahead of the guest: what was read
+    /// and not used is lost with the guest.
     pub fn reader(reader: impl AsyncRead + Send + Sync + 'static) -> Self {
         Self(Source::Stream(Box::new(AsyncStdinStream::new(reader))))
     }
@@ -69,7 +82,41 @@ impl fmt::Debug for Stdin {
     }
 }
 
-/// Where a guest's standard output, or its standard error, goes.
+/// Where a guest's standard output, or its standard error, goes. It is for one of them of one guest: [`GuestBuilder::stdout`] and
+/// [`GuestBuilder::stderr`] take it.
+///
+/// ```
+/// use aiohost::{Host, Stdout};
+/// use tokio::io::AsyncReadExt as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), aiohost::Problem> {
+/// // Writes "hello" to standard output.
+/// let text = br#"(module
+///     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+///     (memory (export "memory") 1)
+///     (data (i32.const 0) "\10\00\00\00\05\00\00\00")
+///     (data (i32.const 16) "hello")
+///     (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+/// let plugin = Host::builder().build()?.load_bytes("hello.wat", text)?;
+///
+/// // What is written is kept, as much of it as there is room for, and may be looked at while the guest runs.
+/// let (stdout, output) = Stdout::captured(64 << 10);
+/// plugin.guest().stdout(stdout).stderr(Stdout::null()).build()?.run().await?;
+/// assert_eq!((output.text().as_str(), output.bytes().len()), ("hello", 5));
+///
+/// // Or it goes to a writer.
+/// let (mut here, there) = tokio::io::duplex(64);
+/// plugin.guest().stdout(Stdout::writer(there)).build()?.run().await?;
+/// let mut said = [0; 5];
+/// here.read_exact(&mut said).await.expect("it is written");
+/// assert_eq!(&said, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`GuestBuilder::stdout`]: super::GuestBuilder::stdout
+/// [`GuestBuilder::stderr`]: super::GuestBuilder::stderr
 #[derive(Default)]
 pub struct Stdout(Sink);
 
@@ -93,8 +140,8 @@ impl Stdout {
         Self(Sink::Inherit)
     }
 
-    /// Into memory, `bytes_max` bytes at most. After that the guest is told that its output is closed, as by a pipe that nobody reads
-    /// any more.
+    /// Into memory, `bytes_max` bytes at most. After that the guest is told that its output is closed, as by a pipe that nobody
+    /// reads any more.
     pub fn captured(bytes_max: usize) -> (Self, Captured) {
         let captured = Captured { bytes_max, content: Arc::default() };
         (Self(Sink::Stream(Box::new(captured.clone()))), captured)
@@ -137,7 +184,8 @@ impl fmt::Debug for Stdout {
     }
 }
 
-/// What a guest has written; see [`Stdout::captured`].
+/// What a guest has written; see [`Stdout::captured`], and the example at [`Stdout`]. Cheap to clone, and may be looked at from any
+/// thread, while the guest runs and when it is gone.
 #[derive(Clone, Debug)]
 pub struct Captured {
     bytes_max: usize,
@@ -150,7 +198,7 @@ impl Captured {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has been written up to now.
+    /// A copy of what has been written up to now.
     pub fn bytes(&self) -> Vec<u8> {
         self.content().clone()
     }

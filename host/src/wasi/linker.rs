@@ -6,7 +6,8 @@ use wasmtime_wasi::WasiView;
 use super::{p2, p3, sockets};
 use crate::ctx::AioView;
 
-/// Adds all of WASI 0.2, and of 0.3 if the linker's engine has `Config::concurrency_support`, with files on aiohost's engine.
+/// Adds all of WASI 0.2, and of 0.3 if the linker's engine has `Config::concurrency_support`, with files on aiohost's engine. A
+/// guest that is denied a socket is told of in the log, once. Examples are at the [module](super).
 ///
 /// # Errors
 ///
@@ -21,7 +22,8 @@ pub fn add_to_linker<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) ->
 }
 
 /// Adds the file system of WASI 0.2 and 0.3 alone, in place of one that is there; that of 0.3 if the linker's engine has
-/// `Config::concurrency_support`. From here on the linker refuses names that are taken, as a new one does.
+/// `Config::concurrency_support`. From here on the linker refuses names that are taken, as a new one does. An
+/// example is at the [module](super).
 ///
 /// # Errors
 ///

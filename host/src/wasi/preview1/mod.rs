@@ -12,6 +12,7 @@ mod records;
 mod requests;
 mod streams;
 
+use std::fmt;
 use std::future::ready;
 
 use wasmtime::{Caller, Linker, Memory};
@@ -28,7 +29,61 @@ use crate::ctx::{AioCtx, AioView};
 /// The module whose functions these are.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// What one guest has of preview 1 beside its [`AioCtx`]: its descriptors, and the standard streams.
+/// What one guest has of preview 1 beside its [`AioCtx`]: its descriptors, and the standard streams. Each guest gets a new one.
+///
+/// ```
+/// use aiohost::wasi::{Preview1, Preview1View, add_preview1_to_linker};
+/// use aiohost::{AioCtx, AioCtxView, AioEngine, AioView};
+/// use wasmtime::component::ResourceTable;
+/// use wasmtime::{Engine, Linker, Module, Store};
+/// use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+///
+/// struct State {
+///     wasi: WasiCtx,
+///     aio: AioCtx,
+///     preview1: Preview1,
+///     table: ResourceTable,
+/// }
+///
+/// impl Preview1View for State {
+///     fn preview1(&mut self) -> &mut Preview1 {
+///         &mut self.preview1
+///     }
+///
+///     fn preview1_and_aio(&mut self) -> (&mut Preview1, &mut AioCtx) {
+///         (&mut self.preview1, &mut self.aio)
+///     }
+/// }
+///
+/// # impl WasiView for State {
+/// #     fn ctx(&mut self) -> WasiCtxView<'_> { WasiCtxView { ctx: &mut self.wasi, table: &mut self.table } }
+/// # }
+/// # impl AioView for State {
+/// #     fn aio(&mut self) -> AioCtxView<'_> { AioCtxView { ctx: &mut self.aio, table: &mut self.table } }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> wasmtime::Result<()> {
+/// let engine = Engine::default();
+/// let mut linker = Linker::<State>::new(&engine);
+/// add_preview1_to_linker(&mut linker)?;
+///
+/// let text = r#"(module
+///     (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+///     (memory (export "memory") 1)
+///     (func (export "_start") (drop (call $yield))))"#;
+/// let module = Module::new(&engine, wat::parse_str(text)?)?;
+/// let state = State {
+///     wasi: WasiCtx::builder().build(),
+///     aio: AioCtx::builder().build(&AioEngine::new()),
+///     preview1: Preview1::default(),
+///     table: ResourceTable::new(),
+/// };
+/// let mut store = Store::new(&engine, state);
+/// let instance = linker.instantiate_async(&mut store, &module).await?;
+/// instance.get_typed_func::<(), ()>(&mut store, "_start")?.call_async(&mut store, ()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 pub struct Preview1 {
     /// Made at the first call.
@@ -38,7 +93,14 @@ pub struct Preview1 {
     memory: Option<Memory>,
 }
 
-/// A store's data with all that preview 1 needs. The store is for one guest, of which each module exports the same memory.
+impl fmt::Debug for Preview1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preview1").field("is_in_use", &self.descriptors.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A store's data with all that preview 1 needs. The store is for one guest, of which each module exports the same memory. The
+/// example is at [`Preview1`].
 pub trait Preview1View: AioView + WasiView {
     /// What the guest has of preview 1.
     fn preview1(&mut self) -> &mut Preview1;
@@ -77,8 +139,8 @@ macro_rules! functions {
     )*};
 }
 
-/// The same for functions that seldom have to wait: what each does if it need not, which gives none if it would have to, and what it
-/// does then. The most calls need no future that can wait.
+/// The same for functions that seldom have to wait: what each does if it need not, which gives none if it would have to, and what
+/// it does then. The most calls need no future that can wait.
 macro_rules! quick_functions {
     ($linker:ident, $($name:ident($($parameter:ident: $type:ty),*) => |$guest:ident| $now:expr, else $later:expr;)*) => {$(
         $linker.func_wrap_async(MODULE, stringify!($name), |caller: Caller<'_, T>, ($($parameter,)*): ($($type,)*)| {
@@ -101,7 +163,10 @@ macro_rules! quick_functions {
 }
 
 /// Adds every function of WASI preview 1, for core modules. Their files are those of the guest's [`AioCtx`], and everything else
-/// comes from its `WasiCtx`.
+/// comes from its `WasiCtx`. The example is at [`Preview1`].
+///
+/// The functions may suspend their guest, so that modules are instantiated and called by wasmtime's `async` functions, within a
+/// tokio runtime whose time is enabled.
 ///
 /// # Errors
 ///
