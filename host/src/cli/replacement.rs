@@ -12,7 +12,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-/// Names that are tried for a file on its way. That two meet is as good as impossible, and 16 times is no accident.
+/// Names that are tried for a file on its way, each of them random. That one is taken will hardly ever happen. 16: if so many are,
+/// somebody takes them on purpose.
 const TRIES: usize = 16;
 
 /// What a new file gets; the umask takes from it.

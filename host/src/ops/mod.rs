@@ -1,7 +1,7 @@
 //! The requests, a file for each family and a line for each request.
 //!
-//! To add one: its function in `wit/requests.wit` (then `UPDATE=1 cargo test --test wit_faces`), its line here, and its guest
-//! test in `tests/guests`.
+//! To add one, its line here is one step of several: the section "The tree" of `README.md` has all of them, from its function in
+//! `wit/requests.wit` to the tests.
 
 pub(crate) mod control;
 pub(crate) mod durability;
