@@ -61,6 +61,23 @@ deny() {
   fi
 }
 
+# It has no command that only fetches its database.
+audit() {
+  local said
+  if ! command -v cargo-audit >/dev/null; then
+    echo "   skipped: cargo-audit is not installed (cargo install --locked cargo-audit)"
+    skipped=$((skipped + 1))
+  elif said=$(cargo audit 2>&1); then
+    return
+  elif grep -q "fetch advisory database" <<<"$said"; then
+    echo "   skipped: the advisory database of cargo-audit cannot be fetched"
+    skipped=$((skipped + 1))
+  else
+    echo "$said" >&2
+    return 1
+  fi
+}
+
 # What cannot be checked here is told, and counted as skipped.
 deploy() {
   local said
@@ -97,6 +114,7 @@ step "compatibility" compatibility
 step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny
+step "advisories" audit
 step "deployment" deploy
 status=0
 step "tests" tests
