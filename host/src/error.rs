@@ -5,7 +5,8 @@ use std::{fmt, io};
 use rustix::io::Errno;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-/// The class of an error, in the words of WASI and POSIX: `aiohost:aio/types.error-code`.
+/// The class of an error, in the words of WASI and POSIX: `aiohost:aio/types.error-code`. An [`Error`] has it beside the number. There
+/// may be more of them in later versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[repr(u8)]
@@ -115,7 +116,15 @@ pub enum ErrorCode {
     Other,
 }
 
-/// Why a request failed: `aiohost:aio/types.error`.
+/// Why a request failed: `aiohost:aio/types.error`. A guest gets it from a request, and functions of an application may give it
+/// to guests as well.
+///
+/// ```
+/// use aiohost::{Error, ErrorCode};
+///
+/// let error = Error { code: ErrorCode::NoEntry, errno: 2 };
+/// assert_eq!(error.to_string(), "No such file or directory (os error 2)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct Error {
