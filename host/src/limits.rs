@@ -37,8 +37,8 @@ pub struct Limits {
     /// in the queue, while anything of the guest's is under way; else it fails with `would-block`.
     pub bytes_in_flight_max: usize,
     /// Files and directories open at a time. 1,024: what a Unix process has by custom. More fail with
-    /// `too-many-open-files`. What a request on a whole file or a tree opens itself counts too, and has half of them at most; such a
-    /// request waits for others, and fails only where the guest's own leave none.
+    /// `too-many-open-files`. What a request on a whole file or a tree opens itself counts too, and has half of them at most: such
+    /// requests wait for each other. One at a time goes on whatever the guest has open.
     pub open_files_max: usize,
     /// Bytes that one `read` returns at most. 16 MiB: the guest names the number, so it is bounded before anything is
     /// allocated. More are not an error, the read is short.

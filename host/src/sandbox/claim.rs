@@ -1,7 +1,8 @@
 //! Descriptors that a request opens itself and has open between its turns on workers: they count as what its guest has open does.
 //!
 //! A request has places in its guest's quota for all of them before it opens the first, and waits for those while other requests
-//! have them. So however many are begun, no descriptor is open that was not counted. Nobody waits for memory while it has places.
+//! have them. So however many are begun, no descriptor is open that was not counted. One that has no other beside it goes on whatever
+//! its guest has open: it counts for all guests alone. Nobody waits for memory while it has places.
 
 use super::descriptor::Quota;
 use super::ticket::Ticket;
@@ -72,10 +73,8 @@ impl Claim {
                 return Ok(true);
             }
         }
-        // One that has no other beside it makes do with what is there, and leaves a place for what its guest opens.
         let Some(claimed) = quota.claimed().try_take(quota.claimed().max()) else { return Ok(false) };
-        let counts = (1..=self.least).rev().filter(|count| quota.has_room(count + 1));
-        let Some(places) = counts.chain([1]).find_map(|count| quota.try_take(count)) else {
+        let Some(places) = quota.of_all().try_take(self.least) else {
             return Err(if is_closing { Error::NOT_YET } else { Error::TOO_MANY_OPEN_FILES });
         };
         self.held = Some(Held { places, _claimed: claimed });
@@ -147,24 +146,26 @@ mod tests {
         let mut tree = Claim::between(9, 50);
         assert_eq!(take(&mut tree, &quota), Ok(false), "as few as it needs");
         assert_eq!(take(&mut files[3], &quota), Err("Parked".to_owned()));
-        assert!(quota.has_room(20));
+        assert_eq!(quota.of_all().taken(), 18);
         files[0].give_back();
         assert_eq!(take(&mut files[3], &quota), Ok(true));
         drop((files, tree));
-        assert!(quota.has_room(40));
+        assert_eq!(quota.of_all().taken(), 0);
     }
 
     #[test]
-    fn one_alone_makes_do_with_what_is_there() {
-        for (max, taken, left) in [(1, 1, 0), (2, 1, 1), (4, 3, 1), (12, 9, 3)] {
+    fn one_alone_goes_on_whatever_its_guest_has_open() {
+        for max in [1, 2, 4, 12] {
             let quota = quota(max);
-            let (mut claim, mut other) = (Claim::between(9, 50), Claim::between(9, 50));
+            let tokens: Vec<_> = (0..max).map(|_| quota.take().expect("there is room")).collect();
+            let (mut claim, mut other) = (Claim::between(9, 50), Claim::new(1));
             assert_eq!(take(&mut claim, &quota), Ok(false), "{max}");
-            assert_eq!(claim.held.as_ref().map(|held| held.places.amount()), Some(taken), "{max}");
-            assert!(quota.has_room(left) && !quota.has_room(left + 1), "{max}");
+            assert_eq!(quota.of_all().taken(), max + 9, "{max}");
             assert_eq!(take(&mut other, &quota), Err("Parked".to_owned()), "{max}");
             claim.give_back();
-            assert_eq!(take(&mut other, &quota), Ok(false), "{max}");
+            assert_eq!(take(&mut other, &quota), Ok(true), "{max}");
+            drop((tokens, other));
+            assert_eq!(quota.of_all().taken(), 0, "{max}");
         }
     }
 
@@ -232,13 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_what_only_the_guest_can_close() {
-        let quota = quota(8);
+    fn nobody_waits_for_what_only_guests_can_close() {
+        let all = Budget::new(16);
+        let quota = Quota::new(8, &all, &Reaper::default());
+        let others = all.try_take(8).expect("there is room");
         let tokens: Vec<_> = (0..8).map(|_| quota.take().expect("there is room")).collect();
         let error = format!("Done(Err({:?}))", Error::TOO_MANY_OPEN_FILES);
         assert_eq!(take(&mut Claim::new(1), &quota), Err(error.clone()));
         assert_eq!(take(&mut Claim::between(9, 50), &quota), Err(error));
-        drop(tokens);
+        drop((others, tokens));
         assert_eq!(take(&mut Claim::new(1), &quota), Ok(true));
     }
 }

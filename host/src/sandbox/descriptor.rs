@@ -17,6 +17,8 @@ use crate::reaper::Reaper;
 #[derive(Clone, Debug)]
 pub(crate) struct Quota {
     open: Budget,
+    /// What all guests of its engine have open.
+    all: Budget,
     /// Descriptors that are still to be closed.
     closing: Arc<AtomicUsize>,
     /// What requests open themselves: half of all at most, so that as much is left for what the guest opens.
@@ -42,7 +44,13 @@ pub(crate) struct CountedFd {
 impl Quota {
     /// Of `max`, and of what all guests of an engine may have together.
     pub(crate) fn new(max: usize, all: &Budget, reaper: &Reaper) -> Self {
-        Self { open: all.below(max), closing: Arc::default(), claimed: Budget::new((max / 2).max(1)), reaper: reaper.clone() }
+        Self {
+            open: all.below(max),
+            all: all.clone(),
+            closing: Arc::default(),
+            claimed: Budget::new((max / 2).max(1)),
+            reaper: reaper.clone(),
+        }
     }
 
     /// Takes a place, before anything is opened. Gives `WOULD_BLOCK` while there is none but for descriptors that the guest has
@@ -67,9 +75,9 @@ impl Quota {
         self.open.try_take(count)
     }
 
-    /// Whether so many places are free.
-    pub(super) fn has_room(&self, count: usize) -> bool {
-        self.open.has_room(count)
+    /// The places of all guests together.
+    pub(super) fn of_all(&self) -> &Budget {
+        &self.all
     }
 
     /// Places that requests have for what they open themselves.
