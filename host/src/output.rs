@@ -77,12 +77,17 @@ impl Outcome for Result<Output> {
         }
     }
 
-    fn undo(self) {
+    fn undo_now(&mut self) {
         match self {
             Ok(Output::Data(content)) => content.give_back(),
             Ok(Output::Walked(walked)) => walked.give_back(),
-            Ok(Output::Locked(locked)) => locked.give_back(),
             _ => {}
+        }
+    }
+
+    fn undo(self) {
+        if let Ok(Output::Locked(locked)) = self {
+            locked.give_back();
         }
     }
 }

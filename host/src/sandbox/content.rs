@@ -47,8 +47,9 @@ impl Content {
         self
     }
 
-    pub(crate) fn give_back(self) {
-        if let Some(moved) = self.moved {
+    /// Puts back the position, if it was moved for this.
+    pub(crate) fn give_back(&mut self) {
+        if let Some(moved) = self.moved.take() {
             moved.give_back();
         }
     }

@@ -186,7 +186,7 @@ impl Reading {
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<Content>> {
         let (file, length) = (self.file.clone(), self.length);
         at_once(&mut self.at, &file, ticket, |at, offset| {
-            let content = Self::read(&file, at, offset, length, Wait::May)?;
+            let mut content = Self::read(&file, at, offset, length, Wait::May)?;
             // Whoever has the position next is not to begin behind bytes that nobody gets.
             match ticket.check() {
                 Ok(()) => Ok(content),
@@ -243,7 +243,10 @@ impl Seeking {
 
     fn seek(&self, position: u64, wait: Wait) -> Result<u64> {
         let next = self.file.seek(position, self.offset, self.from, wait)?;
-        *self.file.position().at() = next;
+        // What only tells the position is not in the way of a read whose result is given back.
+        if next != position {
+            *self.file.position().at() = next;
+        }
         Ok(next)
     }
 

@@ -126,14 +126,17 @@ pub(crate) struct Walked {
 }
 
 impl Walked {
-    pub(crate) fn give_back(self) {
+    pub(crate) fn give_back(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
         let walk = &self.walker.0.walk;
         let bytes: usize = self.entries.iter().map(footprint).sum();
         let mut memory = walk.memory.nothing();
         // They are there already.
         memory.count(bytes);
         let mut found = walk.found();
-        for entry in self.entries.into_iter().rev() {
+        for entry in std::mem::take(&mut self.entries).into_iter().rev() {
             found.returned.push_front(entry);
         }
         found.returned_memory.push(memory);
@@ -192,8 +195,14 @@ impl WalkNext {
                 ticket.reserve(walk.hunger()).map_or_else(|error| Flow::Done(Err(error)), |()| Flow::Again(Duration::ZERO))
             }
             Ok(entries) => {
-                ticket.advance(0, u64::try_from(entries.len()).expect("a length fits"));
-                Flow::Done(Ok(Walked { entries, walker: self.walker.clone() }))
+                let mut walked = Walked { entries, walker: self.walker.clone() };
+                // Whoever goes on next is not to begin behind entries that nobody gets.
+                if let Err(error) = ticket.check() {
+                    walked.give_back();
+                    return Flow::Done(Err(error));
+                }
+                ticket.advance(0, u64::try_from(walked.entries.len()).expect("a length fits"));
+                Flow::Done(Ok(walked))
             }
             Err(error) => Flow::Done(Err(error)),
         }

@@ -44,9 +44,11 @@ impl Afterwards {
         self.rest.active.append(&mut other.rest.active);
     }
 
-    /// Queues and wakes first, and then gives back. Returns what may take time to drop.
+    /// Undoes what takes no time, so that nobody comes before that; queues and wakes, and then gives back. Returns what may take
+    /// time to drop.
     pub(super) fn begin(self, queue: impl FnOnce(Vec<ToQueue>)) -> Rest {
-        let Self { wakers, resumed, freed, waiters, stale, rest } = self;
+        let Self { wakers, resumed, freed, waiters, stale, mut rest } = self;
+        rest.waste.iter_mut().filter_map(|waste| waste.content.as_mut()).for_each(|content| content.undo_now());
         if !resumed.is_empty() {
             queue(resumed);
         }
@@ -65,7 +67,7 @@ impl Rest {
 
 /// What nobody wants: the work of a request that never began, or a result. The memory that it has on the books goes with it.
 pub(super) struct Waste {
-    content: Option<Box<dyn Send>>,
+    content: Option<Box<dyn Content>>,
     is_light: bool,
     _memory: Option<Reservation>,
 }
@@ -73,7 +75,7 @@ pub(super) struct Waste {
 impl Waste {
     pub(super) fn work<R: Outcome>(work: Work<R>, memory: Reservation) -> Self {
         let is_light = memory.amount() <= LIGHT_BYTES;
-        Self { content: Some(Box::new(work)), is_light, _memory: Some(memory) }
+        Self { content: Some(Box::new(Plain(work))), is_light, _memory: Some(memory) }
     }
 
     /// A result: what it took from elsewhere is given back when it is dropped.
@@ -83,7 +85,7 @@ impl Waste {
     }
 
     pub(super) fn other(content: impl Send + 'static) -> Self {
-        Self { content: Some(Box::new(content)), is_light: false, _memory: None }
+        Self { content: Some(Box::new(Plain(content))), is_light: false, _memory: None }
     }
 }
 
@@ -96,11 +98,29 @@ impl Drop for Waste {
     }
 }
 
+/// What is dropped.
+trait Content: Send {
+    /// Undoes what takes no time to be undone.
+    fn undo_now(&mut self) {}
+}
+
+/// What there is nothing to undo of.
+struct Plain<T>(T);
+
+impl<T: Send> Content for Plain<T> {}
+
+impl<R: Outcome> Content for Unwanted<R> {
+    fn undo_now(&mut self) {
+        self.0.iter_mut().for_each(R::undo_now);
+    }
+}
+
 /// A result that nobody takes.
 struct Unwanted<R: Outcome>(Option<R>);
 
 impl<R: Outcome> Drop for Unwanted<R> {
     fn drop(&mut self) {
+        self.undo_now();
         self.0.take().into_iter().for_each(R::undo);
     }
 }

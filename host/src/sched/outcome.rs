@@ -24,7 +24,10 @@ pub(crate) trait Outcome: Send + Sized + 'static {
     /// Whether it can be dropped anywhere: nothing has to be given back, and it takes no time.
     fn is_light(&self) -> bool;
 
-    /// Gives back what it took from elsewhere: nobody will take it. May wait for a device.
+    /// Gives back what it took from elsewhere, as far as that takes no time: nobody will take it.
+    fn undo_now(&mut self) {}
+
+    /// Gives back the rest. May wait for a device.
     fn undo(self);
 }
 

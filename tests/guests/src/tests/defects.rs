@@ -26,6 +26,9 @@ tests!(
     symlink_outside_followed_by_create,
     arguments_were_swapped,
     canceled_walk_lost_its_entries,
+    late_walk_lost_its_entries,
+    late_requests_moved_the_position,
+    dropped_results_came_back_late,
     canceled_requests_moved_the_position,
     canceled_lock_was_held,
 );
@@ -335,6 +338,93 @@ async fn canceled_walk_lost_its_entries<F: Face>() {
         }
         assert_eq!(found.len(), 2000, "in round {round}");
     }
+}
+
+/// The same where its time was over, or where nobody took what it had found.
+async fn late_walk_lost_its_entries<F: Face>() {
+    for number in 0..2000 {
+        drop(create::<F>(&format!("bare/{number}"), b"").await);
+    }
+    for round in 0..20 {
+        let walker = works(F::walk(None, "bare", 0, 1).await);
+        let (mut found, mut tries) = (BTreeSet::new(), 0);
+        for number in 0.. {
+            let deadline = if number % 3 == 0 { Some(round % 2) } else { None };
+            control::next(None, deadline, None, WhenFull::Wait);
+            let request = submit::walk_next(&walker, 100);
+            if number % 3 == 1 {
+                control::flush();
+                drop(request);
+                continue;
+            }
+            match request.wait() {
+                // What was found before comes back a moment later.
+                Ok(Outcome::Walked(entries)) if entries.is_empty() => {
+                    assert!(tries < 10_000, "{} entries came in round {round}", found.len());
+                    tries += 1;
+                }
+                Ok(Outcome::Walked(entries)) => {
+                    for entry in entries {
+                        assert!(found.insert(entry.path), "an entry came twice");
+                    }
+                }
+                result => fails(result, ErrorCode::TimedOut),
+            }
+            if found.len() == 2000 {
+                break;
+            }
+        }
+        assert!(works(F::walk_next(&walker, 0).await).is_empty());
+    }
+}
+
+/// Nor does one move it that was late, or whose group was canceled.
+async fn late_requests_moved_the_position<F: Face>() {
+    // As below: it takes some milliseconds.
+    const LENGTH: u32 = 8 << 20;
+    let file = create::<F>("numbers", b"").await;
+    works(F::ftruncate(&file, 40 * u64::from(LENGTH)).await);
+    let mut expected = 0;
+    for round in 0..40 {
+        let group = Group::new();
+        let deadline = if round % 2 == 0 { Some(1) } else { None };
+        control::next(None, deadline, Some(&group), WhenFull::Wait);
+        let request = submit::read(&file, None, LENGTH);
+        if deadline.is_none() {
+            wait_until_begun();
+            group.cancel_subs();
+        }
+        match request.wait() {
+            Ok(_) => expected += u64::from(LENGTH),
+            result => fails(result, if deadline.is_some() { ErrorCode::TimedOut } else { ErrorCode::Canceled }),
+        }
+        settle();
+        // As below: it comes back a moment later.
+        let mut tries = 0;
+        while works(F::seek(&file, 0, Whence::Current).await) != expected {
+            tries += 1;
+            assert!(tries < 10_000, "the position is not {expected}, in round {round}");
+        }
+    }
+}
+
+/// What a request has found whose handle is dropped is there at once for the next one.
+async fn dropped_results_came_back_late<F: Face>() {
+    for number in 0..2000 {
+        drop(create::<F>(&format!("bare/{number}"), b"").await);
+    }
+    // So much that it takes a worker to read it, and to free its memory.
+    let file = create::<F>("large", b"first").await;
+    works(F::ftruncate(&file, 8 << 20).await);
+    for round in 0..100 {
+        let walker = works(F::walk(None, "bare", 0, 1).await);
+        let dropped = [submit::walk_next(&walker, 0), submit::read(&file, None, 8 << 20)];
+        control::flush();
+        drop(dropped);
+        assert_eq!(works(F::seek(&file, 0, Whence::Current).await), 0, "in round {round}");
+        assert_eq!(works(F::walk_next(&walker, 0).await).len(), 2000, "in round {round}");
+    }
+    assert_eq!(works(F::read(&file, None, 5).await), b"first");
 }
 
 /// A read at the position that is canceled leaves the position where it was.
