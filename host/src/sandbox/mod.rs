@@ -20,6 +20,8 @@ mod discard;
 mod draft;
 mod entries;
 mod file;
+#[cfg(test)]
+mod gives_way;
 mod grant;
 mod jobs;
 mod leftovers;
