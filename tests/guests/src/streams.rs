@@ -4,8 +4,8 @@ use futures::FutureExt;
 use futures::future::{join, join_all};
 
 use crate::bindings::aiohost::aio::control::WhenFull;
-use crate::bindings::aiohost::aio::types::{Advice, Group, LockKind};
-use crate::bindings::aiohost::aio::{control, requests, streams};
+use crate::bindings::aiohost::aio::types::{Advice, Group, LockKind, RenameFlags};
+use crate::bindings::aiohost::aio::{control, requests, streams, submit};
 use crate::bindings::wit_stream;
 use crate::check::{content, create, fails, pattern, readable, works, writable};
 use crate::face::{ErrorCode, Face, OpenFlags};
@@ -165,6 +165,7 @@ async fn copy_by_streams<F: Face>() {
 pub async fn take_all(how: &str) {
     match how {
         "read-streams" => many_streams().await,
+        "waiting-renames" => waiting_renames().await,
         how => waiting_calls(how).await,
     }
 }
@@ -181,6 +182,41 @@ async fn many_streams() {
         assert_eq!(bytes.next().await, Some(7));
         kept.push((bytes, end));
     }
+}
+
+/// Calls with long paths that wait, where most of what the guest may hold is taken.
+async fn waiting_renames() {
+    const CALLS: usize = 10_000;
+    let file = works(requests::open(None, "data".into(), OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE, 0o666).await);
+    let other = works(requests::open(None, "data".into(), OpenFlags::WRITE, 0).await);
+    works(requests::ftruncate(&file, 16 << 20).await);
+    // Of 256 MiB, 16 are left.
+    let taken: Vec<_> = (0..15).map(|_| submit::read(&file, Some(0), 16 << 20)).collect();
+    control::flush();
+    works(requests::lock(&file, LockKind::Exclusive, 0, 0, false).await);
+    let group = Group::new();
+    group.set_limit(1);
+    control::next(None, None, Some(&group), WhenFull::Wait);
+    // It is never done, so whatever is to go into the group waits.
+    let mut never = std::pin::pin!(requests::lock(&other, LockKind::Exclusive, 0, 0, true));
+    assert!(never.as_mut().now_or_never().is_none());
+    let long = "x/../".repeat(800);
+    let (mut waiting, mut refused) = (Vec::new(), 0);
+    for number in 0..CALLS {
+        control::next(None, None, Some(&group), WhenFull::Wait);
+        let paths = (format!("{long}missing-{number}"), format!("{long}new"));
+        let mut call = Box::pin(requests::rename2(None, paths.0, None, paths.1, RenameFlags::empty()));
+        match call.as_mut().now_or_never() {
+            None => waiting.push(call),
+            Some(result) => {
+                fails(result, ErrorCode::WouldBlock);
+                refused += 1;
+            }
+        }
+    }
+    // Two paths of 4,000 bytes each: there is room for some 2,000 of them.
+    assert!(refused > CALLS / 2 && waiting.len() > 100, "{refused} of {CALLS} were refused");
+    drop(taken);
 }
 
 /// Calls that wait.
