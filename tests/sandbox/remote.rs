@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Output;
 
+use aiohost::{Host, Rights};
+
 use crate::fuse::{Answer, Fuse, Op};
-use crate::support::{FACES, Guest, OPENAT2, Resolver, Tree, run, run_by};
-use crate::{attempts, can_mount, check_answers, on_each_face};
+use crate::support::{FACES, Guest, OPENAT2, Resolver, Tree, run, run_by, success};
+use crate::wasi::{FRONTS, WASI};
+use crate::{attempts, can_mount, check_answers, on_each_face, rows};
 
 /// What may be done on the guest's own thread, in a directory with a file `file` and a directory `dir`.
 const INLINE: [(&str, &str); 8] = [
@@ -99,6 +102,34 @@ fn what_is_mounted_inside_of_a_grant_was_waited_for_on_the_thread_of_the_guest()
     });
 }
 
+/// A program that runs guests has other things to do on their thread, and so no call waits there, on whichever face, and by whichever
+/// version of WASI.
+#[test]
+fn a_file_system_in_user_space_was_waited_for_on_the_thread_of_a_program() {
+    let Some(fuse) = mount() else { return };
+    let host = Host::builder().dir(fuse.path(), "/slow", Rights::ReadWrite).build().expect("a host");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+    for (guest, face) in FACES.into_iter().chain(FRONTS) {
+        if !guest.is_there() {
+            continue;
+        }
+        let mut rows = rows(face, &INLINE);
+        if face == WASI {
+            // What was looked at is known for the next question about it.
+            rows.retain(|(plan, _)| plan != "lstat file");
+            rows.dedup();
+        }
+        let plugin = host.load(guest.path()).expect("a valid plugin");
+        let mut running = plugin.guest().args(attempts(face, &rows)).build().expect("a guest");
+        assert_eq!(runtime.block_on(running.run()).expect("it ends well"), 0);
+        let mut stats = running.stats();
+        // To give up what was only read is to tell the reaper, wherever the file is.
+        stats.remove("fd_close");
+        assert!(stats.values().map(|stats| stats.count).sum::<u64>() >= 4, "{guest:?}, {face}: {stats:?}");
+        assert!(stats.values().all(|stats| stats.inline == 0), "{guest:?}, {face}: {stats:?}");
+    }
+}
+
 /// On a file system that is local all of it is done on the guest's own thread, once the names are known.
 fn is_inline(dir: &Path) {
     std::fs::write(dir.join("file"), "content").expect("it can be written");
@@ -169,6 +200,30 @@ fn an_overlay_is_as_local_as_its_layers() {
             // The kernel cannot read without waiting through an overlay.
             assert!(counts(&near, request).1 > 0 || request == "read", "{request} of what is local");
         }
+    }
+}
+
+/// What waits for its turn at the position of a file is on no worker: it can be canceled, and others go on.
+#[test]
+fn a_read_at_the_position_that_is_never_done_keeps_no_other_request_waiting() {
+    let Some(fuse) = mount() else { return };
+    for guest in [Guest::Sync, Guest::Async] {
+        fuse.put("positioned", b"0123456789");
+        fuse.answer_for("positioned", Op::Read, Answer::Never);
+        let tree = Tree::new();
+        let mut options = options(&[(&tree.path("data"), "/data"), (fuse.path(), "/slow")]);
+        // One worker has the read; of the others a guest has all but one.
+        options.extend(["--workers", "3", "--timeout", "60s"].map(OsString::from));
+        let output = std::thread::scope(|scope| {
+            let host = scope.spawn(|| run(&options, OPENAT2, guest, &["behind", "/slow/positioned"]));
+            while !tree.path("data/done").exists() && !host.is_finished() {
+                std::thread::yield_now();
+            }
+            fuse.answer_all();
+            host.join().expect("it does not panic")
+        });
+        success(output).unwrap_or_else(|failure| panic!("{guest:?}: {failure}"));
+        std::fs::remove_file(fuse.join("positioned")).expect("it is there");
     }
 }
 

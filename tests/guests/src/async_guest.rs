@@ -26,6 +26,7 @@ impl wasip3::exports::cli::run::Guest for Command {
     async fn run() -> Result<(), ()> {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.first().map(String::as_str) {
+            Some("behind") => streams::wait_behind(&arguments[1]).await,
             Some("greedy") => streams::take_all(&arguments[1]).await,
             Some("blocking") => program::run::<face::Blocking>(&arguments[1..]).await,
             Some("in-flight") => program::run::<flight::InFlight>(&arguments[1..]).await,

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use futures::future::{join, join_all};
 
 use crate::bindings::aiohost::aio::control::WhenFull;
-use crate::bindings::aiohost::aio::types::{Advice, Group, LockKind, RenameFlags};
+use crate::bindings::aiohost::aio::types::{Advice, Group, LockKind, RenameFlags, Whence};
 use crate::bindings::aiohost::aio::{control, requests, streams, submit};
 use crate::bindings::wit_stream;
 use crate::check::{content, create, fails, pattern, readable, works, writable};
@@ -159,6 +159,42 @@ async fn copy_by_streams<F: Face>() {
     assert_eq!(works(count), (20 << 20) + 5);
     works(end);
     assert_eq!(works(F::read(&output, Some((20 << 20) - 2), 10).await), b"\0\0right");
+}
+
+/// Calls at the position of a file behind one that is not answered, for `tests/sandbox/remote.rs` of the host: the same as by
+/// `behind.rs`.
+pub async fn wait_behind(path: &str) {
+    let file = &works(requests::open(None, path.into(), OpenFlags::READ | OpenFlags::WRITE, 0).await);
+    let mut first = std::pin::pin!(requests::read(file, None, 1));
+    assert!(first.as_mut().now_or_never().is_none());
+    let group = Group::new();
+    let mut behind: Vec<_> = (0..10)
+        .map(|number| {
+            Box::pin(async move {
+                match number % 3 {
+                    0 => requests::read(file, None, 1).await.map(|data| data.len() as u64),
+                    1 => requests::write(file, None, b"x".to_vec()).await,
+                    _ => requests::seek(file, 1, Whence::Current).await.map(|_| 1),
+                }
+            })
+        })
+        .collect();
+    for (number, call) in behind.iter_mut().enumerate() {
+        let group = if number % 2 == 0 { Some(&group) } else { None };
+        control::next(None, None, group, WhenFull::Wait);
+        assert!(call.as_mut().now_or_never().is_none(), "call {number} did not wait");
+    }
+    group.cancel();
+    for call in behind.iter_mut().step_by(2) {
+        fails(call.await, ErrorCode::Canceled);
+    }
+    works(requests::nop().await);
+    works(requests::store(None, "done".into(), Vec::new(), 0o666).await);
+    assert_eq!(works(first.await), b"0");
+    for call in behind.iter_mut().skip(1).step_by(2) {
+        assert_eq!(works(call.await), 1);
+    }
+    assert_eq!(works(requests::seek(file, 0, Whence::Current).await), 6);
 }
 
 /// A guest that takes all it can get, for `tests/memory.rs` of the host.

@@ -4,6 +4,7 @@
 mod face;
 
 mod attempt;
+mod behind;
 mod check;
 mod crowd;
 mod ends;
@@ -40,6 +41,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     ready::block_on(async {
         match arguments.first().map(String::as_str) {
+            Some("behind") => behind::run(&arguments[1]),
             Some("crowd") => crowd::run(&arguments[1..]),
             Some("greedy") => greedy::run(&arguments[1]),
             Some("ends") => ends::run(&arguments[1..]),
