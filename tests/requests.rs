@@ -156,6 +156,7 @@ fn options(test: &str) -> &'static [&'static str] {
         | "slurp_of_a_directory_ran_out_of_memory"
         | "load_of_a_file_without_a_size_was_empty"
         | "copy_of_a_file_without_a_size_was_empty" => &["--allow", "procfs"],
+        "closing_found_no_place" | "closing_found_no_place_awaited" => &["--max-in-flight", "8", "--timeout", "60s"],
         "limit_in_flight" | "limit_in_flight_awaited" => &["--max-in-flight", "4"],
         "high_priorities_starved_low_ones" => &["--workers", "1"],
         "limit_memory" => &["--max-memory", "32MiB"],

@@ -1,5 +1,7 @@
 //! What only guests of WASI 0.3 have: many calls awaited at a time, calls that are given up, and streams.
 
+use std::collections::BTreeSet;
+
 use futures::FutureExt;
 use futures::future::{join, join_all};
 
@@ -14,6 +16,8 @@ use crate::tests::tests;
 tests!(
     many_awaited,
     limit_in_flight_awaited,
+    closing_found_no_place_awaited,
+    given_up_walk_lost_its_entries,
     given_up_call_leaked_its_descriptor,
     read_stream,
     read_stream_given_up,
@@ -43,6 +47,51 @@ async fn limit_in_flight_awaited<F: Face>() {
     assert_eq!(made.iter().filter(|result| result.is_ok()).count(), 200);
     let removed = join_all((0..200).map(|number| requests::rmdir(None, format!("dir-{number}")))).await;
     assert_eq!(removed.iter().filter(|result| result.is_ok()).count(), 200);
+}
+
+/// `--max-in-flight 8`: calls that wait for a lock take all places, and whoever has it can be closed, or dropped.
+async fn closing_found_no_place_awaited<F: Face>() {
+    let open = async || works(requests::open(None, "digits".into(), OpenFlags::READ | OpenFlags::WRITE, 0).await);
+    for is_closed in [true, false] {
+        let (holder, other) = (open().await, open().await);
+        works(requests::lock(&holder, LockKind::Exclusive, 0, 0, false).await);
+        let waiting = join_all((0..8).map(|_| requests::lock(&other, LockKind::Exclusive, 0, 0, true)));
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        if is_closed {
+            works(requests::close(holder).await);
+        } else {
+            drop(holder);
+        }
+        waiting.await.into_iter().for_each(works);
+        works(requests::unlock(&other, 0, 0).await);
+    }
+}
+
+/// What a call has found that was given up is there to be found again, a moment later.
+async fn given_up_walk_lost_its_entries<F: Face>() {
+    for number in 0..2000 {
+        drop(create::<F>(&format!("bare/{number}"), b"").await);
+    }
+    for round in 0..20 {
+        let walker = works(requests::walk(None, "bare".into(), 0, 1).await);
+        let (mut found, mut tries) = (BTreeSet::new(), 0);
+        while found.len() < 2000 {
+            let mut given_up = Box::pin(requests::walk_next(&walker, 100));
+            // What it gave is the guest's.
+            let given = given_up.as_mut().now_or_never();
+            // A worker has begun it, or is through with it already, and the guest has not been told.
+            while round % 2 == 0 && control::count().queued > 0 {}
+            drop(given_up);
+            let entries = works(requests::walk_next(&walker, 100).await);
+            tries += usize::from(entries.is_empty());
+            assert!(tries < 10_000, "{} entries came in round {round}", found.len());
+            for entry in given.map(works).unwrap_or_default().into_iter().chain(entries) {
+                assert!(found.insert(entry.path), "an entry came twice");
+            }
+        }
+        assert!(works(requests::walk_next(&walker, 100).await).is_empty());
+    }
 }
 
 /// `--max-open-files 8`: a leaked descriptor takes a place for ever.

@@ -9,6 +9,7 @@ use crate::face::{ErrorCode, Face, LockKind, OpenFlags, Outcome, Request};
 tests!(
     limit_open_files,
     limit_in_flight,
+    closing_found_no_place,
     limit_bytes_in_flight,
     limit_entries,
     limit_locks,
@@ -59,6 +60,23 @@ async fn limit_in_flight<F: Face>() {
     assert!(requests.iter().all(|request| matches!(request.wait(), Ok(Outcome::Done))));
     works(F::nop().await);
     assert_eq!(works(F::readdir(None, ".").await).iter().filter(|name| name.starts_with("dir-")).count(), 200);
+}
+
+/// `--max-in-flight 8`, all of which wait for a lock: whoever has it can be closed, or dropped, and so give it to them.
+async fn closing_found_no_place<F: Face>() {
+    let open = async || works(F::open(None, "digits", OpenFlags::READ | OpenFlags::WRITE, 0).await);
+    for is_closed in [true, false] {
+        let (holder, other) = (open().await, open().await);
+        works(F::lock(&holder, LockKind::Exclusive, 0, 0, false).await);
+        let waiting: Vec<Request> = (0..8).map(|_| submit::lock(&other, LockKind::Exclusive, 0, 0, true)).collect();
+        if is_closed {
+            works(F::close(holder).await);
+        } else {
+            drop(holder);
+        }
+        assert!(waiting.iter().all(|request| request.wait().is_ok()));
+        works(F::close(other).await);
+    }
 }
 
 /// `--max-entries 10`
