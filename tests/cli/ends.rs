@@ -410,22 +410,82 @@ fn statistics_are_told_at_every_end() {
     });
 }
 
+/// The signals that end a run, with its exit status.
+const SIGNALS: [(Signal, i32); 4] = [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)];
+
+/// Whether something that is not whole has a name in this directory.
+fn has_temporary(dir: &Path) -> bool {
+    let names = fs::read_dir(dir).expect("it is ours").map(|entry| entry.expect("a name").file_name());
+    names.into_iter().any(|name| name.to_string_lossy().starts_with(".aiohost-"))
+}
+
 #[test]
 fn each_signal_ends_a_run_and_leaves_no_file_half_written() {
     let place = Place::new();
-    for (signal, status) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+    for (signal, status) in SIGNALS {
         for _ in 0..5 {
             let mut command = command(&place, "", "blocking store-endlessly");
             let child = command.spawn().expect("the program starts");
-            let names = || fs::read_dir(place.dir.path()).expect("it is ours").map(|entry| entry.expect("a name").file_name());
-            let has_temporary = || names().any(|name| name.to_string_lossy().starts_with(".aiohost-"));
-            while !has_temporary() {
+            while !has_temporary(place.dir.path()) {
                 thread::yield_now();
             }
             send(&child, signal);
             let outcome = outcome(child);
             assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
-            assert!(!has_temporary(), "{signal:?} leaves {:?}", names().collect::<Vec<_>>());
+            assert!(!has_temporary(place.dir.path()), "{signal:?}");
+        }
+    }
+}
+
+#[test]
+fn each_signal_ends_a_copy_of_a_tree_and_leaves_nothing_of_it() {
+    let place = Place::new();
+    let content = vec![b'x'; 100_000];
+    for number in 0..100 {
+        let dir = place.path(&format!("tree/{number}"));
+        fs::create_dir_all(&dir).expect("it is new");
+        fs::write(dir.join("file"), &content).expect("there is room on the disk");
+    }
+    for (signal, status) in SIGNALS {
+        for _ in 0..3 {
+            let child = start(command(&place, "", "ends endlessly copy-tree tree"));
+            while !has_temporary(place.dir.path()) {
+                thread::yield_now();
+            }
+            send(&child, signal);
+            let outcome = outcome(child);
+            assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
+            assert!(!has_temporary(place.dir.path()), "{signal:?}");
+            for number in 0..100 {
+                let file = place.path(&format!("tree/{number}/file"));
+                assert_eq!(fs::metadata(file).expect("it is there").len(), 100_000, "{signal:?}");
+            }
+            // It may have been just there, or on its way out.
+            let _ = fs::remove_dir_all(place.path("copied"));
+        }
+    }
+}
+
+#[test]
+fn each_signal_ends_a_move_to_another_device_and_leaves_the_file_where_it_was_or_is_to_be() {
+    let Ok(far) = tempfile::TempDir::new_in("/dev/shm") else {
+        println!("skipped: there is no file system in memory");
+        return;
+    };
+    let place = Place::new();
+    let content: Vec<u8> = (0..32 << 20).map(|number: u32| number.to_le_bytes()[2]).collect();
+    for (signal, status) in SIGNALS {
+        for _ in 0..3 {
+            let _ = fs::remove_file(far.path().join("moved"));
+            fs::write(place.path("file"), &content).expect("there is room on the disk");
+            let child = start(command(&place, &format!("--dir {}::/far", far.path().display()), "ends endlessly move file"));
+            send(&child, signal);
+            let outcome = outcome(child);
+            assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
+            assert!(!has_temporary(place.dir.path()) && !has_temporary(far.path()), "{signal:?}");
+            let found = [place.path("file"), far.path().join("moved")].map(|path| fs::read(path).ok());
+            assert!(found.iter().flatten().all(|found| *found == content), "{signal:?}: a part of it");
+            assert_eq!(found.iter().flatten().count(), 1, "{signal:?}: it is in one place");
         }
     }
 }
@@ -479,17 +539,48 @@ fn a_crash_is_told_as_what_it_was() {
     }
 }
 
+/// No file of the process that this starts may be larger.
+fn limit_files(command: &mut Command, bytes: u64) {
+    // SAFETY: it is safe to do that between fork and exec.
+    unsafe {
+        command.pre_exec(move || Ok(setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: Some(bytes) })?));
+    }
+}
+
 #[test]
 fn a_file_over_the_limit_of_the_process_is_an_error_of_the_guest() {
-    const LIMIT: u64 = 32 << 20;
     let place = Place::new();
     for line in ["ends blocking write-far file", "ends wasi write-far file"] {
         let mut command = command(&place, "", line);
-        // SAFETY: it is safe to do that between fork and exec.
-        unsafe {
-            command.pre_exec(|| Ok(setrlimit(Resource::Fsize, Rlimit { current: Some(LIMIT), maximum: Some(LIMIT) })?));
-        }
+        limit_files(&mut command, 32 << 20);
         outcome(command.spawn().expect("the program starts")).assert_output(0, "ready\nover");
         assert_eq!(fs::metadata(place.path("file")).expect("it was made").len(), 0, "{line}");
+    }
+}
+
+#[test]
+fn a_file_over_the_limit_of_the_process_is_an_error_of_every_request_and_nothing_is_left_of_it() {
+    const LIMIT: u64 = 8 << 20;
+    let content = vec![b'x'; 9 << 20];
+    for (request, path) in [
+        ("store", "small"),
+        ("truncate", "small"),
+        ("allocate", "small"),
+        ("copy", "tree/large"),
+        ("copy-tree", "tree"),
+        ("sendfile", "small"),
+    ] {
+        let place = Place::new();
+        fs::create_dir(place.path("tree")).expect("it is new");
+        fs::write(place.path("tree/large"), &content).expect("there is room on the disk");
+        fs::write(place.path("small"), "small").expect("there is room on the disk");
+        let mut command = command(&place, "", &format!("ends too-large {request} {path}"));
+        limit_files(&mut command, LIMIT);
+        let outcome = outcome(command.spawn().expect("the program starts"));
+        outcome.assert_output(0, "ready\nErr(ErrorCode::FileTooLarge)\nover");
+        assert!(!place.path("made").exists() && !has_temporary(place.dir.path()), "{request}");
+        assert_eq!(fs::read(place.path("small")).expect("it is there"), b"small", "{request}");
+        let output = fs::metadata(place.path("output")).map_or(0, |output| output.len());
+        assert_eq!(output, 0, "{request}");
     }
 }

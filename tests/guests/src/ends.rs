@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write, stdin, stdout};
 use std::time::Duration;
 
-use crate::bindings::aiohost::aio::types::{File, LockKind, OpenFlags, Request};
+use crate::bindings::aiohost::aio::types::{AllocateFlags, File, LockKind, OpenFlags, Request};
 use crate::bindings::aiohost::aio::{blocking, control, submit};
 
 /// A place in a file that is over the limit that the host has for the size of files.
@@ -38,6 +38,8 @@ pub fn run(arguments: &[String]) {
             let _requests = submit_all(request, path, count.parse().expect("a number"));
             compute()
         }
+        ["too-large", request, path] => too_large(request, path),
+        ["endlessly", request, path] => endlessly(request, path),
         ["leave", request, path] => leave(request, path),
         other => panic!("cannot do {other:?}"),
     }
@@ -90,6 +92,17 @@ fn by_blocking(request: &str, path: &str) {
         "load" => blocking::load(None, path).map(drop),
         "write" => blocking::write(&writable(), Some(0), b"text").map(drop),
         "write-far" => blocking::write(&writable(), Some(FAR), b"text").map(drop),
+        "drop" => {
+            blocking::write(&writable(), Some(0), b"text").expect("it can be written");
+            Ok(())
+        }
+        "keep" => {
+            let _file = writable();
+            println!("keeps");
+            // The host ends this.
+            std::thread::sleep(Duration::from_secs(3600));
+            Ok(())
+        }
         "close" => {
             let file = writable();
             blocking::write(&file, Some(0), b"text").expect("it can be written");
@@ -97,6 +110,41 @@ fn by_blocking(request: &str, path: &str) {
         }
         other => panic!("cannot {other}"),
     };
+}
+
+/// Makes a file larger than the host may have one, or tries to.
+fn too_large(request: &str, path: &str) {
+    let open = |path, flags| blocking::open(None, path, flags, 0o666).expect("it can be opened");
+    let outcome = match request {
+        "store" => blocking::store(None, "made", &vec![7; 12 << 20], 0o666),
+        "truncate" => blocking::truncate(None, path, FAR),
+        "allocate" => blocking::allocate(&open(path, OpenFlags::WRITE), AllocateFlags::empty(), 0, FAR),
+        "copy" => blocking::copy(None, path, None, "made").map(drop),
+        "copy-tree" => blocking::copy_tree(None, path, None, "made", 1).map(drop),
+        "sendfile" => {
+            let (input, output) = (open(path, OpenFlags::READ), open("output", OpenFlags::WRITE | OpenFlags::CREATE));
+            blocking::sendfile(&output, Some(FAR), &input, 0, 4).map(drop)
+        }
+        other => panic!("cannot {other}"),
+    };
+    println!("{:?}", outcome.map_err(|error| error.code));
+}
+
+/// Copies and removes again, or moves there and back, until the host ends this.
+fn endlessly(request: &str, path: &str) {
+    loop {
+        match request {
+            "copy-tree" => {
+                blocking::copy_tree(None, path, None, "copied", 4).expect("it is there");
+                blocking::rmtree(None, "copied", 4).expect("it was made");
+            }
+            "move" => {
+                blocking::move_(None, path, None, "/far/moved").expect("it is there");
+                blocking::move_(None, "/far/moved", None, path).expect("it was moved");
+            }
+            other => panic!("cannot {other}"),
+        }
+    }
 }
 
 /// Begins a request and leaves it to the host. One that waits for a worker would be dropped.
