@@ -1,21 +1,22 @@
 //! Guests on one thread: whatever one does, of whichever version of WASI it is, the others go on.
 
-use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::thread;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fs, io, thread};
 
-use aiohost::{Host, Limits, Plugin};
-use futures::future::{Either, select};
+use aiohost::{Gated, Host, Limits, Plugin};
+use futures::future::{Either, poll_fn, select};
 use tokio::task::yield_now;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
 use crate::fuse::{Answer, Fuse, Op};
-use crate::guests::fronts;
+use crate::guests::{fronts, prebuilt};
 use crate::held::{Embedded, builder};
-use crate::plans::{block_on, new_dir};
+use crate::plans::{OUTPUT_BYTES, block_on, new_dir};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,6 +83,150 @@ fn a_guest_that_waits_for_a_file_delays_no_other() {
     fuse.answer_for("slow", Op::Read, Answer::Never);
     let embedded = Embedded::new(fuse.path(), Limits::default());
     assert_ends_beside(embedded, &["reads", "slow"], |embedded| embedded.said().contains("waits"));
+}
+
+/// What guests do with a file that does not answer, and the request of the kernel's that is not answered. The last of them is given up
+/// while it has the file open.
+const USES: [(&str, Op); 9] = [
+    ("open", Op::Lookup),
+    ("open", Op::Open),
+    ("stat", Op::Lookup),
+    ("stat", Op::GetAttr),
+    ("list", Op::OpenDir),
+    ("list", Op::ReadDir),
+    ("drop", Op::Flush),
+    ("drop-written", Op::Flush),
+    ("keep", Op::Flush),
+];
+
+/// The same by the requests of aiohost.
+const REQUESTS: [(&str, Op); 10] = [
+    ("open", Op::Lookup),
+    ("open", Op::Open),
+    ("stat", Op::Lookup),
+    ("stat", Op::GetAttr),
+    ("list", Op::OpenDir),
+    ("list", Op::ReadDir),
+    ("read", Op::Read),
+    ("close", Op::Flush),
+    ("drop", Op::Flush),
+    ("keep", Op::Flush),
+];
+
+/// A file system with a directory in which neither it nor its file answers one kind of request.
+fn silent(op: Op) -> Option<Fuse> {
+    let fuse = Fuse::mount()?;
+    // Whatever is asked for, the kernel asks as well.
+    fuse.set_validity(Duration::ZERO, Duration::ZERO);
+    fs::create_dir(fuse.join("dir")).expect("it is new");
+    fs::write(fuse.join("dir/slow"), [7; 1000]).expect("it is new");
+    let name = if matches!(op, Op::OpenDir | Op::ReadDir) { "dir" } else { "slow" };
+    fuse.answer_for(name, op, Answer::Never);
+    Some(fuse)
+}
+
+/// Runs a guest on such a file system, and another one to its end, on one thread, once the first has come to what is not answered or
+/// has said that it keeps what it has. That one is given up then.
+async fn run_beside_silence(embedded: &Embedded, guests: [&Plugin; 2], arguments: &[&str], is_waiting: impl Fn() -> bool) {
+    let mut silent = Some(Box::pin(guests[0].run(arguments.iter().copied())));
+    let mut go_on = |cx: &mut Context<'_>| {
+        if let Some(running) = &mut silent
+            && let Poll::Ready(ended) = running.as_mut().poll(cx)
+        {
+            assert_eq!(ended.expect("it ends well"), 0);
+            silent = None;
+        }
+        if embedded.said().contains("keeps") {
+            silent = None;
+        }
+    };
+    poll_fn(|cx| {
+        go_on(cx);
+        // It is looked at again with everything else.
+        cx.waker().wake_by_ref();
+        if is_waiting() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let mut modest = pin!(guests[1].run(["modest"]));
+    let ended = poll_fn(|cx| {
+        go_on(cx);
+        modest.as_mut().poll(cx)
+    });
+    assert_eq!(ended.await.expect("it ends well"), 0);
+}
+
+fn assert_delays_no_other(guest: &Path, arguments: &[&str], op: Op) {
+    let Some(fuse) = silent(op) else { return };
+    let before = fuse.seen(op);
+    let embedded = Embedded::new(fuse.path(), Limits::default());
+    let [guest, modest] = [guest, &prebuilt("wasi2.wasm")].map(|guest| embedded.host.load(guest).expect("a valid plugin"));
+    let (sender, ended) = mpsc::channel();
+    let outcome = thread::scope(|scope| {
+        scope.spawn(|| {
+            block_on(run_beside_silence(&embedded, [&guest, &modest], arguments, || fuse.seen(op) > before));
+            let _ = sender.send(());
+        });
+        let outcome = ended.recv_timeout(PATIENCE);
+        // A thread that waits for an answer gets it, so that the test ends in any case.
+        fuse.answer_all();
+        outcome
+    });
+    assert!(outcome.is_ok(), "{arguments:?}, {op:?}: another guest came to no end");
+}
+
+#[test]
+fn a_guest_of_wasi_that_waits_for_a_file_system_delays_no_other() {
+    for (_, guest) in fronts() {
+        for (how, op) in USES {
+            let path = if how == "list" { "dir" } else { "dir/slow" };
+            assert_delays_no_other(&guest, &["uses", how, path], op);
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_waits_for_a_file_system_in_a_blocking_call_delays_no_other() {
+    for (how, op) in REQUESTS {
+        let path = if how == "list" { "dir" } else { "dir/slow" };
+        assert_delays_no_other(&prebuilt("requests-sync.wasm"), &["ends", "blocking", how, path], op);
+    }
+}
+
+/// A guest with thousands of requests in the queue delays those of another by as many as run at a time.
+#[test]
+fn a_flood_of_requests_delays_no_guest_of_wasi() {
+    const FLOOD: u64 = 3000;
+    for (front, guest) in fronts() {
+        for workers in [1, 2] {
+            let dir = new_dir();
+            let said = MemoryOutputPipe::new(OUTPUT_BYTES);
+            let stdout = said.clone();
+            let host = builder(dir.path()).workers_max(workers).allow(Gated::Busy).wasi(move |wasi| {
+                wasi.stdout(stdout.clone());
+            });
+            let host = host.build().expect("a host");
+            let [flood, sees] =
+                [&prebuilt("requests-sync.wasm"), &guest].map(|guest| host.load(guest).expect("a valid plugin"));
+            let done = block_on(async {
+                let count = FLOOD.to_string();
+                let mut flooding = pin!(flood.run(["stress", "flood", &count]));
+                poll_fn(|cx| {
+                    assert!(flooding.as_mut().poll(cx).is_pending(), "it waits for the first of thousands");
+                    cx.waker().wake_by_ref();
+                    if host.counters().queued >= FLOOD { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                let done = host.counters().done;
+                assert_eq!(sees.run(["sees"]).await.expect("it ends well"), 0);
+                assert_eq!(flooding.await.expect("it ends well"), 0);
+                done
+            });
+            let seen: u64 = String::from_utf8_lossy(&said.contents()).trim().parse().expect("the guest has told");
+            println!("{front:?}: its requests were done after {seen} others, of which {done} were done when it came");
+            // It makes ten at most, each of which waits for those that run.
+            assert!(seen <= done + 100, "{front:?}, {workers} workers: {seen} requests were done first, and {done} before");
+        }
+    }
 }
 
 /// Says to the test, started once more, that it is the program whose output nobody reads.

@@ -66,6 +66,31 @@ pub async fn reads(path: &str) {
     println!("{} bytes", bytes.len());
 }
 
+/// Uses a file or a directory that may not answer, in one way.
+pub async fn uses(how: &str, path: &str) {
+    let dir = root();
+    match how {
+        "open" => drop(dir.open(path, READ).await.expect("it is there")),
+        "stat" => drop(dir.stat_at(path, true).await.expect("it is there")),
+        "list" => drop(dir.open(path, DIRECTORY).await.expect("it is there").list().await),
+        "drop" => drop(dir.open(path, READ).await.expect("it is there")),
+        "drop-written" => drop(written(&dir, path).await),
+        "keep" => {
+            let _file = written(&dir, path).await;
+            println!("keeps");
+            // The host ends this.
+            sleep(Duration::from_secs(3600));
+        }
+        other => panic!("nothing is used by {other}"),
+    }
+}
+
+async fn written(dir: &Fd, path: &str) -> Fd {
+    let file = dir.open(path, CREATE).await.expect("it can be opened");
+    file.write(Some(0), vec![7; 10], 0).await.expect("it can be written");
+    file
+}
+
 /// Tells what is known of each object in its directory, and whether it can be opened.
 pub async fn objects() {
     let dir = root();
@@ -78,6 +103,14 @@ pub async fn objects() {
         let links = if status.kind == "directory" { 0 } else { status.links };
         println!("{name}: {listed} {} {links} {opened} {}", status.kind, status.changed > status.modified);
     }
+}
+
+/// By the standard library, prints what is in files, and makes one.
+pub fn by_library(paths: &[&str], made: &str) {
+    for path in paths {
+        println!("{}", std::fs::read_to_string(path).unwrap_or_else(|error| format!("{path}: {error}")));
+    }
+    std::fs::write(made, "").expect("it can be made");
 }
 
 /// Writes nothing to a file that was opened for reading.
@@ -120,6 +153,15 @@ pub async fn never_ends(how: &str) {
         },
         other => panic!("nothing that never ends is called {other}"),
     }
+}
+
+/// Sees how many directories of a flood there are, and tells.
+pub async fn sees() {
+    let dir = root();
+    let (entries, end) = dir.list().await;
+    end.expect("it is there");
+    let seen = entries.iter().filter(|(name, _)| name.starts_with("flood-")).count();
+    println!("{seen}");
 }
 
 /// A few requests of each kind, one after the other.

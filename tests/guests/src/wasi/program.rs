@@ -14,8 +14,11 @@ pub async fn run(arguments: &[String]) -> bool {
         ["writes-nothing"] => held::writes_nothing().await,
         ["prints"] => held::prints(),
         ["reads", path] => held::reads(path).await,
+        ["uses", how, path] => held::uses(how, path).await,
         ["never-ends", how] => held::never_ends(how).await,
+        ["sees"] => held::sees().await,
         ["modest"] => held::modest().await,
+        ["library", ref paths @ .., made] => held::by_library(paths, made),
         _ => return false,
     }
     true
