@@ -207,6 +207,25 @@ fn calls_beyond_those_that_may_wait_were_all_kept() {
 }
 
 #[test]
+fn the_paths_of_calls_that_wait_were_on_no_books() {
+    let Some(fuse) = Fuse::mount() else { return };
+    fuse.answer_for("none", Op::Lookup, Answer::Never);
+    let limits = Limits { in_flight_max: 1, bytes_in_flight_max: 2 << 20, ..Limits::default() };
+    let embedded = Embedded::new(fuse.path(), limits);
+    embedded.run_until(&guest(), &["long-calls", "2500"], |said| {
+        if said.starts_with("begun") {
+            fuse.answer_all();
+        }
+        false
+    });
+    // Of 4 KiB each, there is room for 500.
+    let said = embedded.said();
+    let refused = said.strip_prefix("begun\n").and_then(|rest| rest.strip_suffix(" refused: InsufficientMemory\n"));
+    let refused: usize = refused.and_then(|refused| refused.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+    assert!((1_950..2_300).contains(&refused), "{refused} of 2,500 were refused");
+}
+
+#[test]
 fn a_listing_gives_every_name_once_and_names_that_are_no_text_too() {
     const FILES: usize = 1500;
     for way in WAYS {

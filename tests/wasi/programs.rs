@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::guests::{Language, program};
+use crate::guests::{Language, fronts, program};
 use crate::toolchains::said;
 
 /// A run in a new directory.
@@ -46,6 +46,24 @@ fn a_program_gets_any_number_of_arguments() {
     let (_dir, output) = run(&guest, &arguments);
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said, "100000 arguments, 800000 bytes, 0 variables, the last 00099999\n", "{output:?}");
+}
+
+#[test]
+fn a_program_gets_long_arguments_many_variables_and_many_directories() {
+    let Some(guest) = program("counts", Language::C) else { return };
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    command.arg("run");
+    for number in 0..5000 {
+        command.args(["--env", &format!("VARIABLE_{number}=its value is {number}")]);
+    }
+    for number in 0..200 {
+        let name = dir.path().join(number.to_string());
+        std::fs::create_dir(&name).expect("a directory of our own");
+        command.arg("--dir").arg(format!("{}::/{number}", name.display()));
+    }
+    command.arg(&guest).arg("x".repeat(100_000)).arg("last");
+    assert_eq!(said(&mut command).as_deref(), Ok("2 arguments, 100004 bytes, 5000 variables, the last last\n"));
 }
 
 #[test]
@@ -99,15 +117,41 @@ fn the_heap_of_a_program_in_go_is_its_own() {
 #[test]
 fn a_directory_that_is_granted_as_the_root_was_hidden_by_the_first_one() {
     let Some(guest) = program("roots", Language::C) else { return };
-    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
-    for name in ["a", "b"] {
-        std::fs::create_dir(dir.path().join(name)).expect("a directory of our own");
-        std::fs::write(dir.path().join(name).join("f"), format!("from {name}")).expect("there is room on the disk");
-    }
+    let dir = roots();
     for grants in [["b::/b", "a::/"], ["a::/", "b::/b"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
         command.current_dir(dir.path()).args(["run", "--dir", grants[0], "--dir", grants[1]]).arg(&guest);
         assert_eq!(said(&mut command).as_deref(), Ok("from a, from b\n"), "{grants:?}");
         assert!(dir.path().join("a/new").exists() && !dir.path().join("b/new").exists(), "{grants:?}");
+    }
+}
+
+/// Directories `a`, `b` and `a/n`, and in each a file `f` that says which it is in.
+fn roots() -> TempDir {
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    for name in ["a", "b", "a/n"] {
+        std::fs::create_dir(dir.path().join(name)).expect("a directory of our own");
+        std::fs::write(dir.path().join(name).join("f"), format!("from {name}")).expect("there is room on the disk");
+    }
+    dir
+}
+
+/// By the library of every version, whichever is granted first, and with one below the other.
+#[test]
+fn a_path_starts_from_the_longest_name_that_it_begins_with() {
+    const PATHS: [(&str, &str); 4] = [("/f", "from a"), ("/b/f", "from b"), ("/b/deep/f", "from a/n"), ("/n/f", "from a/n")];
+    for (front, guest) in fronts() {
+        let mut grants = ["a::/", "b::/b", "a/n::/b/deep"];
+        for _ in 0..grants.len() {
+            grants.rotate_left(1);
+            let dir = roots();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+            command.current_dir(dir.path()).arg("run");
+            command.args(grants.iter().flat_map(|grant| ["--dir", grant])).arg(&guest).arg("library");
+            command.args(PATHS.map(|(path, _)| path)).arg("/new");
+            let expected: String = PATHS.map(|(_, content)| format!("{content}\n")).concat();
+            assert_eq!(said(&mut command), Ok(expected), "{front:?}, {grants:?}");
+            assert!(dir.path().join("a/new").exists() && !dir.path().join("b/new").exists(), "{front:?}, {grants:?}");
+        }
     }
 }

@@ -27,6 +27,17 @@ static int appends(void) {
   return close(third) | close(file) | close(other);
 }
 
+// What a file is opened for can change between two writes, and another descriptor writes between them as well.
+static int appends_later(void) {
+  int file = open("later", O_RDWR | O_CREAT | O_TRUNC, 0666), other = open("later", O_WRONLY);
+  CHECK(file >= 0 && other >= 0);
+  CHECK(write(file, "0123456", 7) == 7 && pwrite(other, "abcdefghij", 10, 7) == 10);
+  CHECK(fcntl(file, F_SETFL, O_APPEND) == 0 && write(file, "Y", 1) == 1 && write(file, "Z", 1) == 1);
+  char text[32] = "";
+  CHECK(pread(file, text, sizeof text, 0) == 19 && !strcmp(text, "0123456abcdefghijYZ"));
+  return close(file) | close(other);
+}
+
 static int writes_much(void) {
   size_t size = 9 << 20;
   char *data = malloc(size), *back = malloc(size);
@@ -132,5 +143,5 @@ static int says_numbers(void) {
 int main(int argc, char **argv) {
   (void)argv;
   if (argc > 1) return says_numbers();
-  return appends() || writes_much() || removes() || lists() || numbers() || reads_only() || sets_no_time() || tells_apart();
+  return appends() || appends_later() || writes_much() || removes() || lists() || numbers() || reads_only() || sets_no_time() || tells_apart();
 }

@@ -20,6 +20,7 @@ pub async fn run(name: &str, arguments: &[&str]) {
         ("in-flight", []) => in_flight().await,
         ("synced", []) => synced().await,
         ("side-by-side", [path, count]) => side_by_side(path, number(count)).await,
+        ("long-calls", [count]) => long_calls(number(count)).await,
         ("calls", [count]) => calls(number(count)).await,
         ("read-only", []) => read_only().await,
         ("both", []) => both().await,
@@ -277,6 +278,21 @@ async fn calls(count: u64) {
     let refused = others.len();
     others.dedup();
     println!("{} made, {refused} refused: {}", made.len() - refused, others.join(", "));
+}
+
+/// Opens what is not there by paths that are as long as they may be, all at a time, and tells how often that was refused, and why.
+async fn long_calls(count: u64) {
+    let dir = root();
+    let calls = (0..count).map(|_| {
+        let path = format!("{}none", "./".repeat(2045));
+        dir.open_at(PathFlags::empty(), path, OpenFlags::empty(), DescriptorFlags::READ)
+    });
+    let (opened, ()) = join(join_all(calls), async { println!("begun") }).await;
+    let mut why: Vec<String> = opened.iter().filter_map(|result| result.as_ref().err().map(code)).collect();
+    why.retain(|code| code != "NoEntry");
+    let refused = why.len();
+    why.dedup();
+    println!("{refused} refused: {}", why.join(", "));
 }
 
 /// In a directory for reading only, with a file `file`.
