@@ -4,9 +4,12 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::process::Output;
 use std::thread;
 
-use crate::support::{Tree, run};
+use crate::support::{OPENAT2, PORTABLE, Tree, run};
+use crate::table::INSIDE;
+use crate::wasi::FRONTS;
 use crate::{attempts, check_answers, on_each_face};
 
 /// Names the signal that tells of a lease that is asked for; `libc` does not have it.
@@ -66,18 +69,54 @@ fn a_file_with_a_lease_was_answered_with_would_block() {
             let grant = format!("{}::/far", far.path().display());
             let options = tree.options(&["--dir", &grant]);
             let rows = [(plan, "ok")];
-            let output = thread::scope(|scope| {
-                let host = scope.spawn(|| run(&options, resolver, guest, &attempts(face, &rows)));
-                while !lease.is_asked_for() && !host.is_finished() {
-                    thread::yield_now();
-                }
-                assert!(lease.is_asked_for(), "{plan}: nobody has asked for the lease");
-                drop(lease);
-                host.join().expect("it does not panic")
-            });
+            let output = wait_for(lease, plan, || run(&options, resolver, guest, &attempts(face, &rows)));
             check_answers(output, &rows);
         }
     });
+}
+
+/// Runs a host, and gives the lease up once that has asked for it.
+fn wait_for(lease: Lease, plan: &str, run: impl FnOnce() -> Output + Send) -> Output {
+    thread::scope(|scope| {
+        let host = scope.spawn(run);
+        while !lease.is_asked_for() && !host.is_finished() {
+            thread::yield_now();
+        }
+        assert!(lease.is_asked_for(), "{plan}: nobody has asked for the lease");
+        drop(lease);
+        host.join().expect("it does not panic")
+    })
+}
+
+/// What opens a file by WASI.
+const LEASED_BY_WASI: [&str; 6] = [
+    "open digits",
+    "open digits read,no-follow",
+    "open link-file",
+    "open digits write",
+    "open digits read,write,create",
+    "truncate digits",
+];
+
+#[test]
+fn a_file_with_a_lease_was_answered_by_wasi_with_would_block() {
+    for (guest, face) in FRONTS {
+        if !guest.is_there() {
+            continue;
+        }
+        for (plan, resolver) in LEASED_BY_WASI.into_iter().flat_map(|plan| [(plan, OPENAT2), (plan, PORTABLE)]) {
+            let tree = Tree::new();
+            let Some(lease) = Lease::take(&tree.path("data/digits")) else {
+                println!("skipped: there are no leases here");
+                return;
+            };
+            // A file for writing gives nothing that is read.
+            let rows = [(plan, INSIDE)];
+            let options = tree.options(&[]);
+            let output = wait_for(lease, plan, || run(&options, resolver, guest, &attempts(face, &rows)));
+            check_answers(output, &rows);
+        }
+    }
 }
 
 #[test]
