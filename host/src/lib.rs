@@ -200,6 +200,7 @@ mod problem;
 mod reaper;
 mod sandbox;
 mod sched;
+pub mod shown;
 mod spin;
 mod store;
 mod streams;

@@ -1,6 +1,9 @@
 //! What can go wrong: what happened, why, and what to do about it.
 
+use std::borrow::Cow;
 use std::{error, fmt};
+
+use crate::shown;
 
 /// The class of a [`Problem`], by which a program may decide what to do. There may be more of them in later versions.
 ///
@@ -42,6 +45,8 @@ pub enum ProblemKind {
 
 /// What went wrong. [`Display`](fmt::Display) says what happened, [`source`](error::Error::source) why, and
 /// [`help`](Problem::help) what to do about it. The texts are for people and may change; programs go by [`kind`](Problem::kind).
+/// Names of a plugin's own stand in what happened and in the help as [`shown`] has them; why may be somebody else's error, and is for
+/// [`shown::text`] where it goes to a terminal.
 ///
 /// ```
 /// use std::error::Error as _;
@@ -74,7 +79,7 @@ pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), cause: None, help: None }
+        Self { kind, what: showable(what), cause: None, help: None }
     }
 
     pub(crate) fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
@@ -83,7 +88,7 @@ impl Problem {
     }
 
     pub(crate) fn because_text(self, cause: impl Into<String>) -> Self {
-        self.because(anyhow::Error::msg(cause.into()))
+        self.because(anyhow::Error::msg(showable(cause)))
     }
 
     pub(crate) fn help_with(self, help: impl Into<String>) -> Self {
@@ -93,7 +98,7 @@ impl Problem {
 
     /// The same where a program does it by a function and a user of the command by an option.
     pub(crate) fn help_for(mut self, program: impl Into<String>, command: impl Into<String>) -> Self {
-        self.help = Some(Help { program: program.into(), command: command.into() });
+        self.help = Some(Help { program: showable(program), command: showable(command) });
         self
     }
 
@@ -110,6 +115,14 @@ impl Problem {
     /// The same in terms of the options of the command `aiohost`.
     pub fn help_for_command(&self) -> Option<&str> {
         self.help.as_ref().map(|help| help.command.as_str())
+    }
+}
+
+fn showable(words: impl Into<String>) -> String {
+    let words = words.into();
+    match shown::text(&words) {
+        Cow::Borrowed(_) => words,
+        Cow::Owned(shown) => shown,
     }
 }
 

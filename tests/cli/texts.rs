@@ -151,6 +151,44 @@ fn a_description_can_be_had_as_json() {
     );
 }
 
+/// A module that imports what no terminal should be told as it is.
+fn imports_control_characters() -> Vec<u8> {
+    let text = r#"(module (import "e\1b]0;x\07\0a" "f\c2\9b2J\e2\80\ae" (func)) (export "g\1b[31m" (func 0)))"#;
+    wat::parse_str(text).expect("a valid guest")
+}
+
+#[test]
+fn names_of_a_plugin_do_not_steer_the_terminal() {
+    let place = Place::with("guest.wasm", imports_control_characters());
+    let hello = r#"(module (import "wasi_snapshot_preview1" "f\1b[31m" (func)) (memory (export "\1b[2J") 1))"#;
+    place.write("hello.wasm", wat::parse_str(hello).expect("a valid guest"));
+    let texts = [
+        place.run("run guest.wasm"),
+        place.run("run hello.wasm"),
+        place.run("inspect hello.wasm"),
+        place.run("inspect guest.wasm"),
+    ];
+    for outcome in &texts {
+        let shown = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(shown.contains("\\u{1b}") && !shown.contains("\n         "), "{outcome:?}");
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{outcome:?}");
+    }
+    let json = place.run("inspect hello.wasm --json");
+    assert!(json.stdout.contains("\\u001b[2J") && !json.stdout.contains('\x1b'), "{json:?}");
+}
+
+/// All of it was repeated in the message, which was more than the process that compiles could tell.
+#[test]
+fn an_error_in_a_line_of_two_megabytes_is_told_in_a_few_words() {
+    let place = Place::with("guest.wat", format!("(module (func (i32.wrong)) (; {} ;))", "x".repeat(2 << 20)));
+    for line in ["run guest.wat", "compile guest.wat", "inspect guest.wat", "componentize guest.wat"] {
+        let outcome = place.run(line);
+        let told = "error: guest.wat is not valid WebAssembly text\n  cause: unknown operator or unexpected token\n";
+        assert!(outcome.status == Some(1) && outcome.stderr.starts_with(told), "{line}: {outcome:.300?}");
+        assert!(outcome.stderr.contains("(i32.wrong)) (; xxx") && outcome.stderr.len() < 2000, "{line}");
+    }
+}
+
 /// The text of a file of the WIT package in the repository.
 fn wit(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit").join(name);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use aiohost::{Problem, ProblemKind};
+use aiohost::{Problem, ProblemKind, shown};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 
@@ -98,9 +98,9 @@ pub(super) fn report(error: &anyhow::Error) -> String {
     text
 }
 
-/// Adds a part whose further lines stand below its first.
+/// Adds a part whose further lines stand below its first, without what a stranger's name could do to the terminal.
 fn add(text: &mut String, label: &str, message: &str) {
-    for (index, line) in message.trim_end().lines().enumerate() {
+    for (index, line) in shown::text(message.trim_end()).lines().enumerate() {
         let indent = if index == 0 { label } else { "         " };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{indent}{line}");
@@ -125,6 +125,14 @@ mod tests {
     fn a_cause_that_was_told_is_not_told_again() {
         let error = anyhow::anyhow!("no such file").context("cannot read: no such file");
         assert_eq!(report(&error), "error: cannot read: no such file\n");
+    }
+
+    #[test]
+    fn a_name_in_an_error_does_not_steer_the_terminal() {
+        let remedied = Remedied { what: "no \x1b]0;a\x07".to_owned(), help: format!("name \x1b[2J{}", "x".repeat(1 << 20)) };
+        let told = report(&anyhow::anyhow!("b\x1b[31m").context(remedied));
+        assert!(told.starts_with("error: no \\u{1b}]0;a\\u{7}\n  cause: b\\u{1b}[31m\n  help: name \\u{1b}[2Jxxx"), "{told}");
+        assert!(told.len() < 2000, "{} bytes", told.len());
     }
 
     #[test]

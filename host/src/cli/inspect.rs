@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use aiohost::Host;
 use aiohost::plugin::{CompiledCode, Description, EngineKind, Format, Item, ItemKind, Unsupported, compiled_code, describe};
+use aiohost::{Host, shown};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -34,16 +34,20 @@ Examples:
   aiohost inspect plugin.wasm --json | jq '.missing'";
 
 pub(super) fn inspect(options: &Options) -> anyhow::Result<()> {
-    let code = compiled_code(&options.plugin)?;
-    let text = match (code, options.json) {
-        (Some(code), false) if !options.trust => code_as_text(&code),
-        (Some(code), true) if !options.trust => format!("{:#}\n", code_as_json(&code)),
-        (code, json) => {
-            let description = if code.is_some() { trusted(&options.plugin)? } else { describe(&options.plugin)? };
-            if json { format!("{:#}\n", as_json(&description)) } else { as_text(&description) }
-        }
-    };
-    streams::print(&text)
+    match compiled_code(&options.plugin)? {
+        Some(code) if !options.trust && options.json => print_json(&code_as_json(&code)),
+        Some(code) if !options.trust => streams::print(&code_as_text(&code)),
+        Some(_) => print(&trusted(&options.plugin)?, options.json),
+        None => print(&describe(&options.plugin)?, options.json),
+    }
+}
+
+fn print(description: &Description, is_json: bool) -> anyhow::Result<()> {
+    if is_json { print_json(&as_json(description)) } else { streams::print(&as_text(description)) }
+}
+
+fn print_json(value: &Value) -> anyhow::Result<()> {
+    streams::print(&shown::json(&format!("{value:#}\n")))
 }
 
 /// What compiled code says of itself once it is loaded.
@@ -60,7 +64,7 @@ fn trusted(path: &Path) -> anyhow::Result<Description> {
 
 fn code_as_text(code: &CompiledCode) -> String {
     let of = if code.is_component { "a component" } else { "a core module" };
-    let version = code.wasmtime.as_ref().map_or_else(|| "of an unknown version".to_owned(), Clone::clone);
+    let version = code.wasmtime.as_ref().map_or("of an unknown version".into(), |version| shown::name(version));
     let seal = if code.is_sealed { ", whole as `aiohost compile` wrote it" } else { ", not by `aiohost compile`, or damaged" };
     format!(
         "kind     compiled code of {of}\nmade by  wasmtime {version}{seal}\nmachine  {}\n\n{NOT_LOADED}\n",
@@ -110,11 +114,11 @@ fn as_text(description: &Description) -> String {
     }
     text.push_str("\nmissing here:\n");
     for unsupported in &description.unsupported {
-        text.push_str(&format!("  {}: {}\n", feature(unsupported), unsupported.why));
+        text.push_str(&format!("  {}: {}\n", feature(unsupported), shown::text(&unsupported.why)));
     }
     for missing in missing {
-        let closest = missing.closest.map_or_else(String::new, |closest| format!("; the closest is {closest}"));
-        text.push_str(&format!("  {}: {}{closest}\n", missing.import, missing.why));
+        let closest = missing.closest.map_or_else(String::new, |closest| format!("; the closest is {}", shown::name(&closest)));
+        text.push_str(&format!("  {}: {}{closest}\n", shown::name(&missing.import), shown::text(&missing.why)));
     }
     text
 }
@@ -125,16 +129,18 @@ fn feature(unsupported: &Unsupported) -> String {
 }
 
 fn or_none(values: &[String]) -> String {
+    let values: Vec<_> = values.iter().map(|value| shown::name(value)).collect();
     if values.is_empty() { "none".to_owned() } else { values.join(" ") }
 }
 
 fn items(title: &str, items: &[Item]) -> String {
     let mut text = format!("\n{title}:{}\n", if items.is_empty() { " nothing" } else { "" });
     for item in items {
-        let core = if let ItemKind::Core(ty) = &item.kind { format!(": {ty}") } else { String::new() };
-        text.push_str(&format!("  {}{core}{}\n", item.name, kind_suffix(item)));
+        let core = if let ItemKind::Core(ty) = &item.kind { format!(": {}", shown::text(ty)) } else { String::new() };
+        text.push_str(&format!("  {}{core}{}\n", shown::name(&item.name), kind_suffix(item)));
         for function in item.functions() {
-            text.push_str(&format!("    {}{}\n", function.name, if function.is_async { " (async)" } else { "" }));
+            let is_async = if function.is_async { " (async)" } else { "" };
+            text.push_str(&format!("    {}{is_async}\n", shown::name(&function.name)));
         }
     }
     text

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use super::compile_how::{CompileHow, Epochs, Offer};
 use super::machine::EngineKind;
 use crate::problem::{Problem, ProblemKind, Result};
+use crate::shown;
 
 /// Whoever does not begin like this is not talking to us.
 const MAGIC: &[u8; 16] = b"aiohost compile\n";
@@ -106,7 +107,8 @@ pub(super) fn write_answer(mut out: impl Write, answer: &Result<(EngineKind, Vec
     }
     let mut cause = problem.source();
     while let Some(one) = cause {
-        write_field(&mut out, one.to_string().as_bytes())?;
+        // The parser of text repeats a line of the plugin, which may be all of it.
+        write_field(&mut out, shown::text(&one.to_string()).as_bytes())?;
         cause = one.source();
     }
     // An empty text is the end of the causes.
@@ -171,7 +173,7 @@ fn read_number(mut input: impl Read) -> io::Result<u64> {
 }
 
 fn read_text(input: impl Read) -> io::Result<String> {
-    /// Far more than any message has.
+    /// Far more than any message has: each was cut before.
     const TEXT_BYTES_MAX: u64 = 1 << 20;
     String::from_utf8(read_field(input, TEXT_BYTES_MAX)?).map_err(|_| malformed())
 }
@@ -247,6 +249,18 @@ mod tests {
             }
             assert_eq!(chain, causes);
         }
+    }
+
+    #[test]
+    fn an_error_that_repeats_all_of_the_plugin_is_an_answer() {
+        let text = format!("(module (func $f (i32.wrong)) (; {} ;))", "x".repeat(2 << 20));
+        let error = wat::parse_str(&text).expect_err("there is no such instruction");
+        assert!(error.to_string().len() > text.len());
+        let mut wire = Vec::new();
+        write_answer(&mut wire, &Err(Problem::new(ProblemKind::Format, "no").because(error))).expect("memory to write to");
+        let problem = read_answer(wire.as_slice(), 0).expect("an answer").expect_err("a problem");
+        let cause = problem.source().expect("a cause").to_string();
+        assert!(cause.contains("i32.wrong") && cause.len() < 2000, "{} bytes", cause.len());
     }
 
     #[test]

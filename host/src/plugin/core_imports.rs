@@ -4,6 +4,7 @@ use wasmparser::{Parser, Payload};
 
 use super::memory;
 use crate::problem::{Problem, ProblemKind};
+use crate::shown;
 use crate::wasi::preview1;
 
 /// What a core module says of itself.
@@ -41,12 +42,18 @@ pub(super) fn problem(name: &str, module: &[u8], error: anyhow::Error) -> Proble
         let face = from.split_once("aiohost:aio/").map(|(_, rest)| rest.split('@').next().unwrap_or(rest));
         return Problem::new(ProblemKind::Format, what)
             .because_text(format!(
-                "it imports `{function}` of `{from}`, and has no `component-type` section that tells the type of that function"
+                "it imports `{}` of `{}`, and has no `component-type` section that tells the type of that function",
+                shown::name(function),
+                shown::name(from)
             ))
             .help_with(componentize(name, face));
     }
     Problem::new(ProblemKind::Format, what)
-        .because_text(format!("it imports `{function}` from `{from}`, which is neither WASI preview 1 nor an interface of WIT"))
+        .because_text(format!(
+            "it imports `{}` from `{}`, which is neither WASI preview 1 nor an interface of WIT",
+            shown::name(function),
+            shown::name(from)
+        ))
         .help_with(remedy(from))
 }
 

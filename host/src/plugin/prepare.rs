@@ -12,6 +12,7 @@ use super::offer::Missing;
 use super::validate::{self, Unsupported};
 use super::world::World;
 use crate::problem::{Problem, ProblemKind, Result};
+use crate::shown;
 
 /// A plugin that can be compiled, unless it uses what is not supported.
 pub(super) struct Prepared<'a> {
@@ -101,7 +102,8 @@ pub(super) fn check(name: &str, world: &World, offer: Offer) -> Result<()> {
         2 => ", and 1 more import".to_owned(),
         count => format!(", and {} more imports", count - 1),
     };
-    Err(Problem::new(ProblemKind::World, format!("{name} imports `{}`, which this host does not have{more}", first.import))
+    let import = shown::name(&first.import);
+    Err(Problem::new(ProblemKind::World, format!("{name} imports `{import}`, which this host does not have{more}"))
         .because_text(&first.why)
         .help_with(remedy_for_import(first)))
 }
