@@ -81,7 +81,7 @@ fn send(child: &Child, signal: Signal) {
 
 /// Waits for the end, of the process and of everybody who has its standard streams.
 #[track_caller]
-fn end(child: Child) -> Output {
+pub(crate) fn end(child: Child) -> Output {
     let pid = Pid::from_child(&child);
     let (sender, ended) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));

@@ -10,17 +10,17 @@ use super::Verbosity;
 use super::compile_limits::CompileLimits;
 use super::load::{self, Note};
 use super::output_file::OutputFile;
-use super::remedy::Remedied;
-use super::standard_input;
+use super::remedy::{Remedied, Usage};
+use super::{oci_layout, standard_input};
 
 /// Compile a plugin ahead of time
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin; - for standard input
+    /// The plugin; - for standard input; or oci-layout:DIR, as for run
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
-    /// The file to write, or - for standard output [default: PLUGIN with .cwasm at its end; of standard input, -]
+    /// The file to write, or - for standard output [default: PLUGIN with .cwasm at its end; of standard input, -; of an image, none]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file even if it is no compiled code
@@ -46,11 +46,18 @@ Examples:
 
 pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Result<()> {
     let is_input = standard_input::is_meant_by(&options.plugin);
-    if !is_input {
+    let is_image = oci_layout::is_meant_by(&options.plugin);
+    if !is_input && !is_image {
         refuse_compiled_code(&options.plugin)?;
     }
-    let default = || if is_input { options.plugin.clone() } else { options.plugin.with_extension("cwasm") };
-    let output = options.output.clone().unwrap_or_else(default);
+    let output = match &options.output {
+        Some(output) => output.clone(),
+        None if is_input => options.plugin.clone(),
+        None if is_image => {
+            return Err(Usage("name the file to write with --output: an image gives it no name".to_owned()).into());
+        }
+        None => options.plugin.with_extension("cwasm"),
+    };
     let file = OutputFile::at(&output)?;
     if file.replaces() && !options.force {
         refuse_to_overwrite(&output)?;
@@ -59,6 +66,8 @@ pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Resul
     let note = if verbosity.quiet { Note::Silent } else { Note::Plain };
     let plugin = if is_input {
         standard_input::load(&host, &options.plugin, note)?
+    } else if is_image {
+        oci_layout::load(&host, &options.plugin, options.limits.reading_time())?
     } else {
         load::load_source(&host, &options.plugin, note)?
     };

@@ -15,7 +15,7 @@ pub(super) const COMMAND: &str = "__compile";
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct CompileLimits {
-    /// Time for compiling the plugin, before it runs and --timeout begins [default: 5m]
+    /// Time for compiling the plugin, before it runs and --timeout begins; reading an image may take as long [default: 5m]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     max_compile_time: Option<Duration>,
     /// Memory for compiling the plugin, which a process of its own does [default: 4GiB]
@@ -23,7 +23,15 @@ pub(super) struct CompileLimits {
     max_compile_memory: Option<usize>,
 }
 
+/// How long it may take to read an image, unless it is said otherwise: as long as compiling, as [`CompileProcess`] has it.
+const TIME_MAX: Duration = Duration::from_secs(300);
+
 impl CompileLimits {
+    /// How long it may take to read an image.
+    pub(super) fn reading_time(&self) -> Duration {
+        self.max_compile_time.unwrap_or(TIME_MAX)
+    }
+
     /// A process that holds to them.
     pub(super) fn process(&self) -> CompileProcess {
         let mut process = CompileProcess::new([COMMAND]);

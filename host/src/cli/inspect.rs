@@ -2,18 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use aiohost::plugin::{CompiledCode, Description, EngineKind, Format, Item, ItemKind, Unsupported, compiled_code, describe};
+use aiohost::plugin::{
+    CompiledCode, Description, EngineKind, Format, Item, ItemKind, Unsupported, compiled_code, describe, describe_bytes,
+};
 use aiohost::{Host, shown};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::streams;
+use super::{oci_layout, streams};
 
 /// Show what a plugin imports and exports, and what of it is missing here
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin
+    /// The plugin; or oci-layout:DIR, as for run
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
     /// Print JSON
@@ -34,6 +36,11 @@ Examples:
   aiohost inspect plugin.wasm --json | jq '.missing'";
 
 pub(super) fn inspect(options: &Options) -> anyhow::Result<()> {
+    if oci_layout::is_meant_by(&options.plugin) {
+        // Compiled code is not taken from there, whoever is trusted.
+        let plugin = oci_layout::read(&options.plugin, None)?;
+        return print(&describe_bytes(&plugin.name, &plugin.content)?, options.json);
+    }
     match compiled_code(&options.plugin)? {
         Some(code) if !options.trust && options.json => print_json(&code_as_json(&code)),
         Some(code) if !options.trust => streams::print(&code_as_text(&code)),

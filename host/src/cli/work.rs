@@ -61,7 +61,7 @@ impl Work<'_> {
         };
         let path = &self.options.plugin;
         let plugin = if oci_layout::is_meant_by(path) {
-            oci_layout::load(&host, path)?
+            oci_layout::load(&host, path, self.options.compile_limits.reading_time())?
         } else {
             standard_input::load(&host, path, note)?
         };

@@ -85,14 +85,26 @@ enum Trust {
 ///
 /// If the file cannot be read, or is no plugin.
 pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
-    let name = display_name(path.as_ref());
-    let source = PluginBytes::open(path.as_ref())?;
+    describe_source(&display_name(path.as_ref()), &PluginBytes::open(path.as_ref())?)
+}
+
+/// The same with a plugin that is in memory already. `name` is what it is called in errors.
+///
+/// # Errors
+///
+/// As [`describe`].
+pub fn describe_bytes(name: &str, bytes: &[u8]) -> Result<Description> {
+    source::check_size(name, bytes)?;
+    describe_source(name, &PluginBytes::Memory(bytes))
+}
+
+fn describe_source(name: &str, source: &PluginBytes<'_>) -> Result<Description> {
     let bytes = source.bytes()?;
-    let format = Format::detect(&name, &bytes)?;
+    let format = Format::detect(name, &bytes)?;
     if format == Format::Precompiled {
-        return Err(untrusted(&name));
+        return Err(untrusted(name));
     }
-    let Prepared { world, engine, unsupported, .. } = prepare(&name, format, &bytes)?;
+    let Prepared { world, engine, unsupported, .. } = prepare(name, format, &bytes)?;
     Ok(Description { format, world, engine, unsupported })
 }
 

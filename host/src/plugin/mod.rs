@@ -82,7 +82,7 @@ pub use guest::Guest;
 pub use guest_builder::GuestBuilder;
 pub use handle::GuestHandle;
 pub use host::{Host, HostBuilder};
-pub use load::{Description, Plugin, describe};
+pub use load::{Description, Plugin, describe, describe_bytes};
 pub use machine::EngineKind;
 pub use offer::{Missing, WIT};
 pub use source::read_module;

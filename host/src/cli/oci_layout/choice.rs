@@ -2,10 +2,11 @@
 
 use std::env::consts::ARCH;
 
+use aiohost::shown;
 use serde_json::Value;
 
 use super::super::remedy::failure;
-use super::blob::{Descriptor, Digest, Layout, list};
+use super::blob::{Descriptor, Layout, list};
 use super::reference::Which;
 
 /// The annotation with the tag of an image.
@@ -20,26 +21,21 @@ const DEPTH_MAX: usize = 3;
 
 /// The manifest of the image that is meant.
 pub(super) fn manifest(layout: &Layout, which: &Which) -> anyhow::Result<Value> {
-    let (mut digest, mut media_type) = match which {
-        Which::Digest(digest) => (digest.clone(), String::new()),
-        Which::Tag(tag) => part(&tagged(&layout.manifests, tag)?)?,
-        Which::Only => part(&only(&layout.manifests)?)?,
+    let mut descriptor = match which {
+        Which::Digest(digest) => Descriptor::by_digest(digest.clone()),
+        Which::Tag(tag) => Descriptor::of(&tagged(&layout.manifests, tag)?)?,
+        Which::Only => Descriptor::of(&only(&layout.manifests)?)?,
     };
     for _ in 0..DEPTH_MAX {
-        let document = layout.document(&digest)?;
-        let own_type = document["mediaType"].as_str().unwrap_or(&media_type);
+        let document = layout.document(&descriptor)?;
+        let own_type = document["mediaType"].as_str().unwrap_or(&descriptor.media_type);
         let is_index = INDEXES.contains(&own_type) || document["manifests"].is_array();
         if !is_index {
             return Ok(document);
         }
-        (digest, media_type) = part(&for_this_host(&list(&document, "manifests"))?)?;
+        descriptor = Descriptor::of(&for_this_host(&list(&document, "manifests"))?)?;
     }
     Err(failure("an index of this layout lists another one, and so on", "name the manifest itself by its digest"))
-}
-
-fn part(value: &Value) -> anyhow::Result<(Digest, String)> {
-    let descriptor = Descriptor::of(value)?;
-    Ok((descriptor.digest, descriptor.media_type))
 }
 
 fn tagged(manifests: &[Value], tag: &str) -> anyhow::Result<Value> {
@@ -61,8 +57,7 @@ fn names(manifests: &[Value]) -> String {
         Some(tag) => format!(":{tag}"),
         None => format!("@{}", manifest["digest"].as_str().unwrap_or_default()),
     };
-    let names: Vec<String> = manifests.iter().map(name).collect();
-    format!("put one of these behind the directory: {}", names.join(", "))
+    format!("put one of these behind the directory: {}", shown::names(manifests.iter().map(name)))
 }
 
 /// Of several manifests that for WebAssembly, or else that for this machine: what is looked for in it is the same in all of them.
@@ -79,8 +74,8 @@ fn for_this_host(manifests: &[Value]) -> anyhow::Result<Value> {
     });
     found.cloned().ok_or_else(|| {
         let platform = |manifest: &Value| manifest["platform"]["architecture"].as_str().unwrap_or("unknown").to_owned();
-        let platforms: Vec<String> = manifests.iter().map(platform).collect();
-        let what = format!("this image is for {}, and neither for wasm nor for {machine}", platforms.join(", "));
+        let platforms = shown::names(manifests.iter().map(platform));
+        let what = format!("this image is for {platforms}, and neither for wasm nor for {machine}");
         failure(what, "name the manifest itself by its digest")
     })
 }

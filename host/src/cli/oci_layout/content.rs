@@ -13,12 +13,20 @@ use super::image;
 const WASM: [&str; 3] =
     ["application/wasm", "application/vnd.wasm.content.layer.v1+wasm", "application/vnd.module.wasm.content.layer.v1+wasm"];
 
+/// Layers of an image. 500: no file system stacks more.
+const LAYERS_MAX: usize = 500;
+
 /// Bytes of a plugin, as the library has it.
 pub(super) const BYTES_MAX: u64 = 256 << 20;
 
 /// The plugin in an image, by its manifest.
 pub(super) fn plugin(layout: &Layout, manifest: &Value) -> anyhow::Result<Vec<u8>> {
-    let layers = list(manifest, "layers").iter().map(Descriptor::of).collect::<anyhow::Result<Vec<_>>>()?;
+    let layers = list(manifest, "layers");
+    if layers.len() > LAYERS_MAX {
+        let what = format!("there are {} layers in this image, and {LAYERS_MAX} is the limit", layers.len());
+        return Err(failure(what, "put the plugin into an image of its own"));
+    }
+    let layers = layers.iter().map(Descriptor::of).collect::<anyhow::Result<Vec<_>>>()?;
     let of_wasm: Vec<&Descriptor> = layers.iter().filter(|layer| WASM.contains(&layer.media_type.as_str())).collect();
     match of_wasm.as_slice() {
         [] => image::plugin(layout, manifest, &layers),
@@ -31,11 +39,13 @@ pub(super) fn plugin(layout: &Layout, manifest: &Value) -> anyhow::Result<Vec<u8
 }
 
 fn read(layout: &Layout, layer: &Descriptor) -> anyhow::Result<Vec<u8>> {
-    let mut blob = layout.blob(&layer.digest)?;
+    let mut blob = layout.blob(layer)?;
+    if blob.length() > BYTES_MAX {
+        let what = format!("the plugin in this image has {} MiB, and may have {}", blob.length() >> 20, BYTES_MAX >> 20);
+        return Err(failure(what, "build it without debug information: `wasm-tools strip` removes it"));
+    }
     let mut content = Vec::new();
-    // One byte more: the library tells of a plugin that is too large.
-    let read = (&mut blob).take(BYTES_MAX + 1).read_to_end(&mut content);
-    read.with_context(|| format!("cannot read the blob {}", layer.digest))?;
+    (&mut blob).read_to_end(&mut content).with_context(|| format!("cannot read the blob {}", layer.digest))?;
     blob.check()?;
     Ok(content)
 }
