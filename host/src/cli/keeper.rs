@@ -1,4 +1,4 @@
-//! Two processes for a run: the one that was started keeps the one that does the work, and has nothing to do with any file.
+//! Two processes for a run or a benchmark: the one that was started keeps the one that does the work, and has nothing to do with any file.
 //!
 //! The system ends no thread within a call that cannot be interrupted, as one for a file whose server does not answer, not even by
 //! `SIGKILL`; and as long as there is such a thread its process is not gone for whoever waits for it. So the one that is waited for
@@ -46,7 +46,7 @@ pub(super) struct Keeper {
 
 /// Splits this process in two, which must not have another thread yet. It returns in the one that is to do the work.
 pub(super) fn split() -> anyhow::Result<Keeper> {
-    let fail = |error| anyhow::Error::new(error).context("cannot start the process that runs the plugin");
+    let fail = |error| anyhow::Error::new(error).context("cannot start the process that does the work");
     let signals = Signals::take().map_err(fail)?;
     let (orders, order) = io::pipe().map_err(fail)?;
     let (report, reports) = io::pipe().map_err(fail)?;
@@ -147,7 +147,7 @@ fn end_like(status: WaitStatus) -> ! {
         exit::at_once(u8::try_from(status).unwrap_or(exit::FAILED));
     }
     let signal = status.terminating_signal().unwrap_or(libc::SIGKILL);
-    streams::say(&format!("error: the process that ran the plugin was ended by signal {signal}\n"));
+    streams::say(&format!("error: the process that did the work was ended by signal {signal}\n"));
     // One image of the memory is enough.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     signals::die_by(signal);

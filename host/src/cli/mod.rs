@@ -115,7 +115,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compile(options) => compile::compile(&options, &cli.verbosity).map(|()| 0),
         Command::Componentize(options) => componentize::componentize(&options).map(|()| 0),
         Command::Wit(options) => wit::wit(&options).map(|()| 0),
-        Command::Bench(options) => bench::bench(&options, &cli.verbosity),
+        Command::Bench(options) => bench::bench(options, &cli.verbosity).map(|never| match never {}),
         Command::Completions(options) => completions::completions(&options, &public()).map(|()| 0),
         Command::Man(options) => man::man(&options, public()).map(|()| 0),
         Command::Oci(options) => oci::oci(&options).map(|never| match never {}),

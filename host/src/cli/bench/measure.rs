@@ -1,12 +1,9 @@
 //! Timing: contenders in turn, in rounds.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-
 use super::jobs::Job;
+use super::over::Over;
 use super::scene::Scene;
 
 /// How much is timed.
@@ -14,8 +11,7 @@ pub(super) struct Pace {
     pub(super) rounds: usize,
     /// Of a contender in one round.
     pub(super) time: Duration,
-    /// Set when somebody wants it to end.
-    pub(super) is_over: Arc<AtomicBool>,
+    pub(super) over: Over,
 }
 
 /// Somebody who does a job so often.
@@ -63,7 +59,7 @@ pub(super) fn measure(pace: &Pace, scene: &Scene, job: Job, contenders: Vec<Cont
     let mut all = Vec::new();
     for mut contender in contenders {
         let count = count_for(pace, scene, job, &mut contender)?;
-        all.push((contender, count, Vec::with_capacity(pace.rounds)));
+        all.push((contender, count, Vec::new()));
     }
     for _ in 0..pace.rounds {
         for (contender, count, rounds) in &mut all {
@@ -94,7 +90,7 @@ fn count_for(pace: &Pace, scene: &Scene, job: Job, contender: &mut Contender) ->
 }
 
 fn timed(pace: &Pace, scene: &Scene, job: Job, contender: &mut Contender, count: u64) -> anyhow::Result<Duration> {
-    ensure!(!pace.is_over.load(Ordering::Relaxed), "it was ended");
+    pace.over.check()?;
     match job {
         Job::ReadFromDisk => scene.forget()?,
         Job::Read => scene.remember()?,

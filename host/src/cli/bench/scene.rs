@@ -1,18 +1,17 @@
 //! The directory and the files that are worked on.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use rustix::fs::{Advice, Mode, fadvise};
 
+use super::over::Over;
 use crate::cli::remedy::failure;
 use crate::cli::replacement::with_new_name;
-use crate::cli::{output_file, streams};
+use crate::cli::streams;
 
 /// Bytes of one read or write.
 pub(super) const BLOCK: usize = 4096;
@@ -30,24 +29,26 @@ pub(super) const DATA: &str = "data";
 pub(super) struct Scene {
     pub(super) dir: PathBuf,
     data: File,
-    removed: Once,
 }
 
 impl Scene {
-    /// Makes it, unless somebody wants it to end.
-    pub(super) fn new(above: &Path, is_over: &AtomicBool) -> anyhow::Result<Self> {
+    /// Makes the directory.
+    pub(super) fn make_dir(above: &Path) -> anyhow::Result<PathBuf> {
         let made = with_new_name(|name| rustix::fs::mkdir(above.join(name), Mode::RWXU));
         let (name, ()) = made.map_err(|error| {
-            let help = output_file::help(above, &error);
-            failure(format!("cannot make a directory in {}: {error}", above.display()), help)
+            failure(format!("cannot make a directory in {}: {error}", above.display()), help(above, &error))
         })?;
-        let dir = above.join(name);
-        match fill(&dir, is_over) {
-            Ok(data) => Ok(Self { dir, data, removed: Once::new() }),
+        Ok(above.join(name))
+    }
+
+    /// Makes the files in it, unless somebody wants it to end. If that fails nothing is left.
+    pub(super) fn new(dir: &Path, over: &Over) -> anyhow::Result<Self> {
+        match fill(dir, over) {
+            Ok(data) => Ok(Self { dir: dir.to_owned(), data }),
             Err(error) => {
-                let _ = fs::remove_dir_all(&dir);
-                let what = format!("cannot make 68 MiB of files in {}: {error}", above.display());
-                Err(failure(what, "choose a directory on a disk with more room"))
+                remove(dir);
+                let above = dir.parent().unwrap_or(dir);
+                Err(failure(format!("cannot make 68 MiB of files in {}: {error}", above.display()), help(above, &error)))
             }
         }
     }
@@ -79,36 +80,52 @@ impl Scene {
         const RAMFS: i64 = 0x8584_58f6;
         rustix::fs::fstatfs(&self.data).is_ok_and(|status| [TMPFS, RAMFS].contains(&status.f_type))
     }
-
-    /// Removes everything, once.
-    pub(super) fn remove(&self) {
-        self.removed.call_once(|| {
-            if let Err(error) = fs::remove_dir_all(&self.dir) {
-                streams::say(&format!("warning: {} is left: {error}; remove it\n", self.dir.display()));
-            }
-        });
-    }
 }
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        self.remove();
+        remove(&self.dir);
     }
 }
 
-fn fill(dir: &Path, is_over: &AtomicBool) -> io::Result<File> {
-    let go_on =
-        || if is_over.load(Ordering::Relaxed) { Err(io::ErrorKind::Interrupted.into()) } else { Ok::<_, io::Error>(()) };
+/// Removes everything, and says so if something is left.
+fn remove(dir: &Path) {
+    let Err(why) = fs::remove_dir_all(dir) else { return };
+    // To list a directory takes a descriptor, of which there may be none left. What was made at first is known by name.
+    let names = (0..FILES).map(file).chain([DATA.to_owned()]);
+    // What is not there, or cannot be removed, is seen in the end.
+    names.for_each(|name| drop(fs::remove_file(dir.join(name))));
+    let _ = fs::remove_dir(dir.join("files"));
+    if fs::remove_dir(dir).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+        streams::say(&format!("warning: {} is left: {why}; remove it\n", dir.display()));
+    }
+}
+
+/// What to do about a directory in which nothing can be made.
+fn help(above: &Path, error: &io::Error) -> String {
+    let text = match (error.kind(), error.raw_os_error()) {
+        (_, Some(libc::EMFILE)) => "allow more open files, which `ulimit -n` shows",
+        (_, Some(libc::ENFILE)) => "the system allows no more open files: end what has many of them",
+        (ErrorKind::NotFound, _) if !above.exists() => return format!("make it first: mkdir -p '{}'", above.display()),
+        (ErrorKind::NotADirectory, _) => "name a directory",
+        (ErrorKind::StorageFull | ErrorKind::QuotaExceeded, _) => "choose a directory on a disk with more room",
+        (ErrorKind::FileTooLarge, _) => "raise the limit for the size of files, which `ulimit -f` shows",
+        _ => "choose a directory that files can be made in",
+    };
+    text.to_owned()
+}
+
+fn fill(dir: &Path, over: &Over) -> io::Result<File> {
     let data = File::options().read(true).write(true).create_new(true).open(dir.join(DATA))?;
     let bytes: Vec<u8> = (0u8..251).cycle().take(1 << 20).collect();
     for piece in 0..BLOCKS * BLOCK as u64 / (1 << 20) {
-        go_on()?;
+        over.check()?;
         data.write_all_at(&bytes, piece << 20)?;
     }
     data.sync_all()?;
     fs::create_dir(dir.join("files"))?;
     for number in 0..FILES {
-        go_on()?;
+        over.check()?;
         fs::write(dir.join(file(number)), &bytes[..BLOCK])?;
     }
     Ok(data)
