@@ -1,6 +1,8 @@
 //! Command lines of `wasmtime run`: what both have works unchanged, and what only wasmtime has is refused with the reason.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 
 use crate::{Outcome, Place, finished, guests};
@@ -59,6 +61,22 @@ fn the_environment_is_inherited_where_it_is_asked_for() {
     environment("-S inherit-env").assert_output(0, "A=1\0B=2\0");
     environment("--env A=3 -S inherit-env=y").assert_output(0, "B=2\0A=3\0");
     environment("-S inherit-env -S inherit-env=n --env B").assert_output(0, "B=2\0");
+}
+
+#[test]
+fn a_variable_that_no_plugin_can_be_given_is_told_once() {
+    let place = Place::with("guest.wat", guests::prints("environ"));
+    let odd = OsStr::from_bytes(b"\xff");
+    let environment = |options: &str| {
+        let mut command = place.command(&format!("run --no-cache {options} guest.wat"));
+        finished(command.env_clear().env("A", "1").env("B", odd).env(odd, "2"))
+    };
+    let outcome = environment("-S inherit-env");
+    let told = "warning: not inherited, since a plugin can be given nothing but UTF-8: ";
+    assert!(["B, \u{fffd}\n", "\u{fffd}, B\n"].iter().any(|names| outcome.stderr == format!("{told}{names}")), "{outcome:?}");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(0), "A=1\0"));
+    environment("-q -S inherit-env").assert_output(0, "A=1\0");
+    assert_eq!(environment("--env B=3 -S inherit-env").stderr, format!("{told}\u{fffd}\n"));
 }
 
 #[test]

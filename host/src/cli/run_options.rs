@@ -1,10 +1,11 @@
 //! What `aiohost run` is told on the command line, and the host that follows from it.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiohost::{Gated, Host, HostBuilder, Limits, Problem, Resolver};
+use aiohost::{Gated, Host, HostBuilder, Limits, Problem, Resolver, shown};
 use clap::{Args, ValueEnum};
 
 use super::compile_limits::CompileLimits;
@@ -57,6 +58,9 @@ pub(super) struct Options {
     /// What these have set.
     #[arg(skip)]
     set: Set,
+    /// Variables of the environment that were to be inherited, and that no plugin can be given.
+    #[arg(skip)]
+    not_inherited: Vec<OsString>,
 }
 
 #[derive(Args)]
@@ -161,14 +165,25 @@ impl Options {
         limits.max_memory = limits.max_memory.into_iter().chain(set.memory_bytes_max).min();
         self.no_cache |= set.cache == Some(false);
         if set.inherit_environment {
-            // What is not UTF-8 no plugin can be given.
-            let here =
-                std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
             let is_given = |name: &str| self.environment.iter().any(|(given, _)| given == name);
-            let inherited: Vec<(String, String)> = here.filter(|(name, _)| !is_given(name)).collect();
+            let mut inherited = Vec::new();
+            for (name, value) in std::env::vars_os() {
+                match (name.to_str(), value.into_string()) {
+                    (Some(given), _) if is_given(given) => {}
+                    (Some(name), Ok(value)) => inherited.push((name.to_owned(), value)),
+                    _ => self.not_inherited.push(name),
+                }
+            }
             self.environment.splice(0..0, inherited);
         }
         self.set = set;
+    }
+
+    /// What is told before the plugin runs.
+    pub(super) fn warning(&self) -> Option<String> {
+        let names = self.not_inherited.iter().map(|name| name.to_string_lossy());
+        let names = (!self.not_inherited.is_empty()).then(|| shown::names(names))?;
+        Some(format!("warning: not inherited, since a plugin can be given nothing but UTF-8: {names}\n"))
     }
 
     /// The host with everything that these options grant and limit, but for the time, which is the watcher's.

@@ -49,6 +49,9 @@ impl Work<'_> {
     }
 
     fn load(&self) -> anyhow::Result<(Host, Plugin)> {
+        if let Some(warning) = self.options.warning().filter(|_| !self.verbosity.quiet) {
+            streams::say(&warning);
+        }
         let host = self.options.host()?;
         look_at(&self.options.plugin);
         self.tell(Event::Begins(Part::Loading(host.clone())));
