@@ -39,17 +39,41 @@ pub(super) fn compiled(plugin: &[u8], path: &str, folder: &Path, settings: &Sett
         return Ok(file);
     }
     // Others that want the same code wait for it; those that want another do not.
-    let lock = folder.join(format!("{name}.lock"));
-    let locked = File::create(&lock).with_context(|| format!("cannot make {}", lock.display()))?;
-    flock(&locked, FlockOperation::LockExclusive)?;
+    let _lock = Lock::take(folder.join(format!("{name}.lock")))?;
     if !is_there(&file) {
         let code = compile(plugin, settings).with_context(|| format!("cannot compile {path} of the container"))?;
         store(&file, &code).with_context(|| format!("cannot store compiled code as {}", file.display()))?;
         tidy(folder, BYTES_MAX);
     }
-    // Who waits for it finds the code.
-    let _ = fs::remove_file(&lock);
     Ok(file)
+}
+
+/// A lock of the folder's, by the name of a file that is there only as long as somebody has it or waits for it.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until nobody else has it.
+    fn take(path: PathBuf) -> anyhow::Result<Self> {
+        loop {
+            let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+            flock(&file, FlockOperation::LockExclusive)?;
+            // Whoever had it may have removed it meanwhile, and the next one does not wait for a file without a name.
+            if file.metadata()?.nlink() > 0 {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever waits for it finds the code, or finds out why there is none. What is left of a process that was killed is taken by
+        // the next one, and tidied away.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// The folder, which is this user's alone: what is in it is run as native code.
@@ -164,22 +188,24 @@ fn store(file: &Path, code: &[u8]) -> std::io::Result<()> {
     fs::set_permissions(file, fs::Permissions::from_mode(0o644))
 }
 
-/// Removes what was used longest ago, as long as there is too much.
+/// Removes what was used longest ago, as long as there is too much, and locks of processes that were killed.
 fn tidy(folder: &Path, bytes_max: u64) {
-    let is_code = |path: &Path| path.extension().is_some_and(|extension| extension == "cwasm");
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
-        .filter(|entry| is_code(&entry.path()))
-        .filter_map(|entry| {
-            let status = entry.metadata().ok()?;
-            Some((status.modified().ok()?, status.len(), entry.path()))
-        })
-        .collect();
+    let is_old = |used: SystemTime| used.elapsed().is_ok_and(|age| age > IN_USE);
+    let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, Ok(status)) = (entry.path(), entry.metadata()) else { continue };
+        let Ok(used) = status.modified() else { continue };
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("cwasm") => files.push((used, status.len(), path)),
+            // If somebody has it still, then the same is compiled twice.
+            Some("lock") if is_old(used) => drop(fs::remove_file(path)),
+            _ => {}
+        }
+    }
     files.sort();
     let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
     for (used, length, path) in files {
-        let is_old = used.elapsed().is_ok_and(|age| age > IN_USE);
-        if bytes <= bytes_max || !is_old {
+        if bytes <= bytes_max || !is_old(used) {
             return;
         }
         // A container that runs it keeps it.
@@ -211,7 +237,9 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_goes_first_and_what_is_used_stays() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        for (name, hours) in [("a.cwasm", 5), ("b.cwasm", 4), ("c.cwasm", 3), ("d.cwasm", 0), ("e.other", 9)] {
+        let files =
+            [("a.cwasm", 5), ("b.cwasm", 4), ("c.cwasm", 3), ("d.cwasm", 0), ("e.other", 9), ("f.lock", 2), ("g.lock", 0)];
+        for (name, hours) in files {
             let path = dir.path().join(name);
             fs::write(&path, [0; 10]).expect("a file");
             let used = SystemTime::now() - Duration::from_secs(hours * 3600);
@@ -224,9 +252,33 @@ mod tests {
             names.sort();
             names.into_iter().map(|name| name.into_string().expect("a name")).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(left(40), "a.cwasm b.cwasm c.cwasm d.cwasm e.other");
-        assert_eq!(left(39), "b.cwasm c.cwasm d.cwasm e.other");
-        assert_eq!(left(0), "d.cwasm e.other");
+        assert_eq!(left(40), "a.cwasm b.cwasm c.cwasm d.cwasm e.other g.lock");
+        assert_eq!(left(39), "b.cwasm c.cwasm d.cwasm e.other g.lock");
+        assert_eq!(left(0), "d.cwasm e.other g.lock");
+    }
+
+    #[test]
+    fn no_lock_is_left_whatever_came_of_the_plugin() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("a.lock");
+        let counts = std::sync::Mutex::new((0, 0));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let lock = Lock::take(path.clone()).expect("a lock");
+                    let mut counts = counts.try_lock().expect("nobody else has the lock");
+                    counts.0 += usize::from(path.exists());
+                    counts.1 += 1;
+                    drop(counts);
+                    drop(lock);
+                });
+            }
+        });
+        assert_eq!(counts.into_inner().expect("nobody panicked"), (8, 8));
+        assert!(!path.exists());
+        // The process that compiles is this one, which knows nothing of that.
+        compiled(b"(module", "p.wat", dir.path(), &Settings::default()).expect_err("it cannot be compiled");
+        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
     }
 
     #[test]
