@@ -71,7 +71,7 @@ fn trusted(path: &Path) -> anyhow::Result<Description> {
 
 fn code_as_text(code: &CompiledCode) -> String {
     let of = if code.is_component { "a component" } else { "a core module" };
-    let version = code.wasmtime.as_ref().map_or("of an unknown version".into(), |version| shown::name(version));
+    let version = code.wasmtime.as_ref().map_or_else(|| "of an unknown version".into(), |version| shown::name(version));
     let seal = if code.is_sealed { ", whole as `aiohost compile` wrote it" } else { ", not by `aiohost compile`, or damaged" };
     format!(
         "kind     compiled code of {of}\nmade by  wasmtime {version}{seal}\nmachine  {}\n\n{NOT_LOADED}\n",

@@ -45,7 +45,7 @@ fn read(layout: &Layout, layer: &Descriptor) -> anyhow::Result<Vec<u8>> {
         return Err(failure(what, "build it without debug information: `wasm-tools strip` removes it"));
     }
     let mut content = Vec::new();
-    (&mut blob).read_to_end(&mut content).with_context(|| format!("cannot read the blob {}", layer.digest))?;
+    blob.read_to_end(&mut content).with_context(|| format!("cannot read the blob {}", layer.digest))?;
     blob.check()?;
     Ok(content)
 }
