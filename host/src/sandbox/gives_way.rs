@@ -1,6 +1,6 @@
 //! Long requests of every kind: each gives its worker back between two of its steps where somebody waits for that.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::thread;
 
@@ -135,7 +135,7 @@ fn requests_on_directories_and_trees_give_way() {
 #[test]
 fn a_search_for_extents_gives_way() {
     let scene = Scene::new();
-    let file = fs::File::create(scene.path("/near/sparse")).expect("it is new");
+    let file = File::create(scene.path("/near/sparse")).expect("it is new");
     for number in 0..5000 {
         file.write_all_at(b"x", number << 13).expect("there is room on the disk");
     }

@@ -68,6 +68,8 @@ impl Outcome for Answer {
         matches!(self, Err(_) | Ok(Value::Done | Value::Count(_)))
     }
 
+    fn undo_now(&mut self) {}
+
     fn undo(self) {
         match self {
             Ok(Value::Loan(Loan(given_back))) => {

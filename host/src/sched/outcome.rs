@@ -25,7 +25,7 @@ pub(crate) trait Outcome: Send + Sized + 'static {
     fn is_light(&self) -> bool;
 
     /// Gives back what it took from elsewhere, as far as that takes no time: nobody will take it.
-    fn undo_now(&mut self) {}
+    fn undo_now(&mut self);
 
     /// Gives back the rest. May wait for a device.
     fn undo(self);
