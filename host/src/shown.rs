@@ -2,6 +2,15 @@
 //!
 //! Names in a plugin, in an image or in a text are whatever their author likes. A terminal obeys the control characters in them, and
 //! they may have megabytes.
+//!
+//! ```
+//! use aiohost::shown;
+//!
+//! assert_eq!(shown::name("a\u{1b}[31m"), r"a\u{1b}[31m");
+//! assert_eq!(shown::names((0..12).map(|number| number.to_string())), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more");
+//! assert_eq!(shown::text("what is wrong:\n  \u{7}"), "what is wrong:\n  \\u{7}");
+//! assert_eq!(shown::json("[\"\u{9b}\"]"), r#"["\u009b"]"#);
+//! ```
 
 use std::borrow::Cow;
 

@@ -90,6 +90,16 @@ pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
 
 /// The same with a plugin that is in memory already. `name` is what it is called in errors.
 ///
+/// ```
+/// use aiohost::plugin::{Format, describe_bytes};
+///
+/// # fn main() -> Result<(), aiohost::Problem> {
+/// assert_eq!(describe_bytes("empty.wat", b"(component)")?.format, Format::Text);
+/// assert!(describe_bytes("notes.txt", b"no plugin").is_err());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// As [`describe`].
