@@ -20,6 +20,9 @@ use crate::measure::{Batch, Run, timed};
 use crate::setup::{Program, Setup};
 use crate::workload::DATA;
 
+/// Handles of a guest, and requests that it may have in flight: more than it may otherwise.
+const HANDLES_MAX: usize = 200_000;
+
 /// Who serves the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
@@ -167,8 +170,7 @@ impl Machine {
         wasi.inherit_stderr().allow_blocking_current_thread(self.host.may_block());
         let (mut aio, calls) = (None, HostCalls::default());
         if self.host.is_aiohost() {
-            // For more in flight than a guest may have otherwise.
-            let limits = Limits { in_flight_max: 200_000, requests_max: 200_000, ..Limits::default() };
+            let limits = Limits { in_flight_max: HANDLES_MAX, requests_max: HANDLES_MAX, ..Limits::default() };
             let builder = AioCtx::builder().limits(limits).dir(data, ".", Rights::ReadWrite)?.host_calls(&calls);
             aio = Some(if self.host.is_alone() { builder.own_thread() } else { builder }.build(&self.workers));
         } else {
@@ -180,6 +182,7 @@ impl Machine {
     async fn instantiate(&self, state: State) -> anyhow::Result<(Store<State>, Instance)> {
         let calls = state.calls.clone();
         let mut store = Store::new(&self.engine, state);
+        store.set_max_component_handles(HANDLES_MAX);
         if self.host == Host::AiohostWasi {
             store.call_hook(move |_, hook| {
                 if hook.entering_host() {
