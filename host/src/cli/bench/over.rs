@@ -9,15 +9,37 @@ use std::task::Poll;
 
 /// Set once somebody wants it to end.
 #[derive(Clone, Default)]
-pub(super) struct Over(Arc<AtomicBool>);
+pub(super) struct Over {
+    is_set: Arc<AtomicBool>,
+    /// After so many looks it sets itself, in a test that wants that.
+    #[cfg(test)]
+    looks_left: Arc<std::sync::Mutex<Option<u32>>>,
+}
 
 impl Over {
     pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_set.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        #[cfg(test)]
+        self.look();
+        self.is_set.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_after(&self, looks: u32) {
+        *self.looks_left.lock().expect("nobody panics with it") = Some(looks);
+    }
+
+    #[cfg(test)]
+    fn look(&self) {
+        if let Some(left) = self.looks_left.lock().expect("nobody panics with it").as_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.set();
+            }
+        }
     }
 
     /// Fails once it is over.

@@ -101,21 +101,14 @@ fn host(scene: &Scene) -> HostBuilder {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::thread;
 
     use super::super::native::Threads;
     use super::*;
 
-    /// Does it so often that it takes minutes, and says meanwhile that it is over.
+    /// Does it so often that it takes minutes, and is over in the midst of that.
     fn is_ended(over: &Over, work: impl FnOnce(u64) -> anyhow::Result<()>) -> bool {
-        thread::scope(|scope| {
-            // Into the midst of it; before it would end it as well.
-            scope.spawn(|| {
-                thread::sleep(Duration::from_millis(100));
-                over.set();
-            });
-            work(1 << 26).is_err_and(|error| error.root_cause().to_string() == "it was ended")
-        })
+        over.set_after(3);
+        work(1 << 26).is_err_and(|error| error.root_cause().to_string() == "it was ended")
     }
 
     #[test]
