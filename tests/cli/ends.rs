@@ -419,6 +419,22 @@ fn has_temporary(dir: &Path) -> bool {
     names.into_iter().any(|name| name.to_string_lossy().starts_with(".aiohost-"))
 }
 
+/// Waits until something that is not whole has a name in the place.
+fn wait_for_temporary(place: &Place) {
+    while !has_temporary(place.dir.path()) {
+        thread::yield_now();
+    }
+}
+
+/// Sends a signal, which ends the run without a word and leaves nothing that is not whole in these directories.
+#[track_caller]
+fn ended_by(signal: Signal, status: i32, child: Child, dirs: &[&Path]) {
+    send(&child, signal);
+    let outcome = outcome(child);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
+    assert!(!dirs.iter().any(|dir| has_temporary(dir)), "{signal:?}");
+}
+
 #[test]
 fn each_signal_ends_a_run_and_leaves_no_file_half_written() {
     let place = Place::new();
@@ -426,13 +442,8 @@ fn each_signal_ends_a_run_and_leaves_no_file_half_written() {
         for _ in 0..5 {
             let mut command = command(&place, "", "blocking store-endlessly");
             let child = command.spawn().expect("the program starts");
-            while !has_temporary(place.dir.path()) {
-                thread::yield_now();
-            }
-            send(&child, signal);
-            let outcome = outcome(child);
-            assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
-            assert!(!has_temporary(place.dir.path()), "{signal:?}");
+            wait_for_temporary(&place);
+            ended_by(signal, status, child, &[place.dir.path()]);
         }
     }
 }
@@ -449,13 +460,8 @@ fn each_signal_ends_a_copy_of_a_tree_and_leaves_nothing_of_it() {
     for (signal, status) in SIGNALS {
         for _ in 0..3 {
             let child = start(command(&place, "", "ends endlessly copy-tree tree"));
-            while !has_temporary(place.dir.path()) {
-                thread::yield_now();
-            }
-            send(&child, signal);
-            let outcome = outcome(child);
-            assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
-            assert!(!has_temporary(place.dir.path()), "{signal:?}");
+            wait_for_temporary(&place);
+            ended_by(signal, status, child, &[place.dir.path()]);
             for number in 0..100 {
                 let file = place.path(&format!("tree/{number}/file"));
                 assert_eq!(fs::metadata(file).expect("it is there").len(), 100_000, "{signal:?}");
@@ -479,10 +485,7 @@ fn each_signal_ends_a_move_to_another_device_and_leaves_the_file_where_it_was_or
             let _ = fs::remove_file(far.path().join("moved"));
             fs::write(place.path("file"), &content).expect("there is room on the disk");
             let child = start(command(&place, &format!("--dir {}::/far", far.path().display()), "ends endlessly move file"));
-            send(&child, signal);
-            let outcome = outcome(child);
-            assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(status), ""), "{outcome:?}");
-            assert!(!has_temporary(place.dir.path()) && !has_temporary(far.path()), "{signal:?}");
+            ended_by(signal, status, child, &[place.dir.path(), far.path()]);
             let found = [place.path("file"), far.path().join("moved")].map(|path| fs::read(path).ok());
             assert!(found.iter().flatten().all(|found| *found == content), "{signal:?}: a part of it");
             assert_eq!(found.iter().flatten().count(), 1, "{signal:?}: it is in one place");

@@ -24,20 +24,30 @@ fn add(sum: u64, piece: &[u8]) -> u64 {
 }
 
 /// `pread` in a loop, into one buffer.
-pub(crate) fn read_random(setup: &Setup, block: u32) -> anyhow::Result<Run> {
+fn read<I: Iterator<Item = u64> + 'static>(setup: &Setup, block: u32, offsets: fn(u32) -> I) -> anyhow::Result<Run> {
     let path = setup.data().join(DATA);
     let mut buffer = vec![0; usize::try_from(block)?];
     Ok(Box::new(move |steps| {
         timed(|| {
             let file = File::open(&path)?;
             let mut sum = 0;
-            for offset in Offsets::new(block).take(usize::try_from(steps)?) {
+            for offset in offsets(block).take(usize::try_from(steps)?) {
                 let count = rustix::io::pread(&file, &mut buffer, offset)?;
                 sum = add(sum, &buffer[..count]);
             }
             Ok(sum)
         })
     }))
+}
+
+/// All over the file.
+pub(crate) fn read_random(setup: &Setup, block: u32) -> anyhow::Result<Run> {
+    read(setup, block, Offsets::new)
+}
+
+/// From its beginning on.
+pub(crate) fn read_sequential(setup: &Setup, block: u32) -> anyhow::Result<Run> {
+    read(setup, block, |block| (0..).step_by(usize::try_from(block).expect("a block fits in memory")))
 }
 
 /// `pread` in a loop on each of many threads.
@@ -59,23 +69,6 @@ pub(crate) fn read_random_threads(setup: &Setup, block: u32, threads: u64) -> an
                 anyhow::Ok(sum)
             };
             on_threads(threads, read)
-        })
-    }))
-}
-
-/// `pread` in a loop, from the beginning on.
-pub(crate) fn read_sequential(setup: &Setup, block: u32) -> anyhow::Result<Run> {
-    let path = setup.data().join(DATA);
-    let mut buffer = vec![0; usize::try_from(block)?];
-    Ok(Box::new(move |steps| {
-        timed(|| {
-            let file = File::open(&path)?;
-            let mut sum = 0;
-            for number in 0..steps {
-                let count = rustix::io::pread(&file, &mut buffer, number * u64::from(block))?;
-                sum = add(sum, &buffer[..count]);
-            }
-            Ok(sum)
         })
     }))
 }
