@@ -49,12 +49,12 @@ struct Begun {
 
 /// How many workers may be at it, and how many directories stay open of each side.
 #[derive(Clone, Copy, Debug)]
-struct Extent {
+struct Breadth {
     width: usize,
     kept: usize,
 }
 
-impl Extent {
+impl Breadth {
     const LEAST: Self = Self { width: 1, kept: 1 };
 
     /// What is open: the directory that is copied, that of the copy, the copy twice; directories of both sides; and of large files
@@ -66,12 +66,12 @@ impl Extent {
 
 impl CopyTree {
     pub(crate) fn new(from: Place<Read>, to: Place<Write>, maxreq: u32) -> Self {
-        let claim = Claim::between(Extent::LEAST.descriptors(), Self::extent(maxreq).descriptors());
+        let claim = Claim::between(Breadth::LEAST.descriptors(), Self::breadth(maxreq).descriptors());
         Self { from, to, maxreq, copying: None, claim }
     }
 
-    fn extent(maxreq: u32) -> Extent {
-        Extent { width: width(maxreq), kept: TREE_HANDLES_MAX }
+    fn breadth(maxreq: u32) -> Breadth {
+        Breadth { width: width(maxreq), kept: TREE_HANDLES_MAX }
     }
 
     /// Bytes of memory that its paths hold.
@@ -82,12 +82,12 @@ impl CopyTree {
     /// Gives how many names were made. Dropping it, or its failure, removes what there is of the copy.
     pub(crate) fn go_on(&mut self, ticket: &dyn Ticket) -> Flow<Result<u64>> {
         take_turn(self, ticket, |copy, has_most| {
-            copy.turn(if has_most { Self::extent(copy.maxreq) } else { Extent::LEAST }, ticket)
+            copy.turn(if has_most { Self::breadth(copy.maxreq) } else { Breadth::LEAST }, ticket)
         })
     }
 
-    fn turn(&mut self, extent: Extent, ticket: &dyn Ticket) -> Flow<Result<u64>> {
-        let Begun { copying, mut draft } = match self.copying.take().map_or_else(|| self.begin(extent, ticket), Ok) {
+    fn turn(&mut self, breadth: Breadth, ticket: &dyn Ticket) -> Flow<Result<u64>> {
+        let Begun { copying, mut draft } = match self.copying.take().map_or_else(|| self.begin(breadth, ticket), Ok) {
             Ok(begun) => begun,
             Err(error) => return Flow::Done(Err(error)),
         };
@@ -104,7 +104,7 @@ impl CopyTree {
         Flow::Done(whole.and_then(|()| draft.arrive()).map(|()| names))
     }
 
-    fn begin(&self, extent: Extent, ticket: &dyn Ticket) -> Result<Begun> {
+    fn begin(&self, breadth: Breadth, ticket: &dyn Ticket) -> Result<Begun> {
         ticket.check()?;
         let source = self.from.open_tree()?;
         let entry = self.to.entry(Error::EXIST)?;
@@ -115,7 +115,7 @@ impl CopyTree {
         }
         lies_outside(entry.dir.as_fd(), Id::of(&source)?, ticket)?;
         let draft = Draft::begin(&self.to.shared, &entry)?;
-        let copying = Arc::new(Copying::new(source, draft.open()?, extent, &ticket.memory())?);
+        let copying = Arc::new(Copying::new(source, draft.open()?, breadth, &ticket.memory())?);
         Ok(Begun { copying, draft })
     }
 }
@@ -206,13 +206,13 @@ impl SharedWork for Copying {
 }
 
 impl Copying {
-    fn new(source: OwnedFd, target: OwnedFd, extent: Extent, memory: &Budget) -> Result<Self> {
+    fn new(source: OwnedFd, target: OwnedFd, breadth: Breadth, memory: &Budget) -> Result<Self> {
         let copy_id = Id::of(&target)?;
         let root = Node::root(source, Pending::new(Node::root(target, ())));
         Ok(Self {
-            jobs: Jobs::new(Job::Directory { node: root, offset: 0 }, extent.width),
-            sources: KeptDirs::new(extent.kept),
-            targets: KeptDirs::new(extent.kept),
+            jobs: Jobs::new(Job::Directory { node: root, offset: 0 }, breadth.width),
+            sources: KeptDirs::new(breadth.kept),
+            targets: KeptDirs::new(breadth.kept),
             copy_id,
             names: AtomicU64::new(1),
             restricted: Mutex::default(),

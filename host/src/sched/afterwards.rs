@@ -67,7 +67,7 @@ impl Rest {
 
 /// What nobody wants: the work of a request that never began, or a result. The memory that it has on the books goes with it.
 pub(super) struct Waste {
-    content: Option<Box<dyn Content>>,
+    content: Option<Box<dyn Undoable>>,
     is_light: bool,
     _memory: Option<Reservation>,
 }
@@ -99,7 +99,7 @@ impl Drop for Waste {
 }
 
 /// What is dropped.
-trait Content: Send {
+trait Undoable: Send {
     /// Undoes what takes no time to be undone.
     fn undo_now(&mut self) {}
 }
@@ -107,9 +107,9 @@ trait Content: Send {
 /// What there is nothing to undo of.
 struct Plain<T>(T);
 
-impl<T: Send> Content for Plain<T> {}
+impl<T: Send> Undoable for Plain<T> {}
 
-impl<R: Outcome> Content for Unwanted<R> {
+impl<R: Outcome> Undoable for Unwanted<R> {
     fn undo_now(&mut self) {
         self.0.iter_mut().for_each(R::undo_now);
     }
