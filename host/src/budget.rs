@@ -269,14 +269,15 @@ impl Reservation {
 
     /// Gives back what is over `amount`.
     pub(crate) fn shrink_to(&mut self, amount: usize) {
-        drop(self.split_off(amount));
+        let over = self.split_off(amount);
+        drop(over);
     }
 
-    /// Takes off what is over `amount`.
-    pub(crate) fn split_off(&mut self, amount: usize) -> Self {
-        let over = self.amount.saturating_sub(amount);
-        self.amount -= over;
-        Self { budget: self.budget.clone(), amount: over }
+    /// Takes off what is over `amount`, if anything is.
+    pub(crate) fn split_off(&mut self, amount: usize) -> Option<Self> {
+        let over = self.amount.checked_sub(amount).filter(|over| *over > 0)?;
+        self.amount = amount;
+        Some(Self { budget: self.budget.clone(), amount: over })
     }
 }
 
@@ -332,8 +333,9 @@ mod tests {
         assert!(first.grow(4) && !first.grow(1));
         first.shrink_to(3);
         assert_eq!((first.amount(), budget.taken()), (3, 3));
-        let rest = first.split_off(1);
+        let rest = first.split_off(1).expect("two are over");
         assert_eq!((first.amount(), rest.amount(), budget.taken()), (1, 2, 3));
+        assert!(first.split_off(1).is_none() && first.split_off(2).is_none());
         drop((first, rest));
         assert_eq!(budget.taken(), 0);
     }

@@ -424,7 +424,7 @@ pub(crate) async fn submit_later(mut view: AioCtxView<'_>, mut queued: Queued) -
 
 fn give_handle(view: &mut AioCtxView<'_>, id: RequestId) -> wasmtime::Result<Resource<RequestHandle>> {
     view.ctx.request_handles += 1;
-    Ok(view.table.push(RequestHandle { id })?)
+    Ok(view.table.push(RequestHandle { id, is_taken: false })?)
 }
 
 /// A request with a handle that is done already. What its result does not hold is given back.

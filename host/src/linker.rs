@@ -101,7 +101,9 @@ fn add_types<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<(
         let view = store.data_mut().aio();
         let request = view.table.delete(own::<RequestHandle>(rep))?;
         view.ctx.request_handles -= 1;
-        view.ctx.member.disown(request.id);
+        if !request.is_taken {
+            view.ctx.member.disown(request.id);
+        }
         Ok(())
     })?;
     types.resource("group", ResourceType::host::<GroupHandle>(), |mut store, rep| {

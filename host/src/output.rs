@@ -472,6 +472,8 @@ pub(crate) type Member = Membership<Result<Output>>;
 #[derive(Debug)]
 pub struct RequestHandle {
     pub(crate) id: RequestId,
+    /// Whether its result was taken: then nothing is left of it but this.
+    pub(crate) is_taken: bool,
 }
 
 /// A group that the guest holds a handle of.

@@ -90,6 +90,7 @@ pub(crate) fn add_request_methods<T: AioView + 'static>(types: &mut LinkerInstan
             let view = store.data_mut().aio();
             let id = id_of(&view, &request)?;
             let output = poll_fn(|cx| view.ctx.member.poll_take(id, cx)).await;
+            view.table.get_mut(&request)?.is_taken = true;
             Ok((output.and_then(|output| output.into_outcome(view.table)),))
         })
     })

@@ -2,11 +2,12 @@
 //! its last request has ended, also when the guest itself is long gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::{PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::afterwards::Afterwards;
-use super::counters::{Counters, Tally};
+use super::counters::Counters;
+use super::headcount::{ACTIVE, BEGUN, Headcount};
 use super::ids::RequestId;
 use super::outcome::Outcome;
 use super::requests::{Budgets, Requests};
@@ -23,10 +24,7 @@ pub(crate) struct Account<R: Outcome> {
     pub(super) budgets: Budgets,
     /// Places of requests that give back what others wait for: as many again as of others.
     pub(super) exits: Budget,
-    /// What is on its way and may give memory back.
-    pub(super) active: Budget,
-    /// Requests that have begun and are not at their end.
-    begun: Budget,
+    pub(super) headcount: Headcount,
     /// What is left to a worker to be dropped.
     pub(super) waste: Budget,
     statistics: Statistics,
@@ -37,12 +35,12 @@ pub(crate) struct Account<R: Outcome> {
 }
 
 impl<R: Outcome> Account<R> {
-    pub(super) fn new(budgets: Budgets, tally: Arc<Tally>) -> Self {
-        let requests = Requests::new(budgets.clone(), tally);
-        let (active, begun) = (requests.active.clone(), requests.begun.clone());
+    pub(super) fn new(budgets: Budgets) -> Self {
+        let requests = Requests::new(budgets.clone());
+        let headcount = requests.headcount.clone();
         let (exits, waste) = (Budget::new(budgets.places.max()), Budget::new(WASTE_MAX));
         let (statistics, limited, gone) = Default::default();
-        Self { requests: Mutex::new(requests), budgets, exits, active, begun, waste, statistics, limited, gone }
+        Self { requests: Mutex::new(requests), budgets, exits, headcount, waste, statistics, limited, gone }
     }
 
     pub(super) fn requests(&self) -> MutexGuard<'_, Requests<R>> {
@@ -74,7 +72,7 @@ impl<R: Outcome> Account<R> {
     /// Something that was on its way is so no more.
     pub(super) fn look_after_the_hungry(&self) -> Afterwards {
         let mut after = Afterwards::default();
-        if self.active.taken() == 0 {
+        if self.headcount.number::<ACTIVE>() == 0 {
             self.requests().look_after_the_hungry(&mut after);
         }
         after
@@ -82,7 +80,7 @@ impl<R: Outcome> Account<R> {
 
     /// Whether a request has begun that is not at its end: it may come again.
     pub(super) fn has_begun(&self) -> bool {
-        self.begun.taken() > 0
+        self.headcount.number::<BEGUN>() > 0
     }
 
     /// Every request passes here when it is at its end.
@@ -107,12 +105,8 @@ impl<R: Outcome> Account<R> {
 
     pub(crate) fn counters(&self) -> Counters {
         let mut counters = self.requests().counters();
-        counters.add(self.inline_counters());
+        counters.add(self.statistics.inline_counters());
         counters
-    }
-
-    pub(super) fn inline_counters(&self) -> Counters {
-        self.statistics.inline_counters()
     }
 
     pub(super) fn is_gone(&self) -> bool {

@@ -3,6 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use smallvec::SmallVec;
+
+use super::headcount::{ACTIVE, COMING, Counted};
 use super::outcome::{Outcome, Work};
 use super::work::ToQueue;
 use crate::budget::{Reservation, Waiter};
@@ -10,17 +13,20 @@ use crate::budget::{Reservation, Waiter};
 /// Bytes that are freed on the spot. 64 KiB: some microseconds.
 const LIGHT_BYTES: usize = 64 << 10;
 
+/// Those who are to be woken. One or two are usual, and take no allocation.
+pub(super) type Wakers = SmallVec<[Waker; 2]>;
+
 /// What is left to be done.
 #[derive(Default)]
 #[must_use]
 pub(crate) struct Afterwards {
-    pub(super) wakers: Vec<Waker>,
+    pub(super) wakers: Wakers,
     /// Requests to be queued again.
     pub(super) resumed: Vec<ToQueue>,
-    pub(super) freed: Vec<Reservation>,
+    pub(super) freed: SmallVec<[Reservation; 2]>,
     pub(super) waiters: Vec<Waiter>,
     /// Wakers of those who wait no more.
-    pub(super) stale: Vec<Waker>,
+    pub(super) stale: Wakers,
     pub(super) rest: Rest,
 }
 
@@ -29,8 +35,16 @@ pub(crate) struct Afterwards {
 #[must_use]
 pub(super) struct Rest {
     pub(super) waste: Vec<Waste>,
-    /// Given up when everything else is: until then memory may come back, so that those who wait for it do so with reason.
-    pub(super) active: Vec<Reservation>,
+    pub(super) hope: Hope,
+}
+
+/// What those who wait for memory wait for. Given up when everything else is: until then memory may come back, so that they wait
+/// with reason.
+#[derive(Default)]
+#[must_use]
+pub(super) struct Hope {
+    pub(super) active: SmallVec<[Counted<ACTIVE>; 1]>,
+    pub(super) coming: SmallVec<[Counted<COMING>; 1]>,
 }
 
 impl Afterwards {
@@ -41,7 +55,8 @@ impl Afterwards {
         self.waiters.append(&mut other.waiters);
         self.stale.append(&mut other.stale);
         self.rest.waste.append(&mut other.rest.waste);
-        self.rest.active.append(&mut other.rest.active);
+        self.rest.hope.active.append(&mut other.rest.hope.active);
+        self.rest.hope.coming.append(&mut other.rest.hope.coming);
     }
 
     /// Undoes what takes no time, so that nobody comes before that; queues and wakes, and then gives back. Returns what may take
@@ -55,6 +70,18 @@ impl Afterwards {
         wakers.into_iter().for_each(Waker::wake);
         drop((freed, waiters, stale));
         rest
+    }
+}
+
+impl From<Counted<ACTIVE>> for Hope {
+    fn from(active: Counted<ACTIVE>) -> Self {
+        Self { active: [active].into(), ..Self::default() }
+    }
+}
+
+impl Hope {
+    pub(super) fn is_none(&self) -> bool {
+        self.active.is_empty() && self.coming.is_empty()
     }
 }
 
@@ -73,15 +100,15 @@ pub(super) struct Waste {
 }
 
 impl Waste {
-    pub(super) fn work<R: Outcome>(work: Work<R>, memory: Reservation) -> Self {
-        let is_light = memory.amount() <= LIGHT_BYTES;
-        Self { content: Some(Box::new(Plain(work))), is_light, _memory: Some(memory) }
+    pub(super) fn work<R: Outcome>(work: Work<R>, memory: Option<Reservation>) -> Self {
+        let is_light = memory.as_ref().is_none_or(|memory| memory.amount() <= LIGHT_BYTES);
+        Self { content: Some(Box::new(Plain(work))), is_light, _memory: memory }
     }
 
     /// A result: what it took from elsewhere is given back when it is dropped.
-    pub(super) fn result<R: Outcome>(result: R, memory: Reservation) -> Self {
+    pub(super) fn result<R: Outcome>(result: R, memory: Option<Reservation>) -> Self {
         let is_light = result.is_light();
-        Self { content: Some(Box::new(Unwanted(Some(result)))), is_light, _memory: Some(memory) }
+        Self { content: Some(Box::new(Unwanted(Some(result)))), is_light, _memory: memory }
     }
 
     pub(super) fn other(content: impl Send + 'static) -> Self {
@@ -91,10 +118,14 @@ impl Waste {
 
 impl Drop for Waste {
     fn drop(&mut self) {
-        let content = self.content.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(content))).is_err() {
-            tracing::error!("a request panicked as it was cleared away; please report this");
-        }
+        drop_whole(self.content.take());
+    }
+}
+
+/// Drops something. A panic of it is reported, and goes no further.
+pub(super) fn drop_whole(content: impl Send) {
+    if catch_unwind(AssertUnwindSafe(|| drop(content))).is_err() {
+        tracing::error!("a request panicked as it was cleared away; please report this");
     }
 }
 

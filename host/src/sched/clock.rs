@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_alarm_asks_for_a_thread_as_long_as_there_is_none() {
-        let account = Arc::new(Account::<Answer>::new(budgets(0), Arc::default()));
+        let account = Arc::new(Account::<Answer>::new(budgets(0)));
         let seat = Turns::<_, ()>::new(1).join((), 1);
         let clock = Clock::default();
         let now = Instant::now();

@@ -1,7 +1,5 @@
 //! Number of requests in each state: of a guest, of a group, and of an engine.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::work::Stop;
 
 /// Number of requests in each state: `aiohost:aio/types.counters`. Exact at any time.
@@ -74,45 +72,5 @@ impl Counters {
         self.done += other.done;
         self.failed += other.failed;
         self.canceled += other.canceled;
-    }
-}
-
-/// The counters of all requests that went to the workers of one engine.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    queued: AtomicU64,
-    running: AtomicU64,
-    done: AtomicU64,
-    failed: AtomicU64,
-    canceled: AtomicU64,
-}
-
-impl Tally {
-    fn at(&self, station: Station) -> &AtomicU64 {
-        match station {
-            Station::Queued => &self.queued,
-            Station::Running => &self.running,
-            Station::Done => &self.done,
-            Station::Failed => &self.failed,
-            Station::Canceled => &self.canceled,
-        }
-    }
-
-    pub(super) fn shift(&self, from: Option<Station>, to: Station) {
-        self.at(to).fetch_add(1, Ordering::Relaxed);
-        if let Some(from) = from {
-            self.at(from).fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn counters(&self) -> Counters {
-        let at = |station| self.at(station).load(Ordering::Relaxed);
-        Counters {
-            queued: at(Station::Queued),
-            running: at(Station::Running),
-            done: at(Station::Done),
-            failed: at(Station::Failed),
-            canceled: at(Station::Canceled),
-        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use super::afterwards::Wakers;
 use super::counters::{Counters, Station};
 use super::ids::CallId;
 use super::ids::GroupId;
@@ -224,7 +225,7 @@ impl<F: Copy> Groups<F> {
 
     /// A call does not wait any more, and its waker is returned. If it was told of a place that it may not have taken, the next one
     /// is told.
-    pub(super) fn leave(&mut self, id: GroupId, call: CallId, wakers: &mut Vec<Waker>) -> Option<Waker> {
+    pub(super) fn leave(&mut self, id: GroupId, call: CallId, wakers: &mut Wakers) -> Option<Waker> {
         let group = self.get_mut(id)?;
         let waker = group.calls.remove(&call);
         if waker.is_none() {
@@ -250,7 +251,7 @@ impl<F: Copy> Groups<F> {
     }
 
     /// A member was in flight and is no more: tells those who wait for that.
-    pub(super) fn tell(&mut self, id: Option<GroupId>, wakers: &mut Vec<Waker>) {
+    pub(super) fn tell(&mut self, id: Option<GroupId>, wakers: &mut Wakers) {
         self.for_chain(id, |group| {
             let in_flight = group.counters.in_flight();
             wakers.extend(group.waiters.extract_if(.., |(below, _)| in_flight < *below).map(|(_, waker)| waker));
@@ -306,7 +307,7 @@ impl<F: Copy> Groups<F> {
         lost
     }
 
-    pub(super) fn set_limit(&mut self, id: GroupId, limit: u64, wakers: &mut Vec<Waker>) {
+    pub(super) fn set_limit(&mut self, id: GroupId, limit: u64, wakers: &mut Wakers) {
         let Some(group) = self.get_mut(id) else { return };
         group.limit = limit;
         // Whoever waits looks again under the new limit.
@@ -331,14 +332,14 @@ impl<F: Copy> Groups<F> {
     }
 
     /// The group's time is up.
-    pub(super) fn expire(&mut self, id: GroupId, wakers: &mut Vec<Waker>) {
+    pub(super) fn expire(&mut self, id: GroupId, wakers: &mut Wakers) {
         let Some(group) = self.get_mut(id) else { return };
         group.expired = true;
         group.dismiss(wakers);
     }
 
     /// The group, and those in it, take no more members.
-    pub(super) fn cancel(&mut self, id: GroupId, wakers: &mut Vec<Waker>) {
+    pub(super) fn cancel(&mut self, id: GroupId, wakers: &mut Wakers) {
         for id in self.tree(id) {
             if let Some(group) = self.get_mut(id) {
                 group.canceled = true;
@@ -437,7 +438,7 @@ impl<F> Group<F> {
     }
 
     /// Tells as many calls as there is room for, and the one that holds up the others if there is any.
-    fn call(&mut self, wakers: &mut Vec<Waker>) {
+    fn call(&mut self, wakers: &mut Wakers) {
         let mut room = self.room().unwrap_or(u64::MAX);
         if room > 0 {
             wakers.extend(self.alone.take().and_then(|call| self.calls.remove(&call)));
@@ -451,7 +452,7 @@ impl<F> Group<F> {
     }
 
     /// Tells all who wait: it takes no more members.
-    fn dismiss(&mut self, wakers: &mut Vec<Waker>) {
+    fn dismiss(&mut self, wakers: &mut Wakers) {
         wakers.extend(self.waiters.drain(..).map(|(_, waker)| waker));
         wakers.extend(std::mem::take(&mut self.calls).into_values());
     }

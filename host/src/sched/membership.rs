@@ -9,6 +9,7 @@ use super::account::Account;
 use super::afterwards::{Afterwards, Waste};
 use super::counters::Counters;
 use super::groups::GroupOutcome;
+use super::headcount::ACTIVE;
 use super::ids::{CallId, GroupId, RequestId};
 use super::lanes::Priority;
 use super::outcome::{Outcome, Refusal, Work};
@@ -29,7 +30,7 @@ pub(crate) struct Membership<R: Outcome> {
 impl<R: Outcome> Membership<R> {
     /// A guest with a share of the workers that goes by `weight`.
     pub(crate) fn new(pool: &Arc<Pool<R>>, budgets: Budgets, weight: u32) -> Self {
-        let account = Arc::new(Account::new(budgets, Arc::clone(pool.tally())));
+        let account = Arc::new(Account::new(budgets));
         let seat = pool.join(Arc::clone(&account), weight);
         Self { account, pool: Arc::clone(pool), seat }
     }
@@ -44,7 +45,7 @@ impl<R: Outcome> Membership<R> {
 
     /// Whether nothing of it is queued or runs.
     pub(crate) fn is_idle(&self) -> bool {
-        self.account.active.taken() == 0
+        self.account.headcount.number::<ACTIVE>() == 0
     }
 
     /// Ends all of its requests: what has not begun never runs, what has is stopped and clears up, and no result is wanted.
@@ -90,7 +91,7 @@ impl<R: Outcome> Membership<R> {
         let now = Instant::now();
         let queued = self.with(|requests| requests.submit(submission, admission, work, now))?;
         let id = queued.id;
-        self.pool.push(self.seat, [queued]);
+        self.pool.push(self.seat, [queued], now);
         Ok(id)
     }
 
@@ -267,6 +268,6 @@ impl<R: Outcome> Drop for Membership<R> {
         // What has begun is queued again before its seat is given up.
         self.close();
         self.account.set_gone();
-        self.pool.leave(self.seat, &self.account);
+        self.pool.leave(self.seat);
     }
 }

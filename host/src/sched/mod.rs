@@ -12,6 +12,7 @@ mod afterwards;
 mod clock;
 mod counters;
 mod groups;
+mod headcount;
 mod ids;
 mod lanes;
 mod membership;

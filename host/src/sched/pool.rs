@@ -19,7 +19,8 @@ use self::running::InHand;
 use super::account::Account;
 use super::afterwards::Rest;
 use super::clock::Clock;
-use super::counters::{Counters, Tally};
+use super::counters::Counters;
+use super::headcount::{ACTIVE, Counted};
 use super::ids::RequestId;
 use super::outcome::{Help, Outcome};
 use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, look, thread};
@@ -34,6 +35,14 @@ pub(super) use self::running::TIME_SLICE;
 /// When the clock comes again to a guest whose lock somebody had. 1 ms: no lock is held for a tenth of it.
 const CLOCK_RETRY: Duration = Duration::from_millis(1);
 
+/// How long a request runs at most for which no second worker is woken. 2 µs: what it takes a guest to submit one, and less than it
+/// takes to wake a thread. So one worker keeps up with a guest, and has its locks to itself.
+const BRIEF: Duration = Duration::from_micros(2);
+
+/// How many of them there are in a row before the next one is taken for brief. 16: one that is not may hold up the others until the
+/// standby comes, a millisecond at most.
+const BRIEF_RUN: u32 = 16;
+
 /// Something for a worker to do, and since when it waits.
 type Item<R> = (Task<R>, Instant);
 
@@ -47,7 +56,7 @@ enum Task<R: Outcome> {
         begun: bool,
     },
     /// To help with a request that is on another worker. It counts as being on its way.
-    Help(Arc<InHand<R>>, Help, Option<Reservation>),
+    Help(Box<InHand<R>>, Help, Counted<ACTIVE>),
     /// To drop what may take time; the reservation stands for that.
     Clear(Rest, Reservation),
 }
@@ -73,13 +82,15 @@ struct Staff<R: Outcome> {
     woken: usize,
     /// Whether a thread that has found nothing looks for a moment whether something comes.
     is_looked: bool,
+    /// How many requests in a row were brief, up to [`BRIEF_RUN`].
+    brief: u32,
     /// When the last thread went to sleep, if none was woken since.
     asleep_since: Option<Instant>,
     standby: Standby,
     /// Whether somebody does what is queued because no thread can be had.
     has_substitute: bool,
     closing: bool,
-    /// What guests that are gone did on their own threads.
+    /// What became of the requests of guests that are gone.
     departed: Counters,
     /// Threads that may not be gone yet, for whoever waits for the end.
     threads: Vec<JoinHandle<()>>,
@@ -90,6 +101,13 @@ impl<R: Outcome> Staff<R> {
     /// may.
     fn may_look(&self) -> bool {
         !self.is_looked && self.turns.running() == 0
+    }
+
+    /// Nothing of a guest that is gone will come again.
+    fn note_departed(&mut self, guest: Option<Arc<Account<R>>>) {
+        if let Some(guest) = guest {
+            self.departed.add(guest.counters());
+        }
     }
 }
 
@@ -112,7 +130,6 @@ pub(crate) struct Pool<R: Outcome> {
     ended: Condvar,
     spin: Spin,
     clock: Clock<R>,
-    tally: Arc<Tally>,
     workers_max: usize,
     idle_timeout: Duration,
     spawn: Spawn,
@@ -138,6 +155,7 @@ impl<R: Outcome> Pool<R> {
             idle: 0,
             woken: 0,
             is_looked: false,
+            brief: 0,
             asleep_since: None,
             standby: Standby::None,
             has_substitute: false,
@@ -153,7 +171,6 @@ impl<R: Outcome> Pool<R> {
             ended: Condvar::new(),
             spin: Spin::default(),
             clock: Clock::default(),
-            tally: Arc::default(),
             workers_max,
             idle_timeout,
             spawn,
@@ -165,10 +182,6 @@ impl<R: Outcome> Pool<R> {
         self.staff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tally(&self) -> &Arc<Tally> {
-        &self.tally
-    }
-
     /// Whether anything waits for a worker.
     pub(super) fn has_queue(&self) -> bool {
         self.queued.load(Ordering::Relaxed) > 0
@@ -178,11 +191,11 @@ impl<R: Outcome> Pool<R> {
         self.staff().turns.join(account, weight)
     }
 
-    pub(super) fn leave(&self, seat: Seat, account: &Account<R>) {
+    pub(super) fn leave(&self, seat: Seat) {
         let dropped = {
             let mut staff = self.staff();
-            staff.departed.add(account.inline_counters());
-            let dropped = staff.turns.leave(seat, |(task, _)| task.has_begun(), Self::is_over);
+            let (dropped, freed) = staff.turns.leave(seat, |(task, _)| task.has_begun(), Self::is_over);
+            staff.note_departed(freed);
             self.queued.store(staff.turns.queued(), Ordering::Relaxed);
             dropped
         };
@@ -226,12 +239,11 @@ impl<R: Outcome> Pool<R> {
 
     /// How many requests of all guests are where, those of guests that are gone too.
     pub(crate) fn counters(&self) -> Counters {
-        let staff = self.staff();
-        let mut counters = staff.departed;
-        counters.add(self.tally.counters());
-        for account in staff.turns.guests() {
-            counters.add(account.inline_counters());
-        }
+        let (mut counters, guests) = {
+            let staff = self.staff();
+            (staff.departed, staff.turns.guests().cloned().collect::<Vec<_>>())
+        };
+        guests.iter().for_each(|account| counters.add(account.counters()));
         counters
     }
 
@@ -255,9 +267,13 @@ impl<R: Outcome> Pool<R> {
         self.queued.store(staff.turns.queued(), Ordering::Relaxed);
         drop(staff);
         let (seat, account, (task, _)) = next;
-        self.perform(seat, account, task);
+        let ran = self.perform(seat, account, task);
         let mut staff = self.staff();
-        staff.turns.done(seat, Self::is_over);
+        if let Some(ran) = ran {
+            staff.brief = if ran < BRIEF { BRIEF_RUN.min(staff.brief + 1) } else { 0 };
+        }
+        let freed = staff.turns.done(seat, Self::is_over);
+        staff.note_departed(freed);
         staff
     }
 

@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::afterwards::Afterwards;
-use super::counters::{Counters, Station, Tally};
+use super::counters::{Counters, Station};
 use super::groups::{Event, Failed, Groups};
+use super::headcount::{ACTIVE, BEGUN, COMING, Counted, Headcount, UNANNOUNCED, UNFINISHED};
 use super::ids::CallId;
 use super::ids::GroupId;
 use super::ids::RequestId;
@@ -50,26 +51,24 @@ struct Entry<R: Outcome> {
     station: Station,
     stopped: Option<Stop>,
     /// A worker has been at it, and it is not at its end.
-    ///
-    /// Nobody waits for this budget nor for those below but the place, so they are dropped under the lock.
-    begun: Option<Reservation>,
+    begun: Option<Counted<BEGUN>>,
     /// It was woken while it could not go on at once.
     woken: bool,
     /// Nobody will take the result: its handle was dropped, or it was given its error already.
     unwanted: bool,
     /// The id can still be given by `wait-any` or `poll`.
-    unannounced: Option<Reservation>,
+    unannounced: Option<Counted<UNANNOUNCED>>,
     /// It has a handle and is not done.
-    unfinished: Option<Reservation>,
+    unfinished: Option<Counted<UNFINISHED>>,
     /// Where it stands among those that are done and were not announced.
     finished: Option<u64>,
     /// What it takes of the queue and the workers. One that is parked takes none.
     place: Option<Reservation>,
     /// It is queued or on a worker, and not parked. Given up after what it gives back.
-    active: Option<Reservation>,
+    active: Option<Counted<ACTIVE>>,
     caller: WhoWaits,
     /// It is done, and its result will be taken.
-    coming: Option<Reservation>,
+    coming: Option<Counted<COMING>>,
     /// It ran short of memory, and waits until there may be as much as it needs.
     hunger: Option<Hunger>,
     resume_at: Option<Instant>,
@@ -159,15 +158,11 @@ pub(crate) struct Requests<R: Outcome> {
     pub(super) groups: Groups<R::Failure>,
     generation: u32,
     counters: Counters,
-    tally: Arc<Tally>,
     budgets: Budgets,
+    pub(super) headcount: Headcount,
     /// Requests that `wait-any` has to give, in the order in which they were done.
     finished: BTreeMap<u64, RequestId>,
     next_finished: u64,
-    /// Requests with a handle whose id `wait-any` can still give.
-    unannounced: Budget,
-    /// Requests with a handle that are not done.
-    unfinished: Budget,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
     /// Calls that wait for memory.
@@ -175,12 +170,6 @@ pub(crate) struct Requests<R: Outcome> {
     /// Requests that wait for memory, in their order.
     hungry: BTreeMap<u64, RequestId>,
     next_hungry: u64,
-    /// What is on its way and may give memory back: requests that are queued or on a worker, helpers, and what is being dropped.
-    pub(super) active: Budget,
-    /// Results that are there and will be taken, unless the guest is held up by what waits for memory.
-    coming: Budget,
-    /// Requests that have begun and are not at their end.
-    pub(super) begun: Budget,
     /// Those who wait for any request to be done.
     waiters: Vec<Waker>,
     timers: BTreeSet<(Instant, Timer)>,
@@ -191,27 +180,21 @@ pub(crate) struct Requests<R: Outcome> {
 }
 
 impl<R: Outcome> Requests<R> {
-    pub(super) fn new(budgets: Budgets, tally: Arc<Tally>) -> Self {
-        let (unannounced, unfinished) = (Budget::new(usize::MAX), Budget::new(usize::MAX));
+    pub(super) fn new(budgets: Budgets) -> Self {
         Self {
             entries: Slab::new(),
             groups: Groups::default(),
             generation: 0,
             counters: Counters::default(),
-            tally,
             budgets,
+            headcount: Headcount::default(),
             finished: BTreeMap::new(),
             next_finished: 0,
-            unannounced,
-            unfinished,
             calls: BTreeMap::new(),
             next_call: 0,
             hungry_calls: BTreeSet::new(),
             hungry: BTreeMap::new(),
             next_hungry: 0,
-            active: Budget::new(usize::MAX),
-            coming: Budget::new(usize::MAX),
-            begun: Budget::new(usize::MAX),
             waiters: Vec::new(),
             timers: BTreeSet::new(),
             alarm: None,
@@ -248,8 +231,8 @@ impl<R: Outcome> Requests<R> {
         let Admission { place, memory, caller } = admission;
         let id = self.insert(submission, Phase::Queued(work), Station::Queued, memory, now);
         self.count(id, None, Station::Queued);
-        let unfinished = (submission.origin == Origin::Handle).then(|| self.unfinished.try_take(1)).flatten();
-        let active = self.active.try_take(1);
+        let unfinished = (submission.origin == Origin::Handle).then(|| self.headcount.count());
+        let active = Some(self.headcount.count());
         if let Some(entry) = self.entry(id) {
             (entry.priority, entry.active, entry.unfinished, entry.caller) = (priority, active, unfinished, caller);
         }
@@ -271,7 +254,6 @@ impl<R: Outcome> Requests<R> {
         if submission.is_counted() {
             let station = if refusal == Refusal::Canceled { Station::Canceled } else { Station::Failed };
             self.counters.shift(None, station);
-            self.tally.shift(None, station);
         }
     }
 
@@ -307,7 +289,7 @@ impl<R: Outcome> Requests<R> {
         // Generations start at 1, so that no id is 0.
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         let generation = self.generation;
-        let unannounced = (submission.origin == Origin::Handle).then(|| self.unannounced.try_take(1)).flatten();
+        let unannounced = (submission.origin == Origin::Handle).then(|| self.headcount.count());
         let index = self.entries.insert(Entry {
             generation,
             submission,
@@ -355,7 +337,6 @@ impl<R: Outcome> Requests<R> {
         let failure = failure.filter(|_| to == Station::Failed).map(|failure| Failed { id: number, failure });
         let group = entry.group();
         self.counters.shift(from, to);
-        self.tally.shift(from, to);
         self.groups.enter(group, Event { from, to, failure, progress });
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::fixture::{
     ALREADY, Answer, CANCELED, Guest, PANICKED, TIMED_OUT, Value, flush, guest, guest_with, pool, submit, submit_in, take,
 };
+use super::headcount::ACTIVE;
 use super::{Flow, GroupId, Manner, Pool, Report, RequestId, Work};
 
 mod admission;
@@ -73,7 +74,7 @@ fn assert_ends(pool: &Pool<Answer>) {
 /// Waits until nothing of the guest's is on its way.
 fn settle(guest: &Guest) {
     flush(guest);
-    while guest.account().active.taken() > 0 {
+    while guest.account().headcount.number::<ACTIVE>() > 0 {
         std::thread::yield_now();
     }
 }
@@ -138,6 +139,32 @@ fn blocked_workers_get_help_from_the_standby() {
     flush(&guest);
     assert_eq!(counts(&guest), [0, 0, 7, 0, 0]);
     drop((guest, other));
+    assert_ends(&pool);
+}
+
+/// For requests that take no time one worker is enough, until one does.
+#[test]
+fn what_stands_behind_a_long_request_among_short_ones_is_served() {
+    let pool = pool(8);
+    let guest = guest(&pool);
+    // All workers that start by themselves are there, and asleep.
+    let gates: Vec<Gate> = (0..4).map(|_| run_gated(&guest)).collect();
+    drop(gates);
+    for round in 0..20 {
+        for _ in 0..200 {
+            let id = submit(&guest, done());
+            assert!(take(&guest, id).is_ok());
+        }
+        let (gate, work) = gated();
+        let long = submit(&guest, work);
+        let behind: Vec<RequestId> = (0..4).map(|n| submit(&guest, count(n))).collect();
+        for id in behind {
+            assert!(take(&guest, id).is_ok(), "round {round}");
+        }
+        drop(gate);
+        assert!(take(&guest, long).is_ok());
+    }
+    drop(guest);
     assert_ends(&pool);
 }
 

@@ -69,9 +69,10 @@ impl<G: Clone, T> Turns<G, T> {
     }
 
     /// The guest is gone: what it has queued is given back, but for what `keep` wants to be run all the same. The seat stays until
-    /// nothing of it is queued or running, and `is_over` says that nothing will come again.
-    pub(crate) fn leave(&mut self, seat: Seat, keep: impl Fn(&T) -> bool, is_over: impl Fn(&G) -> bool) -> Vec<T> {
-        let Some(queue) = self.queue(seat) else { return Vec::new() };
+    /// nothing of it is queued or running, and `is_over` says that nothing will come again; if it is freed now, the guest is given
+    /// back with it.
+    pub(crate) fn leave(&mut self, seat: Seat, keep: impl Fn(&T) -> bool, is_over: impl Fn(&G) -> bool) -> (Vec<T>, Option<G>) {
+        let Some(queue) = self.queue(seat) else { return (Vec::new(), None) };
         queue.left = true;
         let dropped = queue.lanes.extract_if(|item| !keep(item));
         if queue.lanes.is_empty() && std::mem::take(&mut queue.waiting) {
@@ -79,8 +80,7 @@ impl<G: Clone, T> Turns<G, T> {
         }
         self.queued -= dropped.len();
         self.note(seat);
-        self.free_if_done(seat, is_over);
-        dropped
+        (dropped, self.free_if_done(seat, is_over))
     }
 
     /// Queues something of a guest. Gives it back if the guest is gone, and nothing of it is left.
@@ -178,19 +178,19 @@ impl<G: Clone, T> Turns<G, T> {
         self.seats.len()
     }
 
-    /// Something that `pop` gave is at an end, or will come again.
-    pub(crate) fn done(&mut self, seat: Seat, is_over: impl Fn(&G) -> bool) {
+    /// Something that `pop` gave is at an end, or will come again. If that frees the seat of a guest that is gone, it is given back.
+    pub(crate) fn done(&mut self, seat: Seat, is_over: impl Fn(&G) -> bool) -> Option<G> {
         if let Some(queue) = self.queue(seat) {
             queue.running -= 1;
             self.running -= 1;
         }
         self.note(seat);
-        self.free_if_done(seat, is_over);
+        self.free_if_done(seat, is_over)
     }
 
-    /// The guests that are here.
+    /// The guests that have a seat, those that are gone and have something left among them.
     pub(crate) fn guests(&self) -> impl Iterator<Item = &G> {
-        self.seats.iter().filter(|(_, queue)| !queue.left).map(|(_, queue)| &queue.guest)
+        self.seats.iter().map(|(_, queue)| &queue.guest)
     }
 
     /// Whether anything could run now if there were a worker.
@@ -205,11 +205,9 @@ impl<G: Clone, T> Turns<G, T> {
         self.ring.iter().map(|seat| &self.seats[seat.index]).filter(may_run).flat_map(|queue| queue.lanes.heads())
     }
 
-    fn free_if_done(&mut self, seat: Seat, is_over: impl Fn(&G) -> bool) {
+    fn free_if_done(&mut self, seat: Seat, is_over: impl Fn(&G) -> bool) -> Option<G> {
         let is_done = |queue: &mut Queue<G, T>| queue.left && !queue.at_work && is_over(&queue.guest);
-        if self.queue(seat).is_some_and(is_done) {
-            self.seats.remove(seat.index);
-        }
+        self.queue(seat).is_some_and(is_done).then(|| self.seats.remove(seat.index).guest)
     }
 }
 
@@ -255,7 +253,7 @@ mod tests {
     fn what_comes_for_a_guest_that_is_gone_is_given_back() {
         let mut turns = Turns::new(2);
         let gone = turns.join("a", 1);
-        assert!(turns.leave(gone, |_| true, over).is_empty());
+        assert_eq!(turns.leave(gone, |_| true, over), (vec![], Some("a")));
         let other = turns.join("b", 1);
         assert_eq!((gone.index, turns.push(gone, Priority::default(), 7)), (other.index, Some(7)));
         assert!(turns.pop().is_none());
@@ -266,12 +264,12 @@ mod tests {
         let mut turns = Turns::new(2);
         let seat = turns.join("a", 1);
         pushed(&mut turns, seat, [1, 2, 3]);
-        assert_eq!(turns.leave(seat, |item| *item == 2, over), [1, 3]);
+        assert_eq!(turns.leave(seat, |item| *item == 2, over), (vec![1, 3], None));
         assert_eq!(turns.pop().map(|(_, _, item)| item), Some(2));
         assert!(turns.push(seat, Priority::default(), 4).is_none(), "it is parked and comes again");
         turns.done(seat, over);
         assert_eq!(turns.pop().map(|(_, _, item)| item), Some(4));
-        turns.done(seat, over);
+        assert_eq!(turns.done(seat, over), Some("a"), "nothing is left of it");
         assert_eq!(turns.push(seat, Priority::default(), 5), Some(5));
     }
 
@@ -350,7 +348,7 @@ mod tests {
         pushed(&mut turns, seat, [1]);
         assert!(turns.pop().is_some());
         turns.done(seat, over);
-        assert!(turns.leave(seat, |_| true, |_| false).is_empty());
+        assert_eq!(turns.leave(seat, |_| true, |_| false), (vec![], None));
         assert!(turns.push(seat, Priority::default(), 1).is_none(), "it was parked");
         assert!(turns.pop().is_some());
         turns.done(seat, over);

@@ -241,8 +241,8 @@ impl Steps {
         }
     }
 
-    /// It is at its end: from here on it holds what its result holds. Returns what that leaves over.
-    pub(super) fn settle(&self, bytes: usize) -> Reservation {
+    /// It is at its end: from here on it holds what its result holds. Returns what that leaves over, if anything.
+    pub(super) fn settle(&self, bytes: usize) -> Option<Reservation> {
         let mut memory = self.memory();
         (memory.base, memory.claimed) = (bytes, bytes);
         let over = memory.held.split_off(bytes);

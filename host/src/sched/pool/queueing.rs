@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use super::running::InHand;
 use super::{Item, Pool, Task};
-use crate::budget::Reservation;
 use crate::sched::account::Account;
-use crate::sched::afterwards::{Afterwards, Rest};
+use crate::sched::afterwards::{Afterwards, Hope, Rest};
 use crate::sched::lanes::Priority;
 use crate::sched::outcome::{Help, Outcome};
 use crate::sched::turns::Seat;
@@ -17,51 +16,50 @@ use crate::sched::work::ToQueue;
 impl<R: Outcome> Pool<R> {
     /// Does what a lock was not to be held for. What may take time to drop is left to a worker of the guest.
     pub(in crate::sched) fn carry_out(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let mut rest = after.begin(|resumed| self.push(seat, resumed));
+        let mut rest = after.begin(|resumed| self.push(seat, resumed, Instant::now()));
         rest.drop_light();
         if !rest.waste.is_empty()
             && let Some(left) = account.waste.try_take(1)
         {
-            return self.push_all(seat, [(Priority::default(), Task::Clear(rest, left))]);
+            return self.push_all(seat, [(Priority::default(), Task::Clear(rest, left))], Instant::now());
         }
         self.clear(seat, account, rest);
     }
 
     /// The same on a worker, which may take its time.
     pub(super) fn carry_out_here(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let rest = after.begin(|resumed| self.push(seat, resumed));
+        let rest = after.begin(|resumed| self.push(seat, resumed, Instant::now()));
         self.clear(seat, account, rest);
     }
 
     pub(super) fn clear(self: &Arc<Self>, seat: Seat, account: &Account<R>, rest: Rest) {
-        let Rest { waste, active } = rest;
+        let Rest { waste, hope } = rest;
         drop(waste);
-        self.give_up(seat, account, active);
+        self.give_up(seat, account, hope);
     }
 
     /// Something is on its way no more. If nothing is, those who wait for memory are looked after.
-    pub(super) fn give_up(self: &Arc<Self>, seat: Seat, account: &Account<R>, active: Vec<Reservation>) {
-        if active.is_empty() {
+    pub(super) fn give_up(self: &Arc<Self>, seat: Seat, account: &Account<R>, hope: Hope) {
+        if hope.is_none() {
             return;
         }
-        drop(active);
+        drop(hope);
         let after = account.look_after_the_hungry();
-        drop(after.begin(|resumed| self.push(seat, resumed)));
+        drop(after.begin(|resumed| self.push(seat, resumed, Instant::now())));
     }
 
-    pub(in crate::sched) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>) {
+    pub(in crate::sched) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>, now: Instant) {
         let task = |ToQueue { id, priority, place, begun }| (priority, Task::Request { id, place, begun });
-        self.push_all(seat, requests.into_iter().map(task));
+        self.push_all(seat, requests.into_iter().map(task), now);
     }
 
     /// Calls a worker to help with a request.
-    pub(super) fn call_help(self: &Arc<Self>, request: Arc<InHand<R>>, help: Help) {
-        let (seat, priority, active) = (request.seat, request.priority, request.account.active.try_take(1));
-        self.push_all(seat, [(priority, Task::Help(request, help, active))]);
+    pub(super) fn call_help(self: &Arc<Self>, request: InHand<R>, help: Help) {
+        let (seat, priority, active) = (request.seat, request.priority, request.account.headcount.count());
+        self.push_all(seat, [(priority, Task::Help(Box::new(request), help, active))], Instant::now());
     }
 
-    fn push_all(self: &Arc<Self>, seat: Seat, tasks: impl IntoIterator<Item = (Priority, Task<R>)>) {
-        let now = Instant::now();
+    fn push_all(self: &Arc<Self>, seat: Seat, tasks: impl IntoIterator<Item = (Priority, Task<R>)>, now: Instant) {
         let mut staff = self.staff();
         let refused: Vec<Item<R>> =
             tasks.into_iter().filter_map(|(priority, task)| staff.turns.push(seat, priority, (task, now))).collect();

@@ -16,30 +16,37 @@ use crate::sched::work::Steps;
 /// How long work keeps its worker while others wait for one. 20 ms: a thousand times what it costs to give it to another.
 pub(in crate::sched) const TIME_SLICE: Duration = Duration::from_millis(20);
 
-/// A running request.
-pub(super) struct AtWork<R: Outcome> {
-    pub(super) request: Arc<InHand<R>>,
+/// A request that this worker is at.
+pub(super) struct AtWork<'a, R: Outcome> {
+    pub(super) pool: &'a Arc<Pool<R>>,
+    pub(super) request: InHand<R>,
     /// Since when this worker is at it.
     pub(super) since: Instant,
 }
 
-/// What all workers share that are at one request, and those that wake it.
+/// Which request it is, and whose.
 pub(super) struct InHand<R: Outcome> {
     pub(super) account: Arc<Account<R>>,
-    pub(super) pool: Arc<Pool<R>>,
     pub(super) seat: Seat,
     pub(super) id: RequestId,
     pub(super) priority: Priority,
     pub(super) steps: Arc<Steps>,
 }
 
-impl<R: Outcome> AtWork<R> {
-    pub(super) fn new(request: Arc<InHand<R>>) -> Self {
-        Self { request, since: Instant::now() }
+impl<R: Outcome> Clone for InHand<R> {
+    fn clone(&self) -> Self {
+        let (account, steps) = (Arc::clone(&self.account), Arc::clone(&self.steps));
+        Self { account, steps, seat: self.seat, id: self.id, priority: self.priority }
     }
 }
 
-impl<R: Outcome> Running for AtWork<R> {
+/// What wakes a request.
+struct Alarm<R: Outcome> {
+    pool: Arc<Pool<R>>,
+    request: InHand<R>,
+}
+
+impl<R: Outcome> Running for AtWork<'_, R> {
     fn check(&self) -> Result<(), Refusal> {
         self.request.steps.check()
     }
@@ -49,7 +56,7 @@ impl<R: Outcome> Running for AtWork<R> {
     }
 
     fn is_wanted(&self) -> bool {
-        self.request.pool.has_queue() && self.since.elapsed() >= TIME_SLICE
+        self.pool.has_queue() && self.since.elapsed() >= TIME_SLICE
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), Refusal> {
@@ -61,22 +68,21 @@ impl<R: Outcome> Running for AtWork<R> {
     }
 
     fn waker(&self) -> Waker {
-        Arc::clone(&self.request).into()
+        Arc::new(Alarm { pool: Arc::clone(self.pool), request: self.request.clone() }).into()
     }
 
     fn call(&self, help: Help) {
-        let request = &self.request;
-        request.pool.call_help(Arc::clone(request), help);
+        self.pool.call_help(self.request.clone(), help);
     }
 }
 
-impl<R: Outcome> Wake for InHand<R> {
+impl<R: Outcome> Wake for Alarm<R> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let after = self.account.resume(self.id);
-        self.pool.carry_out(self.seat, &self.account, after);
+        let InHand { account, seat, id, .. } = &self.request;
+        self.pool.carry_out(*seat, account, account.resume(*id));
     }
 }

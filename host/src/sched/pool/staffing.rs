@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Pool, Staff, Standby};
+use super::{BRIEF_RUN, Pool, Staff, Standby};
 use crate::limits::{QUEUE_DELAY, THREADS_MAX, WORKERS_START};
 use crate::sched::outcome::Outcome;
 
@@ -19,6 +19,10 @@ impl<R: Outcome> Pool<R> {
             return;
         }
         let is_urgent = staff.turns.has_starving();
+        if !is_urgent && staff.brief >= BRIEF_RUN && self.call_standby(staff, Standby::Watching) {
+            // A worker is at a request of this guest, and will be back sooner than another one could be here.
+            return;
+        }
         let free = if is_urgent || staff.turns.seats() < 2 { staff.idle } else { staff.idle.saturating_sub(1) };
         if free > 0 {
             self.wake(staff);
@@ -72,12 +76,18 @@ impl<R: Outcome> Pool<R> {
             let wait = match oldest {
                 Some(submitted) => {
                     let age = submitted.elapsed();
-                    if age >= QUEUE_DELAY {
+                    if age < QUEUE_DELAY {
+                        staff.standby = Standby::Watching;
+                        QUEUE_DELAY - age
+                    } else if std::mem::take(&mut staff.brief) >= BRIEF_RUN && staff.idle > 0 && staff.woken == 0 {
+                        // What was taken for brief is not, and so nobody was woken for those behind it.
+                        staff.standby = Standby::Watching;
+                        self.wake(&mut staff);
+                        QUEUE_DELAY
+                    } else {
                         staff.standby = Standby::None;
                         break;
                     }
-                    staff.standby = Standby::Watching;
-                    QUEUE_DELAY - age
                 }
                 None => {
                     staff.standby = Standby::Asleep;

@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::{Call, CallId, Requests, Timer};
 use crate::sched::afterwards::Afterwards;
+use crate::sched::headcount::{ACTIVE, COMING};
 use crate::sched::ids::GroupId;
 use crate::sched::outcome::Outcome;
 use crate::sched::work::{Manner, WhoWaits};
@@ -49,7 +50,7 @@ impl<R: Outcome> Requests<R> {
     /// of it.
     pub(crate) fn may_wait_for_memory(&mut self, id: CallId) -> bool {
         let is_task = self.calls.get(&id).is_some_and(|call| call.caller == WhoWaits::Task);
-        let may_wait = self.active.taken() > 0 || (is_task && self.coming.taken() > 0);
+        let may_wait = self.headcount.number::<ACTIVE>() > 0 || (is_task && self.headcount.number::<COMING>() > 0);
         if may_wait {
             self.hungry_calls.insert(id);
         }

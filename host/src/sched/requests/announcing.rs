@@ -4,6 +4,7 @@ use std::task::{Poll, Waker};
 
 use super::Requests;
 use crate::sched::afterwards::Afterwards;
+use crate::sched::headcount::{UNANNOUNCED, UNFINISHED};
 use crate::sched::ids::RequestId;
 use crate::sched::outcome::Outcome;
 
@@ -15,7 +16,7 @@ impl<R: Outcome> Requests<R> {
                 entry.unfinished = None;
             }
             self.finish_announced_later(id);
-            after.wakers.append(&mut self.waiters);
+            after.wakers.extend(self.waiters.drain(..));
         }
     }
 
@@ -50,7 +51,7 @@ impl<R: Outcome> Requests<R> {
     /// The same, once there is one, or nothing if there is none to wait for.
     pub(crate) fn poll_announce(&mut self, waker: &Waker) -> Poll<Vec<u64>> {
         let ids = self.announce();
-        if !ids.is_empty() || self.unannounced.taken() == 0 {
+        if !ids.is_empty() || self.headcount.number::<UNANNOUNCED>() == 0 {
             return Poll::Ready(ids);
         }
         self.wait(waker)
@@ -65,7 +66,7 @@ impl<R: Outcome> Requests<R> {
 
     /// Whether every request with a handle is done.
     pub(crate) fn poll_flush(&mut self, waker: &Waker) -> Poll<()> {
-        if self.unfinished.taken() == 0 {
+        if self.headcount.number::<UNFINISHED>() == 0 {
             return Poll::Ready(());
         }
         self.wait(waker)

@@ -3,6 +3,7 @@
 
 use super::{Entry, Phase, Requests, Timer};
 use crate::sched::counters::Station;
+use crate::sched::headcount::{ACTIVE, BEGUN, UNANNOUNCED, UNFINISHED};
 use crate::sched::ids::RequestId;
 use crate::sched::outcome::Outcome;
 
@@ -35,10 +36,10 @@ impl<R: Outcome> Requests<R> {
 
     /// What is given up later, once the lock is free, may be more than what the entries have.
     fn check_budgets(&self) {
-        assert_eq!(self.unfinished.taken(), self.number(|entry| entry.unfinished.is_some()), "unfinished");
-        assert_eq!(self.unannounced.taken(), self.number(|entry| entry.unannounced.is_some()), "unannounced");
-        assert!(self.active.taken() >= self.number(|entry| entry.active.is_some()), "active");
-        assert!(self.begun.taken() >= self.number(|entry| entry.begun.is_some()), "begun");
+        assert_eq!(self.headcount.number::<UNFINISHED>(), self.number(|entry| entry.unfinished.is_some()), "unfinished");
+        assert_eq!(self.headcount.number::<UNANNOUNCED>(), self.number(|entry| entry.unannounced.is_some()), "unannounced");
+        assert!(self.headcount.number::<ACTIVE>() >= self.number(|entry| entry.active.is_some()), "active");
+        assert!(self.headcount.number::<BEGUN>() >= self.number(|entry| entry.begun.is_some()), "begun");
     }
 
     fn check_references(&self) {

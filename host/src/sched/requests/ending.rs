@@ -37,7 +37,7 @@ impl<R: Outcome> Requests<R> {
         if let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Done(result)) {
             after.rest.waste.push(Waste::work(work, entry.steps.settle(0)));
         }
-        after.rest.active.extend(entry.active.take());
+        after.rest.hope.active.extend(entry.active.take());
         let unwanted = entry.unwanted;
         self.count_end(id, Some(why), Some(why.refusal().into()), after);
         if unwanted {
@@ -67,7 +67,7 @@ impl<R: Outcome> Requests<R> {
             }
         }
         let Some((Phase::Done(result), memory)) = self.take_out(id, &mut after) else { return (taken(Refusal::Taken), after) };
-        after.freed.push(memory);
+        after.freed.extend(memory);
         (Poll::Ready(result), after)
     }
 
@@ -88,12 +88,12 @@ impl<R: Outcome> Requests<R> {
     pub(super) fn remove(&mut self, id: RequestId, after: &mut Afterwards) {
         if let Some((Phase::Done(result), memory)) = self.take_out(id, after) {
             after.rest.waste.push(Waste::result(result, memory));
-            after.rest.active.extend(self.active.try_take(1));
+            after.rest.hope.active.extend(Some(self.headcount.count()));
         }
     }
 
     /// Takes an entry out of the table, with everything that is its own. Returns what it came to, and the memory of that.
-    fn take_out(&mut self, id: RequestId, after: &mut Afterwards) -> Option<(Phase<R>, Reservation)> {
+    fn take_out(&mut self, id: RequestId, after: &mut Afterwards) -> Option<(Phase<R>, Option<Reservation>)> {
         self.entry(id)?;
         self.forget_announcement(id);
         let entry = self.entries.try_remove(id.index())?;
@@ -106,7 +106,7 @@ impl<R: Outcome> Requests<R> {
         let group = entry.group();
         let Entry { phase, place, waker, coming, steps, .. } = entry;
         after.freed.extend(place);
-        after.rest.active.extend(coming);
+        after.rest.hope.coming.extend(coming);
         after.stale.extend(waker);
         let lost = self.groups.release(group, id);
         self.remove_lost(lost);

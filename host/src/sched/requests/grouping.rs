@@ -42,7 +42,7 @@ impl<R: Outcome> Requests<R> {
         if end == End::Closed {
             self.groups.cancel(group, &mut after.wakers);
             self.tell_calls(&mut after);
-            after.wakers.append(&mut self.waiters);
+            after.wakers.extend(self.waiters.drain(..));
         }
         after
     }

@@ -7,6 +7,7 @@ use super::{Entry, Hunger, Pause, Phase, Requests, Started, Timer, ToQueue};
 use crate::budget::Reservation;
 use crate::sched::afterwards::{Afterwards, Waste};
 use crate::sched::counters::Station;
+use crate::sched::headcount::{ACTIVE, COMING};
 use crate::sched::ids::RequestId;
 use crate::sched::outcome::{Outcome, Work};
 use crate::sched::statistics::Report;
@@ -21,7 +22,7 @@ impl<R: Outcome> Requests<R> {
         now: Instant,
     ) -> (Option<Started<R>>, Afterwards) {
         let mut after = Afterwards::default();
-        let begun = self.begun.clone();
+        let headcount = self.headcount.clone();
         if let Some(entry) = self.entry(id)
             && matches!(entry.phase, Phase::Queued(_))
             && let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Running)
@@ -30,7 +31,7 @@ impl<R: Outcome> Requests<R> {
             entry.since = now;
             (entry.woken, entry.place) = (false, place);
             if entry.begun.is_none() {
-                entry.begun = begun.try_take(1);
+                entry.begun = Some(headcount.count());
             }
             let (priority, steps) = (entry.priority, entry.steps.clone());
             let need = entry.hunger.take().map(|hunger| hunger.leave(&mut after));
@@ -64,7 +65,7 @@ impl<R: Outcome> Requests<R> {
         if let Some(parked) = parked.try_take(1) {
             after.freed.extend(entry.place.replace(parked));
         }
-        after.rest.active.extend(entry.active.take());
+        after.rest.hope.active.extend(entry.active.take());
         if let Pause::Until(at) = pause {
             entry.resume_at = Some(at);
             self.timers.insert((at, Timer::Resume(id)));
@@ -77,7 +78,7 @@ impl<R: Outcome> Requests<R> {
     pub(crate) fn starve(&mut self, id: RequestId, short: usize, waker: &Waker) -> bool {
         let memory = self.budgets.memory.clone();
         // It is active itself.
-        let (is_alone, is_coming) = (self.active.taken() <= 1, self.coming.taken() > 0);
+        let (is_alone, is_coming) = (self.headcount.number::<ACTIVE>() <= 1, self.headcount.number::<COMING>() > 0);
         let (order, max) = (self.next_hungry, memory.max());
         let Some(entry) = self.entry(id).filter(|entry| entry.stopped.is_none()) else { return false };
         let held = entry.steps.bytes_held();
@@ -99,13 +100,13 @@ impl<R: Outcome> Requests<R> {
 
     /// A parked request goes on. One that is about to be parked is told.
     pub(crate) fn resume(&mut self, id: RequestId, after: &mut Afterwards) {
-        let active = self.active.clone();
+        let headcount = self.headcount.clone();
         let Some(entry) = self.entry(id) else { return };
         match std::mem::replace(&mut entry.phase, Phase::Running) {
             Phase::Parked(work) => {
                 entry.phase = Phase::Queued(work);
                 // Before the one that it may have still is gone, so that there is always one.
-                entry.active = active.try_take(1);
+                entry.active = Some(headcount.count());
                 let timer = entry.resume_at.take().map(|at| (at, Timer::Resume(id)));
                 let order = entry.hunger.as_ref().map(|hunger| hunger.order);
                 after.resumed.push(ToQueue { id, priority: entry.priority, place: entry.place.take(), begun: true });
@@ -122,22 +123,22 @@ impl<R: Outcome> Requests<R> {
     /// A worker is done with the request. The result is given back if nobody wants it.
     pub(crate) fn finish(&mut self, id: RequestId, result: R, now: Instant) -> (Afterwards, Option<Report>) {
         let mut after = Afterwards::default();
-        let (nothing, coming) = (self.budgets.memory.nothing(), self.coming.clone());
+        let headcount = self.headcount.clone();
         let Some(entry) = self.entry(id) else {
-            after.rest.waste.push(Waste::result(result, nothing));
+            after.rest.waste.push(Waste::result(result, None));
             return (after, None);
         };
         let report = entry.report(id, &result, now);
         let (stopped, unwanted) = (entry.stopped, entry.unwanted);
-        after.freed.push(entry.steps.settle(result.bytes_held()));
+        after.freed.extend(entry.steps.settle(result.bytes_held()));
         after.freed.extend(entry.place.take());
-        after.rest.active.extend(entry.active.take());
+        after.rest.hope.active.extend(entry.active.take());
         after.wakers.extend(entry.waker.take());
         entry.begun = None;
         let failure = stopped.map(|stop| stop.refusal().into()).or_else(|| result.failure());
         if stopped.is_none() && !unwanted {
             entry.phase = Phase::Done(result);
-            entry.coming = if entry.caller == WhoWaits::Task { coming.try_take(1) } else { None };
+            entry.coming = if entry.caller == WhoWaits::Task { Some(headcount.count()) } else { None };
             self.count_end(id, stopped, failure, &mut after);
             self.tell(id, &mut after);
         } else {
@@ -161,10 +162,10 @@ impl<R: Outcome> Requests<R> {
     /// If nothing of the guest is on its way any more that could give memory back, those who wait for it have to do without. Those
     /// that hold up no other call wait also for results that such calls will take.
     pub(crate) fn look_after_the_hungry(&mut self, after: &mut Afterwards) {
-        if self.active.taken() > 0 {
+        if self.headcount.number::<ACTIVE>() > 0 {
             return;
         }
-        let (calls, entries, is_coming) = (&self.calls, &self.entries, self.coming.taken() > 0);
+        let (calls, entries, is_coming) = (&self.calls, &self.entries, self.headcount.number::<COMING>() > 0);
         let may_wait = |caller| is_coming && caller == Some(WhoWaits::Task);
         let told = self.hungry_calls.extract_if(.., |id| !may_wait(calls.get(id).map(|call| call.caller)));
         after.wakers.extend(told.filter_map(|id| Some(calls.get(&id)?.waker.clone())));

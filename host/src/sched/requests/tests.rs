@@ -36,7 +36,7 @@ impl Fixture {
 
     fn with(budgets: Budgets) -> Self {
         let (bell, waker) = bell();
-        let requests = Requests::new(budgets, Arc::default());
+        let requests = Requests::new(budgets);
         Self { requests, waker, bell, now: Instant::now(), queue: BTreeMap::new() }
     }
 
@@ -181,22 +181,8 @@ impl Fixture {
         assert!(self.queue.is_empty(), "{:?} stand in the queue", self.queue.keys());
         let requests = &self.requests;
         let Budgets { places, memory, calls, parked } = &requests.budgets;
-        let budgets = [
-            places,
-            memory,
-            calls,
-            parked,
-            &requests.active,
-            &requests.begun,
-            &requests.coming,
-            &requests.unannounced,
-            &requests.unfinished,
-        ];
-        assert_eq!(
-            budgets.map(Budget::taken),
-            [0; 9],
-            "places, memory, calls, parked, active, begun, coming, unannounced, unfinished"
-        );
+        assert_eq!([places, memory, calls, parked].map(Budget::taken), [0; 4], "places, memory, calls, parked");
+        assert_eq!(requests.headcount.numbers(), [0; 5], "active, begun, coming, unannounced, unfinished");
         assert!(requests.entries.is_empty() && requests.groups.is_empty() && requests.timers.is_empty());
         assert!(requests.finished.is_empty() && requests.calls.is_empty() && requests.hungry.is_empty());
     }

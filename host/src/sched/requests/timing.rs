@@ -62,7 +62,7 @@ impl<R: Outcome> Requests<R> {
         if !self.groups.has_expired(id) {
             self.groups.expire(id, &mut after.wakers);
             self.tell_calls(after);
-            after.wakers.append(&mut self.waiters);
+            after.wakers.extend(self.waiters.drain(..));
         }
         let ids: Vec<RequestId> = self.groups.members(id).filter(|id| self.can_stop(*id)).take(*left).collect();
         if !ids.is_empty() {
@@ -77,7 +77,7 @@ impl<R: Outcome> Requests<R> {
         let is_done = self.stop_each(&ids, left, after);
         if is_done {
             self.tell_calls(after);
-            after.wakers.append(&mut self.waiters);
+            after.wakers.extend(self.waiters.drain(..));
         }
         is_done
     }

@@ -157,7 +157,7 @@ fn who_starves_waits_for_helpers_too() {
         Box::new(|running| Flow::Done(if running.reserve(50).is_ok() { Ok(Value::Done) } else { Err(FULL) }));
     let starved = submit(&guest, starves);
     // It is parked once only the helper is on its way.
-    while guest.account().active.taken() > 1 {
+    while guest.account().headcount.number::<ACTIVE>() > 1 {
         std::thread::yield_now();
     }
     drop(gate);

@@ -94,7 +94,7 @@ fn a_request_that_starves_for_what_another_guest_has_is_not_begun_over_and_over(
     };
     let id = submit(&guest, work);
     // It is parked once it is on no worker: then only the gate is active.
-    while guest.account().active.taken() > 1 {
+    while guest.account().headcount.number::<ACTIVE>() > 1 {
         std::thread::yield_now();
     }
     for _ in 0..100 {

@@ -2,6 +2,7 @@
 
 use super::time::SECOND;
 use super::*;
+use crate::sched::afterwards::Wakers;
 use crate::sched::groups::GroupOutcome;
 
 fn into(group: GroupId) -> Manner {
@@ -197,7 +198,7 @@ fn a_limit_holds_for_all_that_is_in_a_group_and_wakes_those_who_wait() {
     let mut f = Fixture::new();
     let (group, sub) = (f.group(), f.group());
     assert_eq!(f.requests.groups.add_group(group, sub), Ok(()));
-    f.requests.groups.set_limit(group, 2, &mut Vec::new());
+    f.requests.groups.set_limit(group, 2, &mut Wakers::new());
     let (a, b) = (f.member(group), f.member(sub));
     assert!(f.is_full(group) && f.is_full(sub));
     assert_eq!(f.submit_in(into(sub)), Err(Refusal::Full));
@@ -207,7 +208,7 @@ fn a_limit_holds_for_all_that_is_in_a_group_and_wakes_those_who_wait() {
     assert!(f.wakeups() == 1 && !f.is_full(sub));
     let c = f.member(sub);
     assert_eq!(f.requests.waits_for_group(call, &f.waker), Some(group));
-    let mut wakers = Vec::new();
+    let mut wakers = Wakers::new();
     f.requests.groups.set_limit(group, 0, &mut wakers);
     assert!(wakers.len() == 1 && !f.is_full(sub));
     let after = f.requests.close_call(call, Some(group));
@@ -335,7 +336,7 @@ fn a_dropped_group_takes_its_timer_with_it() {
 fn a_call_that_waits_for_a_group_is_told_whoever_comes_in_before_it() {
     let mut f = Fixture::new();
     let group = f.group();
-    f.requests.groups.set_limit(group, 2, &mut Vec::new());
+    f.requests.groups.set_limit(group, 2, &mut Wakers::new());
     let (a, b) = (f.member(group), f.member(group));
     let waiting: Vec<_> = (0..4)
         .map(|_| {
@@ -374,7 +375,7 @@ fn a_call_that_waits_for_a_group_is_told_whoever_comes_in_before_it() {
 fn a_call_that_was_told_of_a_place_and_goes_away_passes_it_on() {
     let mut f = Fixture::new();
     let group = f.group();
-    f.requests.groups.set_limit(group, 1, &mut Vec::new());
+    f.requests.groups.set_limit(group, 1, &mut Wakers::new());
     let a = f.member(group);
     let calls = [(); 2].map(|()| f.requests.open_call(&into(group), WhoWaits::Task, &f.waker));
     for call in calls {
@@ -396,7 +397,7 @@ fn a_call_that_was_told_of_a_place_and_goes_away_passes_it_on() {
 fn a_call_that_waits_learns_that_its_group_was_canceled_though_that_is_dropped() {
     let mut f = Fixture::new();
     let group = f.group();
-    f.requests.groups.set_limit(group, 1, &mut Vec::new());
+    f.requests.groups.set_limit(group, 1, &mut Wakers::new());
     f.requests.set_group_deadline(group, Some(f.now + SECOND));
     let a = f.member(group);
     let call = f.requests.open_call(&into(group), WhoWaits::Guest, &f.waker);

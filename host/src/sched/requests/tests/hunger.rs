@@ -1,6 +1,7 @@
 //! Requests that run short of memory, and calls that wait for it.
 
 use super::*;
+use crate::sched::headcount::ACTIVE;
 
 impl Fixture {
     /// The request runs, and grows to so much. False if there is not as much.
@@ -186,9 +187,9 @@ fn memory_of_what_nobody_wants_is_on_the_books_until_it_is_dropped() {
     let mut after = f.requests.cancel(canceled);
     after.append(f.requests.disown(done));
     let rest = after.begin(|_| panic!("nothing goes on"));
-    assert_eq!((f.taken(), f.requests.active.taken()), (90, 2));
+    assert_eq!((f.taken(), f.requests.headcount.number::<ACTIVE>()), (90, 2));
     drop(rest);
-    assert_eq!((f.taken(), f.requests.active.taken()), (0, 0));
+    assert_eq!((f.taken(), f.requests.headcount.number::<ACTIVE>()), (0, 0));
     assert!(!f.start(canceled) && f.error(canceled) == Some(CANCELED));
     f.assert_empty();
 }
