@@ -80,6 +80,20 @@ fn ends(how: &str, cut: Cut) -> Ending {
     (outcome, counters)
 }
 
+#[test]
+fn a_call_moved_more_at_once_on_the_thread_of_a_program_than_it_may() {
+    let _turn = turn();
+    let dir = TempDir::new().expect("there is room for temporary files");
+    fs::write(dir.path().join("read"), vec![7; 2 << 20]).expect("it can be written");
+    let workers = AioEngine::builder().build();
+    let mut store = store(dir.path(), &["lifecycle", "read"], &workers);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert!(matches!(runtime.block_on(run(&mut store)), Ok(Ok(()))));
+    // 1 MiB on `blocking` and 256 KiB on `submit`; a byte more is for a worker.
+    let reads = store.data().aio.stats()["read"];
+    assert_eq!((reads.count, reads.inline), (4, 2), "{reads:?}");
+}
+
 /// Whoever locks a file next gets the lock that the guest had.
 fn assert_lock_is_free(path: &Path) {
     let file = File::options().write(true).open(path).expect("the guest has made it");

@@ -16,6 +16,9 @@ struct UnderWay {
 }
 
 pub fn run(how: &str) {
+    if how == "read" {
+        return read_much();
+    }
     // The one that waits for a lock would count as running until the end.
     let _locks = (how != "cancel").then(hold_locks);
     let UnderWay { copies, queued } = begin();
@@ -29,6 +32,19 @@ pub fn run(how: &str) {
         "wait" => drop(copies[0].0.wait()),
         "cancel" => cancel(copies, queued),
         other => panic!("cannot end by {other:?}"),
+    }
+}
+
+/// Reads as much as is done on this thread at once, and a byte more, on two faces.
+fn read_much() {
+    let file = blocking::open(None, "read", OpenFlags::READ, 0).expect("the host has made it");
+    for length in [1 << 20, (1 << 20) + 1] {
+        let bytes = blocking::read(&file, Some(0), length).expect("it is that long");
+        assert_eq!(bytes.len(), length as usize);
+    }
+    for length in [256 << 10, (256 << 10) + 1] {
+        let request = submit::read(&file, Some(0), length);
+        assert!(matches!(request.wait(), Ok(Outcome::Data(bytes)) if bytes.len() == length as usize));
     }
 }
 
