@@ -13,12 +13,13 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// Characters of a line that are shown. 600: compilers of WebAssembly text point at a place up to the 500th.
 const LINE_CHARS_MAX: usize = 600;
 
 /// Lines of a text that are shown: more than the longest message with a trace of the plugin's stack.
-const LINES_MAX: usize = 100;
+pub(crate) const LINES_MAX: usize = 100;
 
 /// Characters of a name that are shown. 200: twice what the longest of WASI has.
 const NAME_CHARS_MAX: usize = 200;
@@ -28,6 +29,31 @@ const NAMES_MAX: usize = 10;
 
 /// What stands for that which is left out.
 const CUT: char = '…';
+
+/// Bytes of text that is put together piece by piece: more than is shown of a line.
+const PIECES_BYTES_MAX: usize = 4 * LINE_CHARS_MAX;
+
+/// Text that is put together piece by piece, as far as it can be shown: where it has no end, whoever writes it is told to stop.
+///
+/// A type of WebAssembly is written with all that it is made of, and that may be any number of times what its plugin has in bytes.
+pub(crate) fn written(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> String {
+    let mut pieces = Pieces(String::new());
+    if write(&mut pieces).is_err() {
+        pieces.0.push(CUT);
+    }
+    pieces.0
+}
+
+struct Pieces(String);
+
+impl fmt::Write for Pieces {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let left = PIECES_BYTES_MAX.saturating_sub(self.0.len());
+        let fitting = piece.floor_char_boundary(left);
+        self.0.push_str(&piece[..fitting]);
+        if fitting == piece.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
 
 /// A message of one or several lines.
 pub fn text(text: &str) -> Cow<'_, str> {
@@ -123,6 +149,19 @@ impl Iterator for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_writes_more_than_is_shown_is_told_to_stop() {
+        assert_eq!(written(|to| to.write_str("short")), "short");
+        let mut written_by = 0;
+        let text = written(|to| {
+            loop {
+                written_by += 1;
+                to.write_str("ä and more, ")?;
+            }
+        });
+        assert!(text.ends_with('…') && text.len() <= PIECES_BYTES_MAX + 3 && written_by <= PIECES_BYTES_MAX, "{}", text.len());
+    }
 
     #[test]
     fn nothing_that_is_shown_steers_a_terminal() {

@@ -40,6 +40,39 @@ fn a_trap_is_134_and_tells_where() {
     ));
 }
 
+/// What it gives to the host is not as the interfaces of components say.
+#[test]
+fn a_guest_that_breaks_the_rules_of_components_was_ended_by_the_host() {
+    let guest = |body: &str| {
+        format!(
+            r#"(component
+                (import "wasi:io/poll@0.2.6" (instance $poll
+                    (export "pollable" (type $pollable (sub resource)))
+                    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+                (core func $block (canon lower (func $poll "[method]pollable.block")))
+                (core module $m
+                    (import "" "block" (func $block (param i32)))
+                    (func (export "run") (result i32) {body}))
+                (core instance $i (instantiate $m (with "" (instance (export "block" (func $block))))))
+                (func $run (result (result)) (canon lift (core func $i "run")))
+                (instance $run (export "run" (func $run)))
+                (export "wasi:cli/run@0.2.6" (instance $run)))"#
+        )
+    };
+    for (body, said) in [
+        (
+            "(call $block (i32.const 77)) (i32.const 0)",
+            "unknown handle index 77\n  cause: error while executing at wasm backtrace:\n",
+        ),
+        ("(i32.const 7)", "invalid expected discriminant\n"),
+    ] {
+        let outcome = status_of(guest(body), "");
+        assert_eq!(outcome.status, Some(134), "{outcome:?}");
+        assert!(outcome.stderr.starts_with(&format!("error: guest.wat trapped: {said}")), "{outcome:?}");
+        assert!(outcome.stderr.ends_with("  help: this is a mistake in the plugin's own code\n"), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_guest_that_recurses_for_ever_traps() {
     let outcome = status_of(guests::recurses(), "");

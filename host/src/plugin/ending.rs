@@ -6,7 +6,10 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{ThrownException, Trap};
 use wasmtime_wasi::I32Exit;
 
+use super::trace;
 use crate::problem::{Problem, ProblemKind, Result};
+
+const MISTAKE: &str = "this is a mistake in the plugin's own code";
 
 /// How a call of a guest ended.
 pub(super) enum Ending<T> {
@@ -38,11 +41,14 @@ fn failure(name: &str, error: wasmtime::Error) -> Problem {
         let what = format!("{name} trapped: {}", trap_text.trim_start_matches("wasm trap: "));
         let problem = Problem::new(ProblemKind::Trap, what).help_with(remedy_for_trap(*trap));
         // The trap itself is said already; what is left is where it happened.
-        return if error.chain().count() > 1 { problem.because_text(error.to_string()) } else { problem };
+        return match trace::of(&error) {
+            Some(trace) => problem.because_text(trace),
+            None => problem,
+        };
     }
     if error.is::<ThrownException>() {
         return Problem::new(ProblemKind::Trap, format!("{name} trapped: an exception was thrown and not caught"))
-            .help_with("this is a mistake in the plugin's own code");
+            .help_with(MISTAKE);
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         return Problem::new(ProblemKind::Host, format!("{name} ended itself with exit status {status}"))
@@ -53,7 +59,16 @@ fn failure(name: &str, error: wasmtime::Error) -> Problem {
         let problem = Problem::new(ProblemKind::Limit, format!("{name} reached a limit")).because(cause);
         return problem.help_for(remedy.program, remedy.command);
     }
-    Problem::new(ProblemKind::Host, format!("{name} was ended by the host")).because(error)
+    let (cause, trace) = (error.root_cause().to_string(), trace::of(&error));
+    if trace.is_none() && !is_about_values(&cause) {
+        return Problem::new(ProblemKind::Host, format!("{name} was ended by the host")).because(anyhow::Error::msg(cause));
+    }
+    // What the plugin gave to the host, or wanted of it, is not as its own interface says.
+    let problem = Problem::new(ProblemKind::Trap, format!("{name} trapped: {cause}")).help_with(MISTAKE);
+    match trace {
+        Some(trace) => problem.because_text(trace),
+        None => problem,
+    }
 }
 
 fn remedy_for_trap(trap: Trap) -> &'static str {
@@ -67,8 +82,15 @@ fn remedy_for_trap(trap: Trap) -> &'static str {
              wasi:cli/run of WASI 0.3"
         }
         Trap::AsyncDeadlock => "the plugin waits for something that cannot happen any more",
-        _ => "this is a mistake in the plugin's own code",
+        _ => MISTAKE,
     }
+}
+
+/// Whether something is wrong with a value that the plugin has returned, when none of its code runs any more. As below, it goes by texts.
+fn is_about_values(cause: &str) -> bool {
+    ["discriminant", "utf-8", "utf-16", "out of bounds", "not aligned", "unaligned", "unknown handle"]
+        .iter()
+        .any(|text| cause.contains(text))
 }
 
 /// What to do, in a program and with the command.

@@ -9,6 +9,7 @@ use wasmtime::{Store, format_err};
 use super::offer::closest;
 use super::state::GuestState;
 use crate::problem::{Problem, ProblemKind, Result};
+use crate::shown;
 
 /// A call whose function was found and whose arguments fit.
 pub(super) struct Call {
@@ -121,7 +122,7 @@ fn find<'a>(plugin: &str, callables: &'a [Callable], name: &str) -> Result<&'a C
     match *matches.as_slice() {
         [callable] => Ok(callable),
         [] => {
-            let signatures = callables.iter().map(Callable::signature).collect();
+            let signatures = callables.iter().map(Callable::signature);
             let full_names: Vec<String> = callables.iter().map(Callable::full_name).collect();
             let short_names = callables.iter().map(|callable| callable.name.as_str());
             Err(not_found(plugin, signatures, short_names.chain(full_names.iter().map(String::as_str)), name))
@@ -137,11 +138,13 @@ fn find<'a>(plugin: &str, callables: &'a [Callable], name: &str) -> Result<&'a C
 /// The problem of a function that is not among those with these signatures and names.
 pub(super) fn not_found<'a>(
     plugin: &str,
-    signatures: Vec<String>,
+    signatures: impl Iterator<Item = String>,
     names: impl Iterator<Item = &'a str>,
     name: &str,
 ) -> Problem {
     let problem = Problem::new(ProblemKind::Export, format!("{plugin} has no function `{name}`"));
+    // As many as are shown, and one that tells that there are more.
+    let signatures: Vec<String> = signatures.take(shown::LINES_MAX + 1).collect();
     if signatures.is_empty() {
         return problem.because_text("it exports no functions");
     }
@@ -180,8 +183,14 @@ impl Callable {
 
     /// The function with its types, as `add(a: u32, b: u32) -> u32`.
     fn signature(&self) -> String {
-        let parameters: Vec<String> = self.ty.params().map(|(name, ty)| format!("{name}: {}", DisplayType(&ty))).collect();
-        let results: Vec<String> = self.ty.results().map(|ty| format!(" -> {}", DisplayType(&ty))).collect();
-        format!("{}({}){}", self.full_name(), parameters.join(", "), results.concat())
+        shown::written(|to| {
+            write!(to, "{}(", self.full_name())?;
+            for (number, (name, ty)) in self.ty.params().enumerate() {
+                let comma = if number > 0 { ", " } else { "" };
+                write!(to, "{comma}{name}: {}", DisplayType(&ty))?;
+            }
+            write!(to, ")")?;
+            self.ty.results().try_for_each(|ty| write!(to, " -> {}", DisplayType(&ty)))
+        })
     }
 }

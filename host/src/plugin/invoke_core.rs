@@ -28,7 +28,7 @@ impl CoreCall {
         let name = name.trim();
         let Some(ExternType::Func(ty)) = module.get_export(name) else {
             let functions: Vec<(String, FuncType)> = functions(module).collect();
-            let signatures = functions.iter().map(|(name, ty)| signature(name, ty)).collect();
+            let signatures = functions.iter().map(|(name, ty)| signature(name, ty));
             return Err(not_found(plugin, signatures, functions.iter().map(|(name, _)| name.as_str()), name));
         };
         let arguments = parse_arguments(&ty, arguments.trim()).map_err(|error| {

@@ -69,6 +69,7 @@ mod source;
 mod standard_output;
 mod state;
 mod stdio;
+mod trace;
 mod trust;
 mod validate;
 mod whereabouts;
