@@ -1,7 +1,7 @@
 //! Descriptors that a request opens itself and has open between its turns on workers: they count as what its guest has open does.
 //!
 //! A request has places in its guest's quota for all of them before it opens the first, and waits for those while other requests
-//! have them. So however many are begun, no descriptor is open that was not counted. One that has no other beside it goes on whatever
+//! have them, or until its guest has closed as many. So however many are begun, no descriptor is open that was not counted. One that has no other beside it goes on whatever
 //! its guest has open: it counts for all guests alone. Nobody waits for memory while it has places.
 
 use super::descriptor::Quota;
@@ -17,7 +17,25 @@ pub(crate) struct Claim {
     most: usize,
     least: usize,
     held: Option<Held>,
-    waiter: Option<Waiter>,
+    standing: Standing,
+}
+
+/// Where a claim stands in line: for what it was found to lack since it was tried last.
+#[derive(Debug, Default)]
+struct Standing {
+    /// For places that other requests have.
+    shared: Option<Waiter>,
+    /// For places that the guest has, and for all others to be done.
+    own: Option<[Waiter; 2]>,
+}
+
+/// What a claim lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lack {
+    /// Places of those that requests may have.
+    Shared,
+    /// Places in the quota: what its guest has open is in the way.
+    Own,
 }
 
 /// Places in the quota, and among those that requests may have.
@@ -35,7 +53,7 @@ impl Claim {
 
     /// For one that may make do with fewer.
     pub(super) fn between(least: usize, most: usize) -> Self {
-        Self { most, least, held: None, waiter: None }
+        Self { most, least, held: None, standing: Standing::default() }
     }
 
     /// Takes the places, unless it has them. Tells whether they are as many as it would like; or else what its request comes to
@@ -49,41 +67,65 @@ impl Claim {
 
     fn take_or_wait(&mut self, quota: &Quota, ticket: &dyn Ticket) -> Result<Option<bool>> {
         ticket.check()?;
-        if !self.try_take(quota)? {
-            let claimed = quota.claimed();
-            self.waiter = Some(claimed.wait(self.least.min(claimed.max()), &ticket.waker()));
-            // They may have come back before this was in the queue.
-            if !self.try_take(quota)? {
+        let mut standing = Standing::default();
+        // What came back before it stood in line told nobody, so it is tried again each time that it has found a further line.
+        while let Some(lack) = self.try_take(quota)? {
+            if standing.has(lack) {
+                self.standing = standing;
                 return Ok(None);
             }
+            standing.join(lack, self.least, quota, ticket);
         }
-        self.waiter = None;
+        self.standing = Standing::default();
         Ok(self.held.as_ref().map(|held| held.places.amount() >= self.most))
     }
 
-    /// False if others have them, which will give them back.
-    fn try_take(&mut self, quota: &Quota) -> Result<bool> {
+    /// Takes them, or tells what it lacks that others will give back.
+    fn try_take(&mut self, quota: &Quota) -> Result<Option<Lack>> {
         // Looked at first: what is closed meanwhile frees its place before it is not counted here any more.
         let is_closing = quota.is_closing();
         for count in [self.most, self.least] {
-            if let Some(places) = quota.try_take(count)
+            // Whoever gives places back tells others of it, so none are taken to be given back at once.
+            if quota.claimed().has_room(count)
+                && let Some(places) = quota.try_take(count)
                 && let Some(claimed) = quota.claimed().try_take(count)
             {
                 self.held = Some(Held { places, _claimed: claimed });
-                return Ok(true);
+                return Ok(None);
             }
         }
-        let Some(claimed) = quota.claimed().try_take(quota.claimed().max()) else { return Ok(false) };
+        let Some(claimed) = quota.claimed().try_take(quota.claimed().max()) else {
+            let lacks_shared = !quota.claimed().has_room(self.least);
+            return Ok(Some(if lacks_shared { Lack::Shared } else { Lack::Own }));
+        };
         let Some(places) = quota.of_all().try_take(self.least) else {
             return Err(if is_closing { Error::NOT_YET } else { Error::TOO_MANY_OPEN_FILES });
         };
         self.held = Some(Held { places, _claimed: claimed });
-        Ok(true)
+        Ok(None)
     }
 
     /// Its request has closed what it opened.
     fn give_back(&mut self) {
-        (self.held, self.waiter) = (None, None);
+        (self.held, self.standing) = (None, Standing::default());
+    }
+}
+
+impl Standing {
+    fn has(&self, lack: Lack) -> bool {
+        match lack {
+            Lack::Shared => self.shared.is_some(),
+            Lack::Own => self.own.is_some(),
+        }
+    }
+
+    fn join(&mut self, lack: Lack, count: usize, quota: &Quota, ticket: &dyn Ticket) {
+        let (claimed, waker) = (quota.claimed(), ticket.waker());
+        match lack {
+            Lack::Shared => self.shared = Some(claimed.wait(count.min(claimed.max()), &waker)),
+            // One that is alone goes on whatever its guest has open.
+            Lack::Own => self.own = Some([quota.wait(count, &waker), claimed.wait(claimed.max(), &waker)]),
+        }
     }
 }
 
@@ -115,6 +157,8 @@ pub(super) fn take_turn<R: Claiming, T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::super::scene::Scene;
     use super::super::steps::InSteps;
     use super::super::ticket::fake::FakeTicket;
@@ -167,6 +211,65 @@ mod tests {
             drop((tokens, other));
             assert_eq!(quota.of_all().taken(), 0, "{max}");
         }
+    }
+
+    /// A request that waits, and how often it was told that there might be places now.
+    struct Waits(Claim, FakeTicket);
+
+    impl Waits {
+        fn new(quota: &Quota) -> Self {
+            let mut waits = Self(Claim::new(1), FakeTicket::default());
+            assert!(!waits.is_in(quota));
+            waits
+        }
+
+        fn is_in(&mut self, quota: &Quota) -> bool {
+            matches!(self.0.take::<()>(quota, &self.1), Ok(true))
+        }
+
+        fn told(&self) -> usize {
+            self.1.bell.0.load(Ordering::SeqCst)
+        }
+    }
+
+    #[test]
+    fn who_waits_for_places_was_not_told_when_its_guest_closed_files() {
+        let quota = quota(12);
+        let mut tokens: Vec<_> = (0..8).map(|_| quota.take().expect("there is room")).collect();
+        let mut other = Claim::new(4);
+        assert_eq!(take(&mut other, &quota), Ok(true));
+        let mut waits = Waits::new(&quota);
+        assert_eq!(waits.told(), 0);
+        drop(tokens.pop());
+        assert_eq!(waits.told(), 1);
+        assert!(waits.is_in(&quota));
+    }
+
+    #[test]
+    fn who_waits_for_places_told_itself_once_another_one_was_canceled() {
+        let quota = quota(12);
+        let tokens: Vec<_> = (0..8).map(|_| quota.take().expect("there is room")).collect();
+        let mut other = Claim::new(4);
+        assert_eq!(take(&mut other, &quota), Ok(true));
+        let mut waiting: Vec<Waits> = (0..3).map(|_| Waits::new(&quota)).collect();
+        drop(waiting.remove(1));
+        for round in 0..3 {
+            for waits in &mut waiting {
+                if waits.told() > round {
+                    assert!(!waits.is_in(&quota));
+                }
+            }
+        }
+        assert!(waiting.iter().all(|waits| waits.told() <= 1), "{:?}", waiting.iter().map(Waits::told).collect::<Vec<_>>());
+        // The other one is done: one is alone then, and goes on whatever the guest has open, and the last one after it.
+        other.give_back();
+        while let Some(at) = waiting.iter().position(|waits| waits.told() > 0) {
+            let mut told = waiting.remove(at);
+            assert!(told.is_in(&quota));
+            drop(told);
+        }
+        assert!(waiting.is_empty());
+        drop(tokens);
     }
 
     type GoOn = Box<dyn FnMut(&FakeTicket) -> Flow<Result<()>>>;

@@ -8,8 +8,9 @@ use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 
-use crate::budget::{Budget, Reservation};
+use crate::budget::{Budget, Reservation, Waiter};
 use crate::error::{Error, Result};
 use crate::reaper::Reaper;
 
@@ -73,6 +74,11 @@ impl Quota {
     /// Takes so many places, if there are as many.
     pub(super) fn try_take(&self, count: usize) -> Option<Reservation> {
         self.open.try_take(count)
+    }
+
+    /// Waits for so many places.
+    pub(super) fn wait(&self, count: usize, waker: &Waker) -> Waiter {
+        self.open.wait(count, waker)
     }
 
     /// The places of all guests together.

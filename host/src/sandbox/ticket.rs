@@ -39,8 +39,9 @@ pub(crate) type HelperWork = Box<dyn FnMut(&dyn Ticket) -> Flow<()> + Send>;
 /// Tickets without a scheduler, for tests.
 #[cfg(test)]
 pub(super) mod fake {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Waker;
+    use std::task::{Wake, Waker};
     use std::time::Duration;
 
     use super::{HelperWork, Ticket};
@@ -56,11 +57,27 @@ pub(super) mod fake {
         pub(in crate::sandbox) room: AtomicUsize,
         /// How often the worker was wanted: after each step.
         pub(in crate::sandbox) wanted: AtomicUsize,
+        pub(in crate::sandbox) bell: Arc<Bell>,
+    }
+
+    /// Counts how often the request was woken.
+    #[derive(Default)]
+    pub(in crate::sandbox) struct Bell(pub(in crate::sandbox) AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     impl Default for FakeTicket {
         fn default() -> Self {
-            Self { checks: AtomicUsize::new(usize::MAX), room: AtomicUsize::new(usize::MAX), wanted: AtomicUsize::new(0) }
+            Self {
+                checks: AtomicUsize::new(usize::MAX),
+                room: AtomicUsize::new(usize::MAX),
+                wanted: AtomicUsize::new(0),
+                bell: Arc::default(),
+            }
         }
     }
 
@@ -89,7 +106,7 @@ pub(super) mod fake {
         }
 
         fn waker(&self) -> Waker {
-            Waker::noop().clone()
+            Arc::clone(&self.bell).into()
         }
 
         fn call(&self, mut help: HelperWork) {
