@@ -1,7 +1,8 @@
 //! Ends of a run by time and by signals, whatever runs or waits at that moment.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::FromRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -511,6 +512,102 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     child.stdout.as_mut().expect("a pipe").read_exact(&mut output).expect("it goes on");
     send(&child, Signal::TERM);
     assert_eq!(outcome(child).status, Some(143));
+}
+
+#[test]
+fn a_signal_that_was_blocked_at_the_start_ends_a_run() {
+    let place = Place::new();
+    for (signal, status) in SIGNALS {
+        let mut command = command(&place, "", "ends compute");
+        // SAFETY: it is safe to do that between fork and exec, and the set is initialized.
+        unsafe {
+            command.pre_exec(|| {
+                let mut all = std::mem::zeroed();
+                libc::sigfillset(&raw mut all);
+                libc::sigprocmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+                Ok(())
+            });
+        }
+        let child = start(command);
+        send(&child, signal);
+        assert_eq!(outcome(child).status, Some(status), "{signal:?}");
+    }
+}
+
+/// `timeout` sends its signal to the program, and then to all of its group.
+#[test]
+fn a_signal_that_comes_twice_at_once_counted_as_a_second_one() {
+    let place = Place::new();
+    let content = vec![b'x'; 10_000];
+    for number in 0..300 {
+        let dir = place.path(&format!("tree/{number}"));
+        fs::create_dir_all(&dir).expect("it is new");
+        fs::write(dir.join("file"), &content).expect("there is room on the disk");
+    }
+    for _ in 0..20 {
+        let child = start(command(&place, "", "ends endlessly copy-tree tree"));
+        wait_for_temporary(&place);
+        send(&child, Signal::TERM);
+        // The two are one for the kernel, too, until the first was taken.
+        thread::yield_now();
+        ended_by(Signal::TERM, 143, child, &[place.dir.path()]);
+        let _ = fs::remove_dir_all(place.path("copied"));
+    }
+}
+
+/// A terminal: its own end, and that of the program.
+fn terminal() -> (File, File) {
+    let (mut own, mut other) = (-1, -1);
+    // SAFETY: both places can be written, and nothing else is asked for.
+    let opened =
+        unsafe { libc::openpty(&raw mut own, &raw mut other, std::ptr::null_mut(), std::ptr::null(), std::ptr::null()) };
+    assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: both were opened just now, and nobody else has them.
+    unsafe { (File::from_raw_fd(own), File::from_raw_fd(other)) }
+}
+
+/// Waits until a terminal has something to be read, and no more comes.
+fn wait_until_still(terminal: &File) {
+    let (mut before, mut looks) = (0, 0);
+    while looks < 1_000 {
+        let now = rustix::io::ioctl_fionread(terminal).expect("a terminal can be asked");
+        looks = if now > 0 && now == before { looks + 1 } else { 0 };
+        before = now;
+        thread::yield_now();
+    }
+}
+
+/// A terminal takes less at once than a pipe does, and says that it takes something as long as it takes a byte.
+#[test]
+fn a_guest_that_writes_to_a_terminal_that_nobody_reads_ends_by_time_and_by_a_signal() {
+    let guest = |length: usize| {
+        format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+                (memory (export "memory") 20)
+                (func (export "_start")
+                    (i32.store (i32.const 0) (i32.const 1024))
+                    (i32.store (i32.const 4) (i32.const {length}))
+                    (loop $again (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $again))))"#
+        )
+    };
+    // How much room there is goes by chance, so what a pipe always takes is tried several times.
+    for (length, times) in [(1, 1), (4_097, 8), (1_000_000, 1)] {
+        let place = Place::with("guest.wat", guest(length));
+        for (options, status) in std::iter::once(("--timeout 1s", 124)).chain(std::iter::repeat_n(("", 143), times)) {
+            let (own, other) = terminal();
+            let mut command = place.command(&format!("run guest.wat {options}"));
+            command.stdout(other);
+            let child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+            wait_until_still(&own);
+            if status == 143 {
+                send(&child, Signal::TERM);
+            }
+            let outcome = outcome(child);
+            assert_eq!((outcome.status, outcome.stderr.contains("warning")), (Some(status), false), "{length}: {outcome:?}");
+            drop(own);
+        }
+    }
 }
 
 /// The process that does the work, which is kept by the one that was started.

@@ -28,6 +28,10 @@ const PATIENCE_AT_ONCE: Duration = Duration::from_millis(100);
 /// The same until it is gone, once it has told that something of it is left, which may never end.
 const PATIENCE_WITH_LEFT: Duration = Duration::from_millis(50);
 
+/// How long after a signal the same one is still the same: `timeout` sends it to its program, and then to all of its group. 100 ms: faster
+/// than anybody presses a key twice.
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
+
 /// How long it may take to let go of a file that is its standard output: that may wait for a server.
 const PATIENCE_FOR_STREAMS: Duration = Duration::from_millis(50);
 
@@ -101,12 +105,17 @@ fn keep(child: Pid, signals: &Signals, mut order: PipeWriter, report: PipeReader
     let mut report = Some(report);
     let mut told = None;
     let mut end: Option<(Instant, u8)> = None;
+    let mut last: Option<(u8, Instant)> = None;
     loop {
         let is_told = wait(signals, report.as_ref(), end.map(|(at, _)| at));
         if let Ok(Some((_, status))) = waitpid(Some(child), WaitOptions::NOHANG) {
             end_like(status);
         }
         for signal in signals.come() {
+            if last.is_some_and(|(before, at)| before == signal && at.elapsed() < SAME_SIGNAL) {
+                continue;
+            }
+            last = Some((signal, Instant::now()));
             // If nobody reads it the other process ends already.
             let _ = order.write_all(&[signal]);
             let patience = if end.is_some() { PATIENCE_AT_ONCE } else { PATIENCE };

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Gid, Resource, Uid, getrlimit};
 
 /// Names that are tried for a file on its way, each of them random. That one is taken will hardly ever happen. 16: if so many are,
 /// somebody takes them on purpose.
@@ -100,6 +100,16 @@ impl Replacement {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (name, file) = with_new_name(|name| rustix::fs::openat(&place.dir, name, flags, MODE))?;
         Ok(Self { place, file: file.into(), meanwhile: Some(name) })
+    }
+
+    /// Gives it the owner and the mode of the file that has the name now.
+    pub(super) fn like_before(self) -> io::Result<Self> {
+        if let Some(stat) = self.place.look()? {
+            // The mode last: a change of the owner takes bits from it.
+            rustix::fs::fchown(&self.file, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+        }
+        Ok(self)
     }
 
     /// Gives it the name, in the place of the regular file that has it.

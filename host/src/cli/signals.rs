@@ -32,16 +32,14 @@ pub(super) struct Signals(File);
 
 impl Signals {
     /// From here on these signals no longer end the process by themselves, nor those that it starts. What the process was told
-    /// to ignore when it was started, as `nohup` does, stays ignored.
+    /// to ignore when it was started, as `nohup` does, stays ignored. What was blocked then counts: programs that wait for signals
+    /// by a descriptor block them, and hand that down without a thought.
     pub(super) fn take() -> io::Result<Self> {
         // Where it is ignored the end of a child cannot be waited for.
         // SAFETY: no handler is involved.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-        let blocked = mask(libc::SIG_BLOCK, &empty());
         let mut set = empty();
-        for signal in
-            ENDING.into_iter().filter(|signal| !is_ignored(*signal) && !contains(&blocked, *signal)).chain([libc::SIGCHLD])
-        {
+        for signal in ENDING.into_iter().filter(|signal| !is_ignored(*signal)).chain([libc::SIGCHLD]) {
             // SAFETY: the set is initialized.
             unsafe { libc::sigaddset(&raw mut set, signal) };
         }
@@ -96,17 +94,10 @@ fn empty() -> libc::sigset_t {
     }
 }
 
-fn contains(set: &libc::sigset_t, signal: c_int) -> bool {
-    // SAFETY: the set is initialized.
-    unsafe { libc::sigismember(set, signal) == 1 }
-}
-
-/// Changes what is blocked, and gives what was.
-fn mask(how: c_int, set: &libc::sigset_t) -> libc::sigset_t {
-    let mut before = empty();
-    // SAFETY: both sets are initialized; it fails only for another `how`.
-    unsafe { libc::pthread_sigmask(how, set, &raw mut before) };
-    before
+/// Changes what is blocked.
+fn mask(how: c_int, set: &libc::sigset_t) {
+    // SAFETY: the set is initialized; it fails only for another `how`.
+    unsafe { libc::pthread_sigmask(how, set, std::ptr::null_mut()) };
 }
 
 fn is_ignored(signal: c_int) -> bool {

@@ -2,13 +2,13 @@
 //! standard library would keep the bytes of a write that failed, and bring them out once more.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::io::AsyncWrite;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -92,11 +92,22 @@ fn write_some(stream: BorrowedFd<'_>, bytes: &[u8], whereabouts: &Whereabouts) -
         Err(Errno::OPNOTSUPP | Errno::NOSYS) if is_file(stream) => rustix::io::write(stream, bytes),
         // There is room for something at least, once it can be written at all.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => match whereabouts.wait_until_writable(stream) {
-            true => rustix::io::write(stream, &bytes[..bytes.len().min(ROOM_BYTES)]),
+            true => match without_waiting(stream) {
+                Some(own) => rustix::io::write(own, bytes),
+                None => rustix::io::write(stream, &bytes[..bytes.len().min(ROOM_BYTES)]),
+            },
             false => Err(Errno::CANCELED),
         },
         result => result,
     }
+}
+
+/// A terminal of which a write takes what there is room for. It may be less than any number that could be told beforehand; and to say so
+/// on the stream itself would say it to all programs that have it.
+fn without_waiting(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let own = || rustix::fs::open(format!("/proc/self/fd/{}", stream.as_raw_fd()), flags, Mode::empty()).ok();
+    rustix::termios::isatty(stream).then(own).flatten()
 }
 
 fn is_file(stream: BorrowedFd<'_>) -> bool {

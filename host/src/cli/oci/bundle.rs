@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::super::replacement::{Place, Replacement};
+
 /// The file that describes the container.
 const CONFIG: &str = "config.json";
 
@@ -23,9 +25,13 @@ impl Bundle {
         Ok(Self { dir, config })
     }
 
-    /// Writes what it says by now. The file keeps its owner and its mode: it may hold secrets.
+    /// Writes what it says by now, all of it or nothing. The file keeps its owner and its mode: it may hold secrets.
     pub(super) fn write(&self) -> anyhow::Result<()> {
-        fs::write(self.dir.join(CONFIG), self.config.to_string()).context("cannot change the config.json of the container")
+        let write = || {
+            let place = Place::of(&self.dir.join(CONFIG))?;
+            Replacement::new(place, self.config.to_string().as_bytes())?.like_before()?.arrive()
+        };
+        write().map(|_| ()).context("cannot change the config.json of the container")
     }
 
     /// A path in it, as the runtime takes it.
@@ -99,7 +105,30 @@ pub(super) fn is_within(path: &str, dir: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_config_that_cannot_be_written_whole_was_cut_short() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join(CONFIG);
+        fs::write(&path, r#"{"mounts":[]}"#).expect("space");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a file of our own");
+        let mut bundle = Bundle::open(dir.path()).expect("a bundle");
+        bundle.config["hostname"] = "x".into();
+        bundle.write().expect("space");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
+        assert_eq!(
+            (fs::read_to_string(&path).expect("text").as_str(), mode(&path)),
+            (r#"{"hostname":"x","mounts":[]}"#, 0o640)
+        );
+        // The name is one of a directory now, so nothing can take it; what is there stays, and nothing else is left.
+        fs::remove_file(&path).expect("a file of our own");
+        fs::create_dir(&path).expect("a directory of our own");
+        assert!(bundle.write().is_err());
+        assert_eq!(fs::read_dir(dir.path()).expect("it is there").count(), 1);
+    }
 
     #[test]
     fn paths_have_one_form() {
