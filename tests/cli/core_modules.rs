@@ -61,6 +61,38 @@ fn of_a_status_the_lowest_eight_bits_are_seen() {
     }
 }
 
+/// Nothing ends a guest in the midst of a call that the kernel is at.
+#[test]
+fn one_call_moved_gigabytes() {
+    let guest = r#"(module
+        (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_pread" (func $read (param i32 i32 i32 i64 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_pwrite" (func $write (param i32 i32 i32 i64 i32) (result i32)))
+        (memory (export "memory") 800)
+        (data (i32.const 0) "huge")
+        (func $twice (param $length i32)
+            (i32.store (i32.const 16) (i32.const 65536)) (i32.store (i32.const 20) (local.get $length))
+            (i32.store (i32.const 24) (i32.const 65536)) (i32.store (i32.const 28) (local.get $length)))
+        (func (export "_start")
+            (if (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 0)
+                    (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 8))
+                (then unreachable))
+            (call $twice (i32.const 30000000))
+            (if (call $read (i32.load (i32.const 8)) (i32.const 16) (i32.const 2) (i64.const 0) (i32.const 12)) (then unreachable))
+            (if (i32.ne (i32.load (i32.const 12)) (i32.const 33554432)) (then unreachable))
+            (if (call $write (i32.load (i32.const 8)) (i32.const 16) (i32.const 2) (i64.const 0) (i32.const 12)) (then unreachable))
+            (if (i32.ne (i32.load (i32.const 12)) (i32.const 33554432)) (then unreachable))
+            (call $twice (i32.const 100))
+            (if (call $read (i32.load (i32.const 8)) (i32.const 16) (i32.const 2) (i64.const 0) (i32.const 12)) (then unreachable))
+            (if (i32.ne (i32.load (i32.const 12)) (i32.const 200)) (then unreachable))))"#;
+    let place = Place::with("guest.wat", guest);
+    fs::create_dir(place.path("data")).expect("it is new");
+    let huge = fs::File::create(place.path("data/huge")).expect("a file of our own");
+    huge.set_len(1 << 30).expect("the file system knows holes");
+    place.run("run guest.wat --dir data").assert_output(0, "");
+}
+
 #[test]
 fn a_core_module_that_traps() {
     let outcome = run(&command("", "unreachable"), "");

@@ -9,6 +9,10 @@ use super::errno::{CallFailure, Errno, Result, trap};
 /// Pieces of one transfer at most, as in `readv(2)`. What comes after them is not moved by this call.
 const PIECES_MAX: usize = 1024;
 
+/// Bytes of one transfer at most: 32 MiB take some 10 ms, and nothing ends a guest in the midst of it. What comes after them is not
+/// moved by this call.
+const CALL_BYTES_MAX: usize = 32 << 20;
+
 /// Bytes of a path at most that are looked at: more than any limit of a host.
 const TEXT_BYTES_MAX: u32 = 1 << 20;
 
@@ -98,11 +102,12 @@ impl<'a, T: 'static> GuestMemory<'a, T> {
             if piece.end > size {
                 return Err(Errno::FAULT.into());
             }
-            // How many bytes were moved has to fit in 32 bits.
-            if pieces.length + piece.len() > usize::try_from(u32::MAX).unwrap_or(usize::MAX) {
+            let left = CALL_BYTES_MAX - pieces.length;
+            let is_last = piece.len() >= left;
+            pieces.add(piece.start..piece.end.min(piece.start + left));
+            if is_last {
                 break;
             }
-            pieces.add(piece);
         }
         Ok(pieces)
     }
