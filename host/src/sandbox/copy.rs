@@ -100,7 +100,7 @@ impl Copying {
             self.begin_to_sync();
             return Ok(None);
         };
-        finish(self.new.file(), &self.status)?;
+        finish(&self.input, self.new.file(), &self.status)?;
         sys::fsync(self.new.file())?;
         Ok(Some(bytes))
     }

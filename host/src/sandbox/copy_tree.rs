@@ -319,7 +319,8 @@ impl Copying {
             sys::mkdirat(&*parent.open()?, target.name(), draft::ON_THE_WAY)?;
             self.names.fetch_add(1, Ordering::Relaxed);
         }
-        node.data.status.set(sys::fstat(source)?).expect("a directory is begun once");
+        let status = modes::without_list(source, sys::fstat(source)?)?;
+        node.data.status.set(status).expect("a directory is begun once");
         target.open()
     }
 
@@ -385,7 +386,7 @@ impl CopiedFile {
     fn step(&mut self, ticket: &dyn Ticket) -> Result<bool> {
         let done = self.whole.step(TransferFiles { input: &self.input, output: &self.output }, ticket)?.is_some();
         if done {
-            modes::finish(&self.output, &self.status)?;
+            modes::finish(&self.input, &self.output, &self.status)?;
         }
         Ok(done)
     }

@@ -8,7 +8,7 @@
 pub(super) mod fault;
 mod raw;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
@@ -96,6 +96,11 @@ calls! {
         rustix::fs::renameat_with;
     fn chmodat(dir: impl AsFd, path: impl PathName, mode: Mode, flags: AtFlags) -> () = rustix::fs::chmodat;
     fn utimensat(dir: impl AsFd, path: impl PathName, times: &Timestamps, flags: AtFlags) -> () = rustix::fs::utimensat;
+}
+
+/// Bytes of an extended attribute.
+pub(super) fn fgetxattr_length(fd: impl AsFd, name: &CStr) -> Result<usize> {
+    again("fgetxattr", || rustix::fs::fgetxattr(&fd, name, &mut [0_u8; 0][..]))
 }
 
 // By descriptor: what belongs to an object beside its content.
