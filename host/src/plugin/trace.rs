@@ -50,7 +50,7 @@ fn push_frame(text: &mut String, frame: &FrameInfo) {
 fn push_place(text: &mut String, symbol: &FrameSymbol) {
     let Some(file) = symbol.file() else { return };
     text.push_str(&format!("\n                    at {}", shown::name(file)));
-    for number in [symbol.line(), symbol.line().and(symbol.column())].into_iter().flatten() {
+    for number in [symbol.line(), symbol.line().and_then(|_| symbol.column())].into_iter().flatten() {
         text.push_str(&format!(":{number}"));
     }
 }

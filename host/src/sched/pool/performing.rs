@@ -46,7 +46,7 @@ impl<R: Outcome> Pool<R> {
             steps.prepare(*need);
         }
         self.carry_out_here(seat, &account, after);
-        let Some(Started { mut work, priority, steps, .. }) = started else { return None };
+        let Started { mut work, priority, steps, .. } = started?;
         let running = AtWork { pool: self, request: InHand { account, seat, id, priority, steps }, since };
         let flow = catch_unwind(AssertUnwindSafe(|| work(&running))).unwrap_or_else(|_| {
             tracing::error!(id = id.value(), "a request panicked; please report this");
