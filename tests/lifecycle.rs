@@ -92,6 +92,9 @@ fn a_call_moved_more_at_once_on_the_thread_of_a_program_than_it_may() {
     // 1 MiB on `blocking` and 256 KiB on `submit`; a byte more is for a worker.
     let reads = store.data().aio.stats()["read"];
     assert_eq!((reads.count, reads.inline), (4, 2), "{reads:?}");
+    // The other tests count what is open.
+    drop(store);
+    assert!(workers.shutdown(LONG), "workers are left");
 }
 
 /// Whoever locks a file next gets the lock that the guest had.
