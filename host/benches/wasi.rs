@@ -1,42 +1,58 @@
-//! How fast the file calls of a program in C are: native, as a core module on aiohost, and on wasmtime's own WASI preview 1.
+//! How fast the file calls of a program in C are: native, and on aiohost and on wasmtime's own WASI, as a core module with preview 1
+//! and as a component with 0.2.
 //!
-//! `cargo bench --bench wasi [-- ROUNDS]`. In each round the three run one after the other, in new directories. What counts are the
+//! `cargo bench --bench wasi [-- ROUNDS]`. In each round all run one after the other, in new directories. What counts are the
 //! ratios: each is the median of those of the rounds. Needs the zig of `guest-examples/toolchains/zig.sh`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use aiohost::plugin;
 use tempfile::TempDir;
-use wasmtime::{Config, Engine, Linker, Module, Store};
-use wasmtime_wasi::p1::{self, WasiP1Ctx};
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
+
+#[path = "programs/wasmtime_run.rs"]
+mod wasmtime_run;
 
 const ROUNDS: usize = 5;
 
-/// Who does the work.
-const CONTENDERS: [&str; 3] = ["native", "aiohost", "wasmtime"];
+/// Who runs guests.
+const HOSTS: [&str; 2] = ["aiohost", "wasmtime"];
 
 /// Nanoseconds by row.
 type Times = Vec<(String, f64)>;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     // A process for wasmtime's runs: its guest writes to its standard output.
-    if let [role, guest, dir] = arguments.as_slice()
-        && role == "wasmtime"
-    {
-        return run_by_wasmtime(Path::new(guest), Path::new(dir));
+    if let Some(("wasmtime", line)) = arguments.split_first().map(|(role, line)| (role.as_str(), line)) {
+        std::process::exit(wasmtime_run::run(line));
     }
     let rounds = arguments.first().map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
-    let (native, guest) = (built("native", &[]), built("guest.wasm", &["-target", "wasm32-wasi"]));
-    let mut times: BTreeMap<&str, Vec<Times>> = BTreeMap::new();
+    let (native, module) = (built("native", &[]), built("guest.wasm", &["-target", "wasm32-wasi"]));
+    let guests = [("preview 1", module.clone()), ("0.2", component(&module))];
+    let mut native_times = Vec::new();
+    let mut times: BTreeMap<(&str, &str), Vec<Times>> = BTreeMap::new();
     for _ in 0..rounds {
-        for contender in CONTENDERS {
-            times.entry(contender).or_default().push(run(contender, &native, &guest));
+        native_times.push(run("native", &native));
+        for (version, guest) in &guests {
+            for host in HOSTS {
+                times.entry((version, host)).or_default().push(run(host, guest));
+            }
         }
     }
-    report(&times);
+    for (version, _) in &guests {
+        report(version, &native_times, &times[&(*version, "aiohost")], &times[&(*version, "wasmtime")]);
+    }
+}
+
+/// The module as a component, whose preview 1 is the adapter's.
+fn component(module: &Path) -> PathBuf {
+    let bytes = std::fs::read(module).expect("the module was built");
+    let component = plugin::componentize("guest.wasm", &bytes, None).expect("it imports nothing but preview 1");
+    let path = module.with_extension("component.wasm");
+    std::fs::write(&path, component).expect("the target directory can be written");
+    path
 }
 
 /// The program, by zig's C compiler.
@@ -57,19 +73,19 @@ fn built(name: &str, flags: &[&str]) -> PathBuf {
     program
 }
 
-fn run(contender: &str, native: &Path, guest: &Path) -> Times {
+fn run(contender: &str, program: &Path) -> Times {
     let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
     let mut command = match contender {
-        "native" => Command::new(native),
+        "native" => Command::new(program),
         "aiohost" => {
             let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
             // A timeout must cost nothing.
-            command.args(["run", "--timeout", "10m", "--dir", "."]).arg(guest);
+            command.args(["run", "--timeout", "10m", "--dir", "."]).arg(program);
             command
         }
         _ => {
             let mut command = Command::new(std::env::current_exe().expect("the benchmark has a path"));
-            command.arg("wasmtime").arg(guest).arg(dir.path());
+            command.args(["wasmtime", "--dir", "."]).arg(program);
             command
         }
     };
@@ -83,35 +99,19 @@ fn run(contender: &str, native: &Path, guest: &Path) -> Times {
     said.lines().map(row).collect()
 }
 
-/// As `wasmtime run` does it: calls may block the thread, and nothing interrupts the guest.
-fn run_by_wasmtime(guest: &Path, dir: &Path) {
-    let engine = Engine::new(&Config::new()).expect("an engine");
-    let module = Module::from_file(&engine, guest).expect("a valid module");
-    let mut linker: Linker<WasiP1Ctx> = Linker::new(&engine);
-    p1::add_to_linker_async(&mut linker, |ctx| ctx).expect("nothing else is there");
-    let mut wasi = WasiCtx::builder();
-    wasi.allow_blocking_current_thread(true).inherit_stdio().preopened_dir(dir, ".", FsPerms::ReadWrite).expect("a directory");
-    let mut store = Store::new(&engine, wasi.build_p1());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
-    runtime.block_on(async {
-        let instance = linker.instantiate_async(&mut store, &module).await.expect("all imports are there");
-        let start = instance.get_typed_func::<(), ()>(&mut store, "_start").expect("a command");
-        if let Err(error) = start.call_async(&mut store, ()).await {
-            assert_eq!(error.downcast_ref::<I32Exit>().map(|exit| exit.0), Some(0), "{error:?}");
-        }
-    });
-}
-
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-fn report(times: &BTreeMap<&str, Vec<Times>>) {
-    println!("{:<18} {:>12} {:>12} {:>12} {:>14} {:>14}", "ns", "native", "aiohost", "wasmtime", "to native", "to wasmtime");
-    for (row, (name, _)) in times["native"][0].iter().enumerate() {
-        let of = |contender: &str| times[contender].iter().map(|round| round[row].1).collect::<Vec<f64>>();
-        let (native, ours, theirs) = (of("native"), of("aiohost"), of("wasmtime"));
+fn report(version: &str, native: &[Times], ours: &[Times], theirs: &[Times]) {
+    println!(
+        "{version:<18} {:>12} {:>12} {:>12} {:>14} {:>14}",
+        "native, ns", "aiohost", "wasmtime", "to native", "to wasmtime"
+    );
+    for (row, (name, _)) in native[0].iter().enumerate() {
+        let of = |rounds: &[Times]| rounds.iter().map(|round| round[row].1).collect::<Vec<f64>>();
+        let (native, ours, theirs) = (of(native), of(ours), of(theirs));
         let ratio = |to: &[f64]| median(std::iter::zip(&ours, to).map(|(ours, other)| ours / other).collect());
         let (to_native, to_wasmtime) = (ratio(&native), ratio(&theirs));
         let (native, ours, theirs) = (median(native), median(ours.clone()), median(theirs));

@@ -48,6 +48,32 @@ static int listed(const char *path) {
   return count;
 }
 
+static void fill(const char *dir, int from, int to) {
+  for (int i = from; i < to; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "%s/name-%d", dir, i);
+    int other = open(name, O_WRONLY | O_CREAT, 0666);
+    must(other >= 0 && close(other) == 0, "create");
+  }
+}
+
+// As `ls -lR` does it: each directory is listed, and each name looked at.
+static int looked_at(const char *path) {
+  DIR *dir = opendir(path);
+  must(dir != NULL, "opendir");
+  int count = 0;
+  for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+    char name[512];
+    snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+    struct stat status;
+    must(lstat(name, &status) == 0, "lstat");
+    count += S_ISDIR(status.st_mode) ? looked_at(name) : 1;
+  }
+  closedir(dir);
+  return count;
+}
+
 int main(void) {
   int file = open("data", O_RDWR | O_CREAT | O_TRUNC, 0666);
   must(file >= 0, "open");
@@ -72,12 +98,17 @@ int main(void) {
     must(other >= 0 && close(other) == 0 && unlink("new") == 0, "create");
   });
   must(mkdir("list", 0777) == 0, "mkdir");
-  for (int i = 0; i < 20000; i++) {
-    char name[64];
-    snprintf(name, sizeof name, "list/name-%d", i);
-    int other = open(name, O_WRONLY | O_CREAT, 0666);
-    must(other >= 0 && close(other) == 0, "create");
-  }
+  fill("list", 0, 10000);
+  ROW("list-10000", 3, must(listed("list") >= 10000, "list"));
+  fill("list", 10000, 20000);
   ROW("list-20000", 3, must(listed("list") >= 20000, "list"));
+  must(mkdir("tree", 0777) == 0, "mkdir");
+  for (int i = 0; i < 20; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "tree/%d", i);
+    must(mkdir(name, 0777) == 0, "mkdir");
+    fill(name, 0, 1000);
+  }
+  ROW("ls-lR-20000", 3, must(looked_at("tree") == 20000, "ls -lR"));
   return 0;
 }
