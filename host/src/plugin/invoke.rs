@@ -6,6 +6,7 @@ use wasmtime::component::wasm_wave::wasm::DisplayType;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, Type, Val};
 use wasmtime::{Store, format_err};
 
+use super::flags_weight;
 use super::offer::closest;
 use super::state::GuestState;
 use crate::problem::{Problem, ProblemKind, Result};
@@ -17,6 +18,8 @@ pub(super) struct Call {
     function: ComponentExportIndex,
     arguments: Vec<Val>,
     results: usize,
+    /// How many bytes a result may take for each that wasmtime counts.
+    weight: usize,
 }
 
 /// A function that can be called.
@@ -46,7 +49,8 @@ impl Call {
         let callable = find(plugin, &callables, name)?;
         let arguments = parse_arguments(callable, &wave)?;
         let function = callable.index(component)?;
-        Ok(Self { name: name.to_owned(), function, arguments, results: callable.ty.results().len() })
+        let weight = flags_weight::of_results(callable.ty.results());
+        Ok(Self { name: name.to_owned(), function, arguments, results: callable.ty.results().len(), weight })
     }
 
     /// Makes the call.
@@ -54,8 +58,12 @@ impl Call {
         let function = instance.get_func(&mut *store, self.function);
         let function = function.ok_or_else(|| format_err!("the function `{}` was lost", self.name))?;
         let mut results = vec![Val::Bool(false); self.results];
-        function.call_async(store, &self.arguments, &mut results).await?;
-        Ok(results)
+        let most = store.hostcall_fuel();
+        // What the guest's own calls may carry meanwhile is less, too: wasmtime has one count for both.
+        store.set_hostcall_fuel(most / self.weight);
+        let outcome = function.call_async(&mut *store, &self.arguments, &mut results).await;
+        store.set_hostcall_fuel(most);
+        outcome.map(|()| results)
     }
 
     /// The result in WAVE, if there is one.

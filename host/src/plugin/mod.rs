@@ -46,6 +46,7 @@ mod core_imports;
 mod difference;
 mod ending;
 mod entry;
+mod flags_weight;
 mod footprint;
 mod format;
 mod grant;
