@@ -190,7 +190,7 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     if terms.waits_on_own_thread
         && caller.may_wait_here(&manner)
         && let Some(memory) = member.memory().try_take(needed)
-        && let Some(result) = request.run.on_own_thread(&mut arguments, &OwnThread(member))
+        && let Some(result) = member.account().wait_here(|| request.run.on_own_thread(&mut arguments, &OwnThread(member)))
     {
         return Passed::done(member, request.kind, result, memory);
     }
@@ -235,7 +235,11 @@ pub(crate) fn transfer_here(
     if wait == Wait::Never && bytes > terms.inline_bytes_max {
         return None;
     }
-    match transfer(wait) {
+    let outcome = match wait {
+        Wait::May => member.account().wait_here(|| transfer(wait)),
+        Wait::Never => transfer(wait),
+    };
+    match outcome {
         Err(Error::WOULD_BLOCK | Error::NOT_YET) => None,
         result => {
             let report = Report { kind: *kind, id: 0, failed: result.is_err(), bytes: result.unwrap_or(0), times: None };

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 
 use crate::fuse::{Answer, Fuse, Op};
-use crate::{Outcome, Place, guests};
+use crate::{Outcome, Place, finished, guests};
 
 /// How long a run may take to end before it counts as one that does not. It is two seconds at most, on a machine that does
 /// nothing else.
@@ -659,6 +659,19 @@ fn a_file_over_the_limit_of_the_process_is_an_error_of_the_guest() {
 }
 
 #[test]
+fn a_limit_for_files_that_is_below_the_data_of_a_plugin_is_named() {
+    let plugin = r#"(module (memory (export "memory") 1) (data (i32.const 0) "data") (func (export "_start")))"#;
+    let place = Place::with("plugin.wat", plugin);
+    let mut command = place.command("run --no-cache plugin.wat");
+    limit_files(&mut command, 1024);
+    finished(&mut command).assert(
+        1,
+        "error: plugin.wat reached a limit\n  cause: File too large (os error 27)\n  help: raise the limit for files, as with \
+         `ulimit -f unlimited`: wasmtime keeps a plugin's data in a file without a name\n",
+    );
+}
+
+#[test]
 fn a_file_over_the_limit_of_the_process_is_an_error_of_every_request_and_nothing_is_left_of_it() {
     const LIMIT: u64 = 8 << 20;
     let content = vec![b'x'; 9 << 20];
@@ -682,5 +695,69 @@ fn a_file_over_the_limit_of_the_process_is_an_error_of_every_request_and_nothing
         assert_eq!(fs::read(place.path("small")).expect("it is there"), b"small", "{request}");
         let output = fs::metadata(place.path("output")).map_or(0, |output| output.len());
         assert_eq!(output, 0, "{request}");
+    }
+}
+
+/// Recurses, and has the host give it a list: its `realloc` recurses for ever.
+const NESTED: &str = r#"(component
+    (import "wasi:random/random@0.2.0" (instance $random
+        (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+    (core module $place
+        (memory (export "memory") 1)
+        (func $deeper (param i32) (result i32) (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (call $deeper (i32.const 0))))
+    (core instance $place (instantiate $place))
+    (core func $bytes (canon lower (func $random "get-random-bytes")
+        (memory (core memory $place "memory")) (realloc (core func $place "realloc"))))
+    (core module $code
+        (import "" "bytes" (func $bytes (param i64 i32)))
+        (func $deeper (param i32) (result i32)
+            (if (result i32) (local.get 0)
+                (then (i32.add (call $deeper (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+                (else (call $bytes (i64.const 16) (i32.const 0)) (i32.const 0))))
+        (func (export "f") (param i32) (drop (call $deeper (local.get 0)))))
+    (core instance $code (instantiate $code (with "" (instance (export "bytes" (func $bytes))))))
+    (func (export "f") (param "depth" u32) (canon lift (core func $code "f"))))"#;
+
+#[test]
+fn a_guest_that_was_called_from_deep_within_itself_ended_the_host() {
+    let place = Place::with("nested.wat", NESTED);
+    // Around what takes all of the stack that a guest has, in steps that are smaller than what was left beyond.
+    for depth in (32_400..33_000).step_by(16) {
+        let outcome = place.run(&format!("run --invoke f({depth}) nested.wat"));
+        assert!(
+            outcome.status == Some(134) && outcome.stderr.contains("nested.wat trapped: call stack exhausted"),
+            "{outcome:?}"
+        );
+    }
+}
+
+/// Makes objects and drops them all at once, again and again: it takes a second and more to collect them.
+const GARBAGE: &str = r#"(module
+    (type $node (struct (field (ref null $node))))
+    (memory (export "memory") 1)
+    (global $list (mut (ref null $node)) (ref.null $node))
+    (func (export "_start") (local $count i32)
+        (loop $again
+            (local.set $count (i32.const 0))
+            (loop $more
+                (global.set $list (struct.new $node (global.get $list)))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br_if $more (i32.lt_u (local.get $count) (i32.const 8000000))))
+            (global.set $list (ref.null $node))
+            (br $again))))"#;
+
+#[test]
+fn a_run_waited_for_the_garbage_of_its_guest() {
+    let place = Place::with("garbage.wat", GARBAGE);
+    for (time, said) in [("1s", "1s"), ("1200ms", "1.2s"), ("1500ms", "1.5s")] {
+        // Without a warning that something is left to itself.
+        place.run(&format!("run --timeout {time} garbage.wat")).assert(
+            124,
+            &format!(
+                "error: garbage.wat was stopped: it took longer than {said}\n  help: give it more time with --timeout, or none to \
+                 wait as long as it takes\n"
+            ),
+        );
     }
 }

@@ -110,7 +110,7 @@ Directories: the first of --dir and --ro-dir is where the plugin works; a relati
 reached by their names, as `--dir /srv/music::/music` by `/music`. Nothing else is within reach, and there is no network.
 
 Limits: --timeout, --max-memory and the others hold the plugin while it runs; those for compiling hold what is done before, if it \
-is not in the cache. The file of a plugin has 256 MiB at most.
+is not in the cache. The file of a plugin has 256 MiB at most, and text 8 MiB.
 
 Arguments: if an option stands before PLUGIN, everything behind PLUGIN is the plugin's. If none does, long options may \
 follow PLUGIN, up to the first word that is none, or `--`; but --help, --version and all short ones are the plugin's there. A \

@@ -22,6 +22,10 @@ const WORDS: Duration = Duration::from_millis(150);
 /// nothing can interrupt. 10 ms: a call of the host's that is under way takes less, or is seen to be one.
 const COMING_BACK: Duration = Duration::from_millis(10);
 
+/// How often that is looked at before a plugin is left to itself that is neither in its own code nor in a request: it may be on its
+/// way back. With the last words the run ends within 50 ms.
+const LOOKS: u32 = 2;
+
 /// What the watcher is told.
 pub(super) enum Event {
     /// The run has come to its next part.
@@ -183,6 +187,7 @@ impl Watch {
             guest.stop();
         }
         let until = Instant::now() + CLEANING;
+        let mut looks = 0;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left.min(COMING_BACK)) {
@@ -195,7 +200,8 @@ impl Watch {
                     state.guest = Some(guest);
                 }
                 Err(RecvTimeoutError::Timeout) if left > COMING_BACK => {
-                    if state.computes() {
+                    looks += 1;
+                    if state.computes() || looks >= LOOKS && state.is_between() {
                         return Some(state.without_plugin(until));
                     }
                 }
@@ -225,6 +231,14 @@ impl State {
     /// Whether it is the plugin's own code that runs.
     fn computes(&self) -> bool {
         matches!(self.part, Part::Running) && self.guest.as_ref().is_some_and(GuestHandle::computes)
+    }
+
+    /// Whether its thread is in wasmtime, which does not let go of it, or in the host where nothing is half done, as while a result
+    /// is printed. One whose requests were counted is back.
+    fn is_between(&self) -> bool {
+        matches!(self.part, Part::Running)
+            && self.stats.is_none()
+            && self.guest.as_ref().is_some_and(|guest| !guest.is_in_request())
     }
 
     /// Ends the run around a plugin that computes for ever: its thread ends with the process.

@@ -1,5 +1,7 @@
 //! Compiling a plugin: in this process, or in one of its own where the embedder wants it held to a time and an amount of memory.
 
+use std::borrow::Cow;
+
 use super::code::Code;
 use super::compile_process::CompileProcess;
 use super::compile_wire::Job;
@@ -19,21 +21,45 @@ impl HostBuilder {
     }
 }
 
+/// What a plugin was compiled to.
+pub(super) enum Compilation {
+    /// In this process.
+    Here(Code),
+    /// By another process, which gave it as bytes.
+    Elsewhere(Vec<u8>),
+}
+
+impl Compilation {
+    pub(super) fn serialized(&self) -> wasmtime::Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Here(code) => code.serialize().map(Cow::Owned),
+            Self::Elsewhere(bytes) => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    pub(super) fn code(self, name: &str, machine: &Machine) -> Result<Code> {
+        match self {
+            Self::Here(code) => Ok(code),
+            Self::Elsewhere(bytes) => {
+                // SAFETY: the code is the work of this very program, which was started for it and said so: `precompile` of `prepare`.
+                // It came through a pipe into memory that nobody else has.
+                unsafe { Code::deserialize(&machine.engine, &bytes) }.map_err(|error| unusable(name, error))
+            }
+        }
+    }
+}
+
 impl Host {
     /// What a plugin is compiled to, for the engine that it needs.
-    pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Code)> {
+    pub(super) fn compile(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Compilation)> {
         if let Some(process) = &self.0.compile_process {
             let (engine, code) = process.compile(Job { how: self.0.machines.how(), name, plugin: bytes })?;
-            let machine = self.0.machines.get(engine)?;
-            // SAFETY: the code is the work of this very program, which was started for it and said so: `precompile` of `prepare`. It
-            // came through a pipe into memory that nobody else has.
-            let code = unsafe { Code::deserialize(&machine.engine, &code) };
-            return Ok((machine, code.map_err(|error| unusable(name, error))?));
+            return Ok((self.0.machines.get(engine)?, Compilation::Elsewhere(code)));
         }
         let ready = ready(name, format, bytes, self.0.machines.how().offer)?;
         let machine = self.0.machines.get(ready.engine)?;
         let code = ready.shape.compile(&machine.engine, &ready.binary);
-        Ok((machine, code.map_err(|error| invalid(name, ready.shape.noun(), error))?))
+        Ok((machine, Compilation::Here(code.map_err(|error| invalid(name, ready.shape.noun(), error))?)))
     }
 }
 

@@ -115,6 +115,12 @@ fn remedy_for_limit(error: &wasmtime::Error) -> Option<Remedy> {
             command: "give it more memory with --max-memory, as in --max-memory 2GiB: what it makes takes all of that",
         });
     }
+    if text.contains("File too large") {
+        return Some(Remedy {
+            program: "raise the limit of this process for files, RLIMIT_FSIZE: wasmtime keeps a plugin's data in a file without a name",
+            command: "raise the limit for files, as with `ulimit -f unlimited`: wasmtime keeps a plugin's data in a file without a name",
+        });
+    }
     remedy_in_the_plugin(error, &text).map(|help| Remedy { program: help, command: help })
 }
 

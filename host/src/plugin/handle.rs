@@ -29,7 +29,7 @@ use crate::sched::{Counters, Stats};
 /// assert!(handle.stats().is_some_and(|stats| stats.is_empty()));
 /// handle.stop();
 /// let problem = running.join().expect("it does not panic").expect_err("it was told to stop");
-/// assert!(!handle.computes(), "{problem}");
+/// assert!(!handle.computes() && !handle.is_in_request(), "{problem}");
 /// # Ok(())
 /// # }
 /// ```
@@ -58,6 +58,13 @@ impl GuestHandle {
     /// has not called the host since, and that nothing of the host's is half done.
     pub fn computes(&self) -> bool {
         self.whereabouts.computes()
+    }
+
+    /// Whether one of its requests is being done on its own thread, see [`HostBuilder::blocking_wasi`](super::HostBuilder::blocking_wasi).
+    /// A guest that was stopped, and neither computes nor is in a request, is where nothing is half done either: in wasmtime, as while
+    /// that collects the guest's garbage, or on its way back.
+    pub fn is_in_request(&self) -> bool {
+        self.member.upgrade().is_some_and(|member| member.account().waits_here())
     }
 
     /// How its requests went, by name; none if the guest is gone.

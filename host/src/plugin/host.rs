@@ -203,6 +203,9 @@ impl HostBuilder {
     /// can be ended by nothing, and `Config::concurrency_support` for plugins that are asynchronous. An allocation strategy of the
     /// application's own comes with it, as `PoolingAllocationConfig` for many guests at a time.
     ///
+    /// Its `Config::async_stack_size` has to hold `Config::max_wasm_stack` twice, and 1 MiB for the host, as wasmtime's own defaults
+    /// do: a host function that gives a guest a list calls the guest once more, on the same stack. Else a guest can end the process.
+    ///
     /// Plugins are then compiled by the engine itself: [`compile_in`](Self::compile_in) does not go with it.
     ///
     /// ```

@@ -1,5 +1,6 @@
 //! From a plugin's file to a plugin that is ready to run: looked at, adapted, checked, compiled, or found in the cache.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -122,7 +123,7 @@ impl Host {
     /// Loads a plugin: a component or a core module for WASI preview 1, binary or as text. It is compiled, unless the code
     /// cache has it, which takes up to seconds: in an async program do it with `spawn_blocking`. It may take hours if the author
     /// means harm, unless [`HostBuilder::compile_in`](super::HostBuilder::compile_in) was told to hold it to a time. Its file has
-    /// 256 MiB at most.
+    /// 256 MiB at most, and text 8 MiB.
     ///
     /// ```
     /// # #[tokio::main]
@@ -231,20 +232,28 @@ impl Host {
                 }
                 self.deserialize(name, &bytes)?
             }
-            (Format::Component | Format::CoreModule | Format::Text, _) => self.compile_and_keep(name, format, &bytes)?,
+            (Format::Component | Format::CoreModule | Format::Text, _) => self.compile_and_keep(name, format, bytes)?,
         };
         Ok((format, machine, code))
     }
 
-    fn compile_and_keep(&self, name: &str, format: Format, bytes: &[u8]) -> Result<(&Machine, Code)> {
-        let (machine, compiled) = self.compile(name, format, bytes)?;
-        if let Some(cache) = &self.0.cache {
-            match compiled.serialize() {
-                Ok(code) => cache.store(cache.name(blake3::hash(bytes), machine), &code),
+    /// Of a large plugin no more is held at a time than there has to be: its file is given up once it is compiled, and what was
+    /// put into the cache is mapped from there.
+    fn compile_and_keep(&self, name: &str, format: Format, bytes: Cow<'_, [u8]>) -> Result<(&Machine, Code)> {
+        let kept = self.0.cache.as_ref().map(|cache| (cache, blake3::hash(&bytes)));
+        let (machine, compilation) = self.compile(name, format, &bytes)?;
+        drop(bytes);
+        if let Some((cache, hash)) = kept {
+            let entry_name = cache.name(hash, machine);
+            match compilation.serialized() {
+                Ok(code) => cache.store(entry_name, &code),
                 Err(error) => tracing::warn!(%error, "cannot keep compiled code"),
             }
+            if let Some(code) = cache.load(entry_name).and_then(|entry| entry.code(&machine.engine).ok()) {
+                return Ok((machine, code));
+            }
         }
-        Ok((machine, compiled))
+        Ok((machine, compilation.code(name, machine)?))
     }
 
     /// Compiled code, for whichever engine it was compiled.
@@ -349,5 +358,21 @@ impl Plugin {
         let problem =
             |error| Problem::new(ProblemKind::Host, format!("cannot get at the code of {}", self.name)).because(error);
         Ok(sealed::seal(code.map_err(problem)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_into_the_cache_stayed_in_memory_beside_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (code, key) = (dir.path().join("code"), dir.path().join("key"));
+        let host = Host::builder().cache_dir(&code).cache_key(&key).build().expect("a host");
+        let plugin = host.load_bytes("plugin.wat", b"(component (core module (func (export \"f\"))))").expect("a plugin");
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("procfs is there");
+        assert!(maps.contains(code.to_str().expect("a name in UTF-8")), "it is mapped from there");
+        drop(plugin);
     }
 }

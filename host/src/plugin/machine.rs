@@ -15,8 +15,10 @@ use crate::wasi::{self, preview1};
 /// Stack of WebAssembly code. 1 MiB, twice what wasmtime gives: interpreters compiled to WebAssembly recurse deeply.
 const WASM_STACK_BYTES: usize = 1 << 20;
 
-/// Stack of a guest's fiber, on which host functions run too. 2 MiB leaves them 1 MiB.
-const FIBER_STACK_BYTES: usize = 2 << 20;
+/// Stack of a guest's fiber, on which host functions run too. A host function that gives the guest a list calls its `realloc`,
+/// and wasmtime lets that have all of [`WASM_STACK_BYTES`] once more, wherever it begins. `realloc` can call no host function, so
+/// that there are two of them; 2 MiB are left for the host. Pages that are never touched take no memory.
+const FIBER_STACK_BYTES: usize = 2 * WASM_STACK_BYTES + (2 << 20);
 
 /// Which engine a plugin needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use crate::problem::{Problem, ProblemKind, Result};
 /// Bytes of a plugin. 256 MiB: over three times the largest programs that people compile to WebAssembly, whole compilers.
 const PLUGIN_BYTES_MAX: u64 = 256 << 20;
 
-/// Bytes of a plugin as text. 64 MiB: text is written by hand, or to be looked at, and while it is parsed it takes over ten
-/// times its own size.
-const TEXT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a plugin as text. 8 MiB: text is written by hand, or to be looked at, and while it is parsed it may take seventy times
+/// its own size, also in a process that only looks at it.
+const TEXT_BYTES_MAX: u64 = 8 << 20;
 
 /// Bytes of compiled code. 2 GiB, eight times a plugin: that of a large one has been seen to take four times.
 const COMPILED_BYTES_MAX: u64 = 2 << 30;
@@ -178,7 +178,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let cases: [(&[u8], u64, &str); 3] = [
             (b"\0asm", PLUGIN_BYTES_MAX, "it has 257 MiB, and may have 256"),
-            (b"(module", TEXT_BYTES_MAX, "it has 65 MiB, and may have 64"),
+            (b"(module", TEXT_BYTES_MAX, "it has 9 MiB, and may have 8"),
             (ELF, COMPILED_BYTES_MAX, "it has 2049 MiB, and may have 2048"),
         ];
         for (start, max, said) in cases {

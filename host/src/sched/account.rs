@@ -28,6 +28,8 @@ pub(crate) struct Account<R: Outcome> {
     /// What is left to a worker to be dropped.
     pub(super) waste: Budget,
     statistics: Statistics,
+    /// Whether the guest's own thread is in a request that may wait.
+    waits_here: AtomicBool,
     /// Whether the time of all its requests is limited.
     pub(super) limited: AtomicBool,
     /// Whether its membership has ended.
@@ -39,8 +41,8 @@ impl<R: Outcome> Account<R> {
         let requests = Requests::new(budgets.clone());
         let headcount = requests.headcount.clone();
         let (exits, waste) = (Budget::new(budgets.places.max()), Budget::new(WASTE_MAX));
-        let (statistics, limited, gone) = Default::default();
-        Self { requests: Mutex::new(requests), budgets, exits, headcount, waste, statistics, limited, gone }
+        let (statistics, waits_here, limited, gone) = Default::default();
+        Self { requests: Mutex::new(requests), budgets, exits, headcount, waste, statistics, waits_here, limited, gone }
     }
 
     pub(super) fn requests(&self) -> MutexGuard<'_, Requests<R>> {
@@ -86,6 +88,20 @@ impl<R: Outcome> Account<R> {
     /// Every request passes here when it is at its end.
     pub(super) fn report(&self, report: &Report) {
         self.statistics.add(report);
+    }
+
+    /// Does what may wait on the guest's own thread, which alone calls this.
+    pub(crate) fn wait_here<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.waits_here.store(true, Ordering::Release);
+        let result = wait();
+        self.waits_here.store(false, Ordering::Release);
+        result
+    }
+
+    /// Whether the guest's own thread is in such a thing. A panic in it leaves this so: then nobody knows what is half done.
+    #[cfg(feature = "host")]
+    pub(crate) fn waits_here(&self) -> bool {
+        self.waits_here.load(Ordering::Acquire)
     }
 
     /// A request that was done on the guest's own thread, which alone calls this.

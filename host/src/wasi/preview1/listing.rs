@@ -47,6 +47,8 @@ pub(super) async fn readdir<T: Preview1View>(
             Visited::Enough | Visited::End => return guest.write_count(at, used),
         }
         guest.make(FILL, Ok((CursorAt { cursor: cursor.clone(), from },))).await?;
+        // On a thread of the guest's own nothing has been waited for, and a buffer may have room for a million names.
+        tokio::task::yield_now().await;
     }
 }
 
