@@ -91,6 +91,15 @@ tests() {
   cargo test --release --no-fail-fast 2>&1 | tee "$log" || status=$?
 }
 
+# With the feature that is not on by default. Only aiohost itself is built once more, and quickly, since nothing of it is timed. The
+# program has the name of the other one, which is why that one is made again by the tests that follow.
+registry() {
+  local build=(--release --features registry --config "profile.release.package.aiohost.opt-level=0")
+  cargo clippy "${build[@]}" --quiet --bin aiohost --test registry -- -D warnings
+  cargo test "${build[@]}" --no-fail-fast --test registry 2>&1 | tee "$target/registry.log" || status=$?
+  cargo test "${build[@]}" --no-fail-fast --bin aiohost registry 2>&1 | tee -a "$target/registry.log" || status=$?
+}
+
 # The scheduler alone, in every order that its threads may come to their locks. It is built without wasmtime, in a folder of its
 # own.
 model() {
@@ -117,8 +126,9 @@ step "dependencies" deny
 step "advisories" audit
 step "deployment" deploy
 status=0
+step "registries" registry
 step "tests" tests
 
-count() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$target/model.log" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
+count() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$target/model.log" "$target/registry.log" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 printf '\n%s passed, %s failed, %s skipped\n' "$(count passed)" "$(count failed)" "$((skipped + $(count ignored)))"
 exit "$status"

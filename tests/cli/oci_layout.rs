@@ -309,3 +309,21 @@ fn compiled_code_of_an_image_is_not_run() {
     assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
     assert!(outcome.stderr.starts_with("error: images:a.cwasm is compiled code, which is not run"), "{outcome:?}");
 }
+
+/// With it, this is what `tests/registry.rs` is about.
+#[cfg(not(feature = "registry"))]
+#[test]
+fn without_the_feature_for_it_no_registry_is_asked() {
+    let place = Place::new();
+    for command in ["run", "run --no-cache", "inspect", "compile -o out.cwasm"] {
+        for prefix in ["docker", "oci"] {
+            place.run(&format!("{command} {prefix}://127.0.0.1:1/team/app:1")).assert(
+                1,
+                "error: this aiohost was built without registries\n  \
+                 help: build it with them, by `cargo install aiohost --features registry`; or fetch the image by another program, \
+                 as in `skopeo copy docker://127.0.0.1:1/team/app:1 oci:images:plugin`, and run oci-layout:images:plugin\n",
+            );
+        }
+    }
+    assert!(!place.own("cache/images").exists());
+}

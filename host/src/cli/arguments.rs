@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::{Arg, Command};
 
-use super::{oci, oci_layout, standard_input, wasmtime_options};
+use super::{images, oci, standard_input, wasmtime_options};
 
 /// Options that every program has.
 const EVERY_PROGRAMS: [&str; 2] = ["help", "version"];
@@ -74,7 +74,7 @@ fn is_command(command: &Command, word: &OsStr) -> bool {
 fn is_program(word: &OsStr) -> bool {
     let path = Path::new(word);
     let has_name_of_one = path.extension().is_some_and(|extension| PROGRAMS.iter().any(|known| extension == *known));
-    has_name_of_one || standard_input::is_meant_by(path) || oci_layout::is_meant_by(path) || path.is_file()
+    has_name_of_one || standard_input::is_meant_by(path) || images::is_meant_by(path) || path.is_file()
 }
 
 /// Whether an option is the plugin's own wherever it stands behind it: one that every program has, or one of wasmtime, which takes
@@ -276,6 +276,7 @@ mod tests {
             ("x p.wat --dir d a", "x run --dir d -- p.wat a"),
             ("x - a", "x run -- - a"),
             ("x oci-layout:d:1 a", "x run -- oci-layout:d:1 a"),
+            ("x docker://h.io/p:1 a", "x run -- docker://h.io/p:1 a"),
             ("x --dir d p.cwasm --dir e", "x run --dir d -- p.cwasm --dir e"),
             ("x -q p.wasm --dir d", "x -q run -- p.wasm --dir d"),
             ("x -W timeout=1s -qSp3 --argv0 run.wasm p.wasm run", "x run -W timeout=1s -qSp3 --argv0 run.wasm -- p.wasm run"),

@@ -8,16 +8,17 @@ use clap::Args;
 
 use super::Verbosity;
 use super::compile_limits::CompileLimits;
+use super::images::{self, Keep};
 use super::load::{self, Note};
 use super::output_file::OutputFile;
 use super::remedy::{Remedied, Usage};
-use super::{oci_layout, standard_input};
+use super::standard_input;
 
 /// Compile a plugin ahead of time
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin; - for standard input; or oci-layout:DIR, as for run
+    /// The plugin; - for standard input; or one in an image, oci-layout:DIR or docker://HOST/REPOSITORY, as for run
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
     /// The file to write, or - for standard output [default: PLUGIN with .cwasm at its end; of standard input, -; of an image, none]
@@ -46,7 +47,7 @@ Examples:
 
 pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Result<()> {
     let is_input = standard_input::is_meant_by(&options.plugin);
-    let is_image = oci_layout::is_meant_by(&options.plugin);
+    let is_image = images::is_meant_by(&options.plugin);
     if !is_input && !is_image {
         refuse_compiled_code(&options.plugin)?;
     }
@@ -67,7 +68,7 @@ pub(super) fn compile(options: &Options, verbosity: &Verbosity) -> anyhow::Resul
     let plugin = if is_input {
         standard_input::load(&host, &options.plugin, note)?
     } else if is_image {
-        oci_layout::load(&host, &options.plugin, options.limits.reading_time())?
+        images::load(&host, &options.plugin, options.limits.reading_time(), Keep::Fetched)?
     } else {
         load::load_source(&host, &options.plugin, note)?
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiohost::plugin::CompileProcess;
 use clap::Args;
 
-use super::values;
+use super::{images, values};
 
 /// The command of that process. It is not for users, and not in the help.
 pub(super) const COMMAND: &str = "__compile";
@@ -23,13 +23,10 @@ pub(super) struct CompileLimits {
     max_compile_memory: Option<usize>,
 }
 
-/// How long it may take to read an image, unless it is said otherwise: as long as compiling, as [`CompileProcess`] has it.
-const TIME_MAX: Duration = Duration::from_secs(300);
-
 impl CompileLimits {
     /// How long it may take to read an image.
     pub(super) fn reading_time(&self) -> Duration {
-        self.max_compile_time.unwrap_or(TIME_MAX)
+        self.max_compile_time.unwrap_or(images::TIME_MAX)
     }
 
     /// A process that holds to them.

@@ -9,13 +9,14 @@ use aiohost::{Host, shown};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{oci_layout, streams};
+use super::images::{self, Keep};
+use super::streams;
 
 /// Show what a plugin imports and exports, and what of it is missing here
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin; or oci-layout:DIR, as for run
+    /// The plugin; or one in an image, oci-layout:DIR or docker://HOST/REPOSITORY, as for run
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
     /// Print JSON
@@ -36,9 +37,9 @@ Examples:
   aiohost inspect plugin.wasm --json | jq '.missing'";
 
 pub(super) fn inspect(options: &Options) -> anyhow::Result<()> {
-    if oci_layout::is_meant_by(&options.plugin) {
+    if images::is_meant_by(&options.plugin) {
         // Compiled code is not taken from there, whoever is trusted.
-        let plugin = oci_layout::read(&options.plugin, None)?;
+        let plugin = images::read(&options.plugin, None, Keep::Fetched)?;
         return print(&describe_bytes(&plugin.name, &plugin.content)?, options.json);
     }
     match compiled_code(&options.plugin)? {

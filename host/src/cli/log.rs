@@ -8,6 +8,9 @@ use super::Verbosity;
 use super::remedy::Usage;
 use super::streams::Log;
 
+/// Who looks at the certificates of registries: what is wrong with one is the cause of an error, and need not be said twice.
+const TOLD_ANYWAY: &str = "rustls_platform_verifier=off";
+
 /// Starts logging.
 pub(super) fn start(verbosity: &Verbosity) -> anyhow::Result<()> {
     let (asked, origin) = match (&verbosity.log, std::env::var("AIOHOST_LOG")) {
@@ -17,7 +20,7 @@ pub(super) fn start(verbosity: &Verbosity) -> anyhow::Result<()> {
     };
     let filter = match asked {
         Some(filter) => EnvFilter::try_new(&filter).map_err(|error| Usage(format!("{origin} is not a log filter: {error}")))?,
-        None => EnvFilter::new(level(verbosity)),
+        None => EnvFilter::new(format!("{},{TOLD_ANYWAY}", level(verbosity))),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -9,6 +9,7 @@ mod completions;
 mod componentize;
 mod exit;
 mod grants;
+mod images;
 mod inspect;
 mod keeper;
 mod load;
@@ -21,6 +22,11 @@ mod output_file;
 mod output_files;
 mod output_folder;
 mod plugin_name;
+#[cfg(feature = "registry")]
+mod registry;
+#[cfg(not(feature = "registry"))]
+#[path = "registry/absent.rs"]
+mod registry;
 mod remedy;
 mod replacement;
 mod run;

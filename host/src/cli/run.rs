@@ -14,7 +14,7 @@ use super::keeper::{self, Left};
 use super::run_options::Options;
 use super::watch::{Done, Event, Watch};
 use super::work::Work;
-use super::{Verbosity, exit, oci_layout, standard_input};
+use super::{Verbosity, exit, images, standard_input};
 
 /// Stack of the thread that runs the plugin: as much as a program's first thread has. Compilation may need it.
 const STACK_BYTES: usize = 8 << 20;
@@ -54,8 +54,8 @@ fn plugin_name(path: &Path) -> String {
     if standard_input::is_meant_by(path) {
         return standard_input::NAME.to_owned();
     }
-    if oci_layout::is_meant_by(path) {
-        return oci_layout::name(path);
+    if images::is_meant_by(path) {
+        return images::name(path);
     }
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -18,8 +18,9 @@ use super::{standard_input, values};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm; - for standard input; or
-    /// oci-layout:DIR, with :TAG or @DIGEST, for one in an OCI image layout
+    /// The plugin: a component or a core module for WASI preview 1, as .wasm, .wat or .cwasm; - for standard input;
+    /// oci-layout:DIR, with :TAG or @DIGEST, for one in an OCI image layout; or docker://HOST/REPOSITORY, with the same, for one in a
+    /// registry, if aiohost was built with the feature `registry`
     #[arg(value_name = "PLUGIN")]
     pub(super) plugin: PathBuf,
     /// Arguments for the plugin
@@ -29,7 +30,7 @@ pub(super) struct Options {
     #[command(flatten)]
     pub(super) grants: Grants,
     /// What is refused otherwise, since it reaches beyond the plugin: requests, reading what procfs tells of the machine, and a
-    /// directory that reaches the code cache
+    /// directory that reaches the code cache or that of images
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', help_heading = "Rights")]
     pub(super) allow: Vec<AllowOption>,
     /// A variable for the plugin; without a value, the one it has here
@@ -45,7 +46,7 @@ pub(super) struct Options {
     /// Print at the end how many requests there were and how long they took
     #[arg(long)]
     pub(super) stats: bool,
-    /// Do not use or fill the cache of compiled code
+    /// Do not use or fill the cache of compiled code, nor that of images
     #[arg(long)]
     pub(super) no_cache: bool,
 
@@ -135,6 +136,7 @@ Examples:
   aiohost run calc.wasm --invoke 'add(1, 2)'          call a function, print its result
   aiohost run --invoke add calc.wasm 1 2              the same
   aiohost run oci-layout:images:hello --dir data      what a registry holds, in a directory
+  aiohost run docker://ghcr.io/team/hello:1           out of the registry itself
   aiohost run plugin.wasm --dir data --timeout 30s --max-memory 256MiB --stats";
 
 impl Options {

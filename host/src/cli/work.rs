@@ -14,11 +14,12 @@ use futures::channel::oneshot;
 use tokio::runtime::Runtime;
 use tokio::task::unconstrained;
 
+use super::images::{self, Keep};
 use super::keeper::Left;
 use super::load::Note;
 use super::run_options::Options;
 use super::watch::{CLEANING, Done, Event, Part, calls_left};
-use super::{Verbosity, exit, oci_layout, standard_input, stats, streams};
+use super::{Verbosity, exit, standard_input, stats, streams};
 
 /// How long requests that run may take to finish, when the plugin has ended, before it is mentioned.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,8 +64,9 @@ impl Work<'_> {
             (false, false) => Note::Plain,
         };
         let path = &self.options.plugin;
-        let plugin = if oci_layout::is_meant_by(path) {
-            oci_layout::load(&host, path, self.options.compile_limits.reading_time())?
+        let plugin = if images::is_meant_by(path) {
+            let keep = if self.options.no_cache { Keep::Nothing } else { Keep::Fetched };
+            images::load(&host, path, self.options.compile_limits.reading_time(), keep)?
         } else {
             standard_input::load(&host, path, note)?
         };

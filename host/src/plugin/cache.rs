@@ -2,44 +2,47 @@
 //!
 //! An entry is native code that is going to be run, so it must be ours: the directory is one that aiohost has marked, the entry
 //! belongs to the user alone, and it is sealed with a key that is not in the cache. Whatever is wrong with the cache, the
-//! plugin is compiled and the run goes on. All is done by the open directory and single names that are not followed; nothing
-//! is removed whose name is not exactly one of ours.
+//! plugin is compiled and the run goes on.
 
 use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::io::{ErrorKind, Result};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir};
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 
+use super::cache_folder::CacheFolder;
 use super::entry::CacheEntry;
 use super::machine::{EngineKind, Machine};
+use super::marker::Mark;
 use super::secret::Secret;
-use super::{marker, private, sealed};
+use super::{private, sealed};
 use crate::sandbox::{Location, MountTable, Route};
 
 /// Bytes that the entries may take together. 1 GiB: some thirty plugins in Python, or thousands in C.
 const CACHE_BYTES_MAX: u64 = 1 << 30;
 
-/// Age at which a file that was left half written is removed. No compilation takes an hour.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
+/// The mark of a code cache.
+const MARK: Mark = Mark(
+    "\
+Signature: 8a477f597d28d172789f06886806bc55
+# This is the code cache of aiohost.
+# It holds native code that aiohost compiled, and may be removed at any time.
+# See https://bford.info/cachedir/ for what this file is.
+",
+);
 
 /// What a plugin becomes before it is compiled is this crate's doing, and changes this number: 2, since core modules run as they are.
 const FORM: u8 = 2;
 
 /// A directory of compiled code.
 pub(super) struct Cache {
-    path: PathBuf,
-    dir: OwnedFd,
+    folder: CacheFolder,
     /// The keys for names and for seals.
     names: [u8; blake3::KEY_LEN],
     seals: [u8; blake3::KEY_LEN],
-    bytes_max: u64,
 }
 
 /// What an entry is found by: the plugin's bytes, and all that decides what they are compiled to.
@@ -63,20 +66,20 @@ impl Hasher for Blake3Hasher {
 impl Cache {
     /// Uses a directory and the key in a file, each of which is made if it is not there.
     pub(super) fn open(path: &Path, key_file: &Path) -> Result<Self> {
-        let dir = marker::open(path)?;
-        let (mounts, location) = (MountTable::now(), Location::of_dir(&dir)?);
+        let folder = CacheFolder::open(path, &MARK, "cwasm", CACHE_BYTES_MAX)?;
+        let (mounts, location) = (MountTable::now(), Location::of_dir(&folder.dir)?);
         if Route::of(key_file).through.iter().any(|way| mounts.reaches(&location, way)) {
             return Err(private::refuse(&format!("its key would lie in it: {}", key_file.display())));
         }
         let secret = Secret::open(key_file).map_err(|error| {
             std::io::Error::new(error.kind(), format!("its key {} cannot be used: {error}", key_file.display()))
         })?;
-        Ok(Self::with(path, dir, &secret))
+        Ok(Self::with(folder, &secret))
     }
 
-    fn with(path: &Path, dir: OwnedFd, secret: &Secret) -> Self {
+    fn with(folder: CacheFolder, secret: &Secret) -> Self {
         let (names, seals) = (secret.derive("aiohost code cache: names"), secret.derive("aiohost code cache: seals"));
-        Self { path: path.to_owned(), dir, names, seals, bytes_max: CACHE_BYTES_MAX }
+        Self { folder, names, seals }
     }
 
     /// The name of the entry for a plugin on an engine.
@@ -103,7 +106,7 @@ impl Cache {
 
     /// The code of an entry, if it is there and its seal is good. A bad entry is removed.
     pub(super) fn load(&self, name: EntryName) -> Option<CacheEntry> {
-        match CacheEntry::open(&self.dir, &name.file(), self.bytes_max, self.seal(name)) {
+        match CacheEntry::open(&self.folder.dir, &self.file(name), self.folder.bytes_max, self.seal(name)) {
             Ok(entry) => Some(entry),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
@@ -115,67 +118,29 @@ impl Cache {
 
     /// Removes an entry that is of no use.
     pub(super) fn refuse(&self, name: EntryName, error: &dyn Display) {
-        let path = self.path.join(name.file());
+        let file = self.file(name);
+        let path = self.folder.path.join(&file);
         tracing::warn!(path = %path.display(), error = %error, "an entry of the code cache is not used; compiling again");
-        // If it stays it is found to be bad again next time.
-        self.remove(&name.file());
+        self.folder.remove(&file);
     }
 
-    fn remove(&self, name: &str) {
-        let _ = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty());
+    fn file(&self, name: EntryName) -> String {
+        self.folder.file(&name.0.to_hex())
     }
 
     /// Adds an entry. A failure is a warning, since the plugin has been compiled.
     pub(super) fn store(&self, name: EntryName, code: &[u8]) {
-        // First of all, so that there is room.
-        let stored = self.tidy().and_then(|()| self.try_store(name, code)).and_then(|()| self.tidy());
-        if let Err(error) = stored {
-            tracing::warn!(dir = %self.path.display(), %error, "cannot keep compiled code; the plugin will be compiled every time");
+        if let Err(error) = self.try_store(name, code) {
+            let dir = self.folder.path.display();
+            tracing::warn!(%dir, %error, "cannot keep compiled code; the plugin will be compiled every time");
         }
     }
 
     fn try_store(&self, name: EntryName, code: &[u8]) -> Result<()> {
-        if u64::try_from(code.len().saturating_add(sealed::TRAILER_BYTES)).map_or(true, |bytes| bytes > self.bytes_max) {
-            return Err(ErrorKind::FileTooLarge.into());
-        }
-        let temporary = format!("{}.{}.tmp", name.0.to_hex(), private::random_digits()?);
-        let file = private::create(&self.dir, &temporary)?;
-        let written = sealed::write(&file, code, self.seal(name))
-            .and_then(|()| Ok(rustix::fs::renameat(&self.dir, &temporary, &self.dir, name.file())?));
-        if written.is_err() {
-            self.remove(&temporary);
-        }
-        written
-    }
-
-    /// Removes what was used longest ago until the rest fits, and what was left half written.
-    fn tidy(&self) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut entries = Vec::new();
-        for entry in Dir::read_from(&self.dir)? {
-            let entry = entry?;
-            let Some((name, kind)) = entry.file_name().to_str().ok().and_then(|name| Some((name, Kind::of(name)?))) else {
-                continue;
-            };
-            // Another process may tidy up, too.
-            let Ok(status) = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            let used = (u64::try_from(status.st_mtime).unwrap_or(0), status.st_mtime_nsec);
-            match kind {
-                Kind::Entry => entries.push((used, u64::try_from(status.st_size).unwrap_or(0), name.to_owned())),
-                Kind::Temporary if now.saturating_sub(Duration::from_secs(used.0)) > ABANDONED => self.remove(name),
-                Kind::Temporary => {}
-            }
-        }
-        entries.sort();
-        let mut bytes: u64 = entries.iter().fold(0, |sum, (_, bytes, _)| bytes.saturating_add(sum));
-        for (_, entry_bytes, name) in entries {
-            if bytes <= self.bytes_max {
-                break;
-            }
-            bytes = bytes.saturating_sub(entry_bytes);
-            self.remove(&name);
-        }
-        Ok(())
+        let bytes = code.len().saturating_add(sealed::TRAILER_BYTES);
+        let entry = self.folder.add(&name.0.to_hex(), u64::try_from(bytes).unwrap_or(u64::MAX))?;
+        sealed::write(&entry.file, code, self.seal(name))?;
+        entry.finish()
     }
 
     /// The name is in the seal, so that no entry can be put in the place of another.
@@ -186,50 +151,24 @@ impl Cache {
     }
 }
 
-impl EntryName {
-    fn file(self) -> String {
-        format!("{}.cwasm", self.0.to_hex())
-    }
-}
-
-/// What a file in the cache is, by its name.
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    /// `HASH.cwasm`.
-    Entry,
-    /// `HASH.DIGITS.tmp`, on its way to be an entry, or the like for the mark.
-    Temporary,
-}
-
-impl Kind {
-    /// Nothing if it is none of ours.
-    fn of(name: &str) -> Option<Self> {
-        let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let is_hash = |text: &str| text.len() == 2 * blake3::OUT_LEN && is_hex(text);
-        if let Some(rest) = name.strip_suffix(".tmp") {
-            let (stem, digits) = rest.rsplit_once('.')?;
-            let is_ours = (is_hash(stem) || stem == marker::NAME) && (1..=16).contains(&digits.len()) && is_hex(digits);
-            return is_ours.then_some(Self::Temporary);
-        }
-        name.strip_suffix(".cwasm").filter(|stem| is_hash(stem)).map(|_| Self::Entry)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+    use std::path::PathBuf;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::plugin::cache_folder::ABANDONED;
     use crate::plugin::code::Shape;
     use crate::plugin::compile_how::Epochs;
+    use crate::plugin::marker;
 
     fn cache(bytes_max: u64) -> (tempfile::TempDir, Cache) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("a/code");
-        let mut cache = Cache::with(&path, marker::open(&path).expect("a new directory"), &Secret::fixed(1));
-        cache.bytes_max = bytes_max;
-        (dir, cache)
+        let folder = CacheFolder::open(&path, &MARK, "cwasm", bytes_max).expect("a new directory");
+        (dir, Cache::with(folder, &Secret::fixed(1)))
     }
 
     fn name(text: &str) -> EntryName {
@@ -238,7 +177,7 @@ mod tests {
 
     impl Cache {
         fn path_of(&self, text: &str) -> PathBuf {
-            self.path.join(name(text).file())
+            self.folder.path.join(self.file(name(text)))
         }
 
         fn has(&self, text: &str) -> bool {
@@ -258,7 +197,7 @@ mod tests {
         cache.store(name("a"), b"code");
         assert!(cache.has("a"));
         let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
-        assert_eq!((mode(&cache.path), mode(&cache.path_of("a"))), (0o700, 0o600));
+        assert_eq!((mode(&cache.folder.path), mode(&cache.path_of("a"))), (0o700, 0o600));
     }
 
     #[test]
@@ -322,12 +261,12 @@ mod tests {
         let (dir, cache) = cache(CACHE_BYTES_MAX);
         cache.store(name("a"), b"code");
         let (moved, other) = (dir.path().join("moved"), dir.path().join("other"));
-        fs::rename(&cache.path, &moved).expect("a directory of our own");
+        fs::rename(&cache.folder.path, &moved).expect("a directory of our own");
         fs::create_dir(&other).expect("a new directory");
-        symlink(&other, &cache.path).expect("a new link");
+        symlink(&other, &cache.folder.path).expect("a new link");
         assert!(cache.has("a"));
         cache.store(name("b"), b"code");
-        assert!(cache.has("b") && moved.join(name("b").file()).exists());
+        assert!(cache.has("b") && moved.join(cache.file(name("b"))).exists());
         assert_eq!(fs::read_dir(&other).expect("a directory").count(), 0);
     }
 
@@ -347,14 +286,14 @@ mod tests {
             "CACHEDIR.TAG.tmp".to_owned(),
         ];
         for name in &foreign {
-            fs::write(cache.path.join(name), vec![0; 1000]).expect("a file of our own");
-            make_older(&cache.path.join(name), 2 * ABANDONED);
+            fs::write(cache.folder.path.join(name), vec![0; 1000]).expect("a file of our own");
+            make_older(&cache.folder.path.join(name), 2 * ABANDONED);
         }
         cache.store(name("a"), b"code");
         for name in &foreign {
-            assert!(cache.path.join(name).exists(), "{name}");
+            assert!(cache.folder.path.join(name).exists(), "{name}");
         }
-        assert!(cache.has("a") && cache.path.join(marker::NAME).exists());
+        assert!(cache.has("a") && cache.folder.path.join(marker::NAME).exists());
     }
 
     #[test]
@@ -364,15 +303,15 @@ mod tests {
         let stale =
             [format!("{hash}.{}.tmp", std::process::id()), format!("{hash}.0123456789abcdef.tmp"), "CACHEDIR.TAG.1.tmp".into()];
         for name in &stale {
-            fs::write(cache.path.join(name), "half").expect("a file of our own");
-            make_older(&cache.path.join(name), ABANDONED + Duration::from_secs(9));
+            fs::write(cache.folder.path.join(name), "half").expect("a file of our own");
+            make_older(&cache.folder.path.join(name), ABANDONED + Duration::from_secs(9));
         }
-        let fresh = cache.path.join(format!("{hash}.1.tmp"));
+        let fresh = cache.folder.path.join(format!("{hash}.1.tmp"));
         fs::write(&fresh, "half").expect("a file of our own");
         cache.store(name("a"), b"more than ten bytes");
         assert!(!cache.has("a") && fresh.exists());
         for name in &stale {
-            assert!(!cache.path.join(name).exists(), "{name}");
+            assert!(!cache.folder.path.join(name).exists(), "{name}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The mark of a directory that is a code cache of aiohost's: `CACHEDIR.TAG`, by which programs that make backups know a cache,
+//! The mark of a directory that is a cache of aiohost's: `CACHEDIR.TAG`, by which programs that make backups know a cache,
 //! too. In a directory without it nothing is ever read, made or removed.
 
 use std::fs::DirBuilder;
@@ -14,13 +14,9 @@ use super::private;
 /// As all programs call it.
 pub(super) const NAME: &str = "CACHEDIR.TAG";
 
-/// The first line is that of <https://bford.info/cachedir/>, and the second one tells ours from those of others.
-const TEXT: &str = "\
-Signature: 8a477f597d28d172789f06886806bc55
-# This is the code cache of aiohost.
-# It holds native code that aiohost compiled, and may be removed at any time.
-# See https://bford.info/cachedir/ for what this file is.
-";
+/// What stands in it. The first line is that of <https://bford.info/cachedir/>, and the second one tells each of our caches from the
+/// others, and from those of other programs.
+pub(super) struct Mark(pub(super) &'static str);
 
 const LINES_THAT_COUNT: usize = 2;
 
@@ -28,32 +24,32 @@ const LINES_THAT_COUNT: usize = 2;
 const TEXT_BYTES_MAX: u64 = 4096;
 
 /// Opens the cache in this directory, which is made if it is not there and marked if it is empty.
-pub(super) fn open(path: &Path) -> Result<OwnedFd> {
+pub(super) fn open(path: &Path, mark: &Mark) -> Result<OwnedFd> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let dir = private::open_dir(path)?;
-    if is_marked(&dir)? {
+    if is_marked(&dir, mark)? {
         return Ok(dir);
     }
     if !is_empty(&dir)? {
         // Another process may have marked it between the two looks.
-        if is_marked(&dir)? {
+        if is_marked(&dir, mark)? {
             return Ok(dir);
         }
         let why = format!("it is not empty and has no {NAME} of aiohost's; remove it if it is a cache of an older aiohost");
         return Err(private::refuse(&why));
     }
-    mark(&dir)?;
+    put(mark, &dir)?;
     Ok(dir)
 }
 
-fn is_marked(dir: &OwnedFd) -> Result<bool> {
+fn is_marked(dir: &OwnedFd, mark: &Mark) -> Result<bool> {
     let mut text = String::new();
     match private::open(dir, NAME, TEXT_BYTES_MAX) {
         Ok((mut file, _)) => file.read_to_string(&mut text)?,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(private::refuse(&format!("its {NAME} is none of aiohost's: {error}"))),
     };
-    Ok(text.lines().take(LINES_THAT_COUNT).eq(TEXT.lines().take(LINES_THAT_COUNT)))
+    Ok(text.lines().take(LINES_THAT_COUNT).eq(mark.0.lines().take(LINES_THAT_COUNT)))
 }
 
 /// A tag that is being made by another process does not count.
@@ -69,10 +65,10 @@ fn is_empty(dir: impl AsFd) -> Result<bool> {
     Ok(true)
 }
 
-fn mark(dir: &OwnedFd) -> Result<()> {
+fn put(mark: &Mark, dir: &OwnedFd) -> Result<()> {
     let temporary = format!("{NAME}.{}.tmp", private::random_digits()?);
     let mut file = private::create(dir, &temporary)?;
-    let written = file.write_all(TEXT.as_bytes()).and_then(|()| Ok(rustix::fs::renameat(dir, &temporary, dir, NAME)?));
+    let written = file.write_all(mark.0.as_bytes()).and_then(|()| Ok(rustix::fs::renameat(dir, &temporary, dir, NAME)?));
     if written.is_err() {
         // The first error is the one to tell of.
         let _ = rustix::fs::unlinkat(dir, temporary.as_str(), AtFlags::empty());
@@ -86,6 +82,12 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    const MARK: Mark = Mark("Signature: 8a477f597d28d172789f06886806bc55\n# Ours.\n");
+
+    fn open(path: &Path) -> Result<OwnedFd> {
+        super::open(path, &MARK)
+    }
 
     fn entries(path: &Path) -> Vec<String> {
         let entries = fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").file_name());
@@ -109,7 +111,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path();
         for (name, content) in
-            [("thesis.tex", ""), (NAME, "Signature: 8a477f597d28d172789f06886806bc55\n# by cargo\n"), (NAME, "")]
+            [("thesis.tex", ""), (NAME, "Signature: 8a477f597d28d172789f06886806bc55\n# Another cache.\n"), (NAME, "")]
         {
             fs::write(path.join(name), content).expect("a file of our own");
             assert!(open(path).is_err(), "{name}");

@@ -35,6 +35,7 @@
 
 mod bytes;
 mod cache;
+mod cache_folder;
 mod code;
 mod compile;
 mod compile_how;
@@ -54,6 +55,8 @@ mod guest;
 mod guest_builder;
 mod handle;
 mod host;
+#[cfg(feature = "cli")]
+mod image_cache;
 mod invoke;
 mod invoke_core;
 mod load;
@@ -84,6 +87,8 @@ pub use guest::Guest;
 pub use guest_builder::GuestBuilder;
 pub use handle::GuestHandle;
 pub use host::{Host, HostBuilder};
+#[cfg(feature = "cli")]
+pub use image_cache::{ImageCache, NewBlob};
 pub use load::{Description, Plugin, describe, describe_bytes};
 pub use machine::EngineKind;
 pub use offer::{Missing, WIT};

@@ -1,4 +1,4 @@
-//! Where compiled code and the key that it is sealed with are kept, if nobody says otherwise.
+//! Where compiled code, the key that it is sealed with, and images are kept, if nobody says otherwise.
 
 use std::env;
 use std::path::PathBuf;
@@ -18,6 +18,12 @@ pub(super) fn variable(name: &str) -> Option<PathBuf> {
 /// `$HOME/.cache/aiohost/code`.
 pub(super) fn cache_dirs(variables: Variables<'_>) -> Vec<PathBuf> {
     let places = [("AIOHOST_CACHE", "code"), ("XDG_CACHE_HOME", "aiohost/code"), ("HOME", ".cache/aiohost/code")];
+    below(variables, &places)
+}
+
+/// Every place for images, beside the code: `$AIOHOST_CACHE/images` and so on.
+pub(super) fn image_dirs(variables: Variables<'_>) -> Vec<PathBuf> {
+    let places = [("AIOHOST_CACHE", "images"), ("XDG_CACHE_HOME", "aiohost/images"), ("HOME", ".cache/aiohost/images")];
     below(variables, &places)
 }
 
@@ -51,6 +57,10 @@ mod tests {
         assert_eq!(dirs(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]), ["/x/aiohost/code", "/h/.cache/aiohost/code"]);
         assert_eq!(dirs(&[("XDG_CACHE_HOME", "x"), ("HOME", "/h")]), ["/h/.cache/aiohost/code"]);
         assert!(dirs(&[("HOME", "")]).is_empty());
+        assert_eq!(
+            found(image_dirs, &[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]),
+            ["/x/aiohost/images", "/h/.cache/aiohost/images"]
+        );
         let keys = |set: &[(&str, &str)]| found(key_files, set);
         assert_eq!(keys(&[("AIOHOST_STATE", "/s"), ("HOME", "/h")]), ["/s/cache.key", "/h/.local/state/aiohost/cache.key"]);
         assert_eq!(keys(&[("AIOHOST_CACHE", "/a"), ("XDG_STATE_HOME", "/x")]), ["/x/aiohost/cache.key"]);

@@ -1,4 +1,5 @@
-//! What is run as native code, held against what plugins reach: compiled plugins, the code cache, and its key.
+//! What is run as native code, held against what plugins reach: compiled plugins, the code cache, and its key. With them go the
+//! images that were fetched, which lie beside the code.
 //!
 //! A plugin that can write such a file has whatever rights the next run has. So a directory that reaches one is not granted, or
 //! the file is not used.
@@ -30,6 +31,7 @@ struct Guarded {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Code,
+    Images,
     Key,
 }
 
@@ -67,6 +69,7 @@ fn known(used: Option<&CachePlace>) -> Vec<Guarded> {
     let used = used.map(|place| [(place.dir.clone(), Kind::Code), (place.key_file.clone(), Kind::Key)]);
     let used = used.into_iter().flatten().map(|(path, kind)| Guarded { path, kind, is_used: true });
     let others = places::cache_dirs(&places::variable).into_iter().map(|path| (path, Kind::Code));
+    let others = others.chain(places::image_dirs(&places::variable).into_iter().map(|path| (path, Kind::Images)));
     let others = others.chain(places::key_files(&places::variable).into_iter().map(|path| (path, Kind::Key)));
     let mut known: Vec<Guarded> = used.collect();
     for (path, kind) in others {
@@ -90,8 +93,8 @@ impl Guarded {
             let is_inside = || route.end.as_ref().is_some_and(|cache| mounts.reaches(cache, &grant.location));
             match (self.kind, grant.rights) {
                 // A plugin that makes a cache gains nothing: it has no key for it.
-                (Kind::Code, Rights::ReadWrite) => is_there && (decides() || is_inside()),
-                (Kind::Code, Rights::Read) => false,
+                (Kind::Code | Kind::Images, Rights::ReadWrite) => is_there && (decides() || is_inside()),
+                (Kind::Code | Kind::Images, Rights::Read) => false,
                 // But one that makes the key has it.
                 (Kind::Key, Rights::ReadWrite) => decides(),
                 (Kind::Key, Rights::Read) => place.is_some_and(reaches),
@@ -115,6 +118,7 @@ impl Reached<'_> {
         let path = self.guarded.path.display();
         let (what, why) = match self.guarded.kind {
             Kind::Code => ("the code cache", format!("{path} holds native code that later runs execute")),
+            Kind::Images => ("the cache of images", format!("{path} holds what later runs take for the images of plugins")),
             Kind::Key => {
                 ("the key of the code cache", format!("with {path} a plugin could make native code that later runs execute"))
             }

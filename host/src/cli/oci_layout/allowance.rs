@@ -11,7 +11,7 @@ use super::super::remedy::Remedied;
 const BYTES_MAX: u64 = 8 << 30;
 
 /// What may still be read.
-pub(super) struct Allowance {
+pub(in super::super) struct Allowance {
     bytes: Cell<u64>,
     is_exceeded: Cell<bool>,
 }

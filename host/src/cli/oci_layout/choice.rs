@@ -1,4 +1,4 @@
-//! Which image of a layout is meant, and which of its manifests.
+//! Which image of a layout is meant, and which manifest of an image.
 
 use std::env::consts::ARCH;
 
@@ -6,7 +6,7 @@ use aiohost::shown;
 use serde_json::Value;
 
 use super::super::remedy::failure;
-use super::blob::{Descriptor, Layout, list};
+use super::blob::{Blobs, Descriptor, list};
 use super::reference::Which;
 
 /// The annotation with the tag of an image.
@@ -19,15 +19,20 @@ const INDEXES: [&str; 2] =
 /// An index in an index in an index is nobody's.
 const DEPTH_MAX: usize = 3;
 
-/// The manifest of the image that is meant.
-pub(super) fn manifest(layout: &Layout, which: &Which) -> anyhow::Result<Value> {
-    let mut descriptor = match which {
-        Which::Digest(digest) => Descriptor::by_digest(digest.clone()),
-        Which::Tag(tag) => Descriptor::of(&tagged(&layout.manifests, tag)?)?,
-        Which::Only => Descriptor::of(&only(&layout.manifests)?)?,
-    };
+/// The image of a layout that is meant, by what its index lists.
+pub(super) fn image(manifests: &[Value], which: &Which) -> anyhow::Result<Descriptor> {
+    match which {
+        Which::Digest(digest) => Ok(Descriptor::by_digest(digest.clone())),
+        Which::Tag(tag) => Descriptor::of(&tagged(manifests, tag)?),
+        Which::Only => Descriptor::of(&only(manifests)?),
+    }
+}
+
+/// The manifest of an image, or that for this host if it has several.
+pub(super) fn manifest(blobs: &Blobs<'_>, image: Descriptor) -> anyhow::Result<Value> {
+    let mut descriptor = image;
     for _ in 0..DEPTH_MAX {
-        let document = layout.document(&descriptor)?;
+        let document = blobs.manifest(&descriptor)?;
         let own_type = document["mediaType"].as_str().unwrap_or(&descriptor.media_type);
         let is_index = INDEXES.contains(&own_type) || document["manifests"].is_array();
         if !is_index {
@@ -35,7 +40,7 @@ pub(super) fn manifest(layout: &Layout, which: &Which) -> anyhow::Result<Value> 
         }
         descriptor = Descriptor::of(&for_this_host(&list(&document, "manifests"))?)?;
     }
-    Err(failure("an index of this layout lists another one, and so on", "name the manifest itself by its digest"))
+    Err(failure("an index of this image lists another one, and so on", "name the manifest itself by its digest"))
 }
 
 fn tagged(manifests: &[Value], tag: &str) -> anyhow::Result<Value> {

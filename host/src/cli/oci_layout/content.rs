@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::super::remedy::failure;
-use super::blob::{Descriptor, Layout, list};
+use super::blob::{Blobs, Descriptor, list};
 use super::image;
 
 /// Layers that are WebAssembly: of the CNCF's artifacts, and what came before.
@@ -20,7 +20,7 @@ const LAYERS_MAX: usize = 500;
 pub(super) const BYTES_MAX: u64 = 256 << 20;
 
 /// The plugin in an image, by its manifest.
-pub(super) fn plugin(layout: &Layout, manifest: &Value) -> anyhow::Result<Vec<u8>> {
+pub(super) fn plugin(blobs: &Blobs<'_>, manifest: &Value) -> anyhow::Result<Vec<u8>> {
     let layers = list(manifest, "layers");
     if layers.len() > LAYERS_MAX {
         let what = format!("there are {} layers in this image, and {LAYERS_MAX} is the limit", layers.len());
@@ -29,8 +29,8 @@ pub(super) fn plugin(layout: &Layout, manifest: &Value) -> anyhow::Result<Vec<u8
     let layers = layers.iter().map(Descriptor::of).collect::<anyhow::Result<Vec<_>>>()?;
     let of_wasm: Vec<&Descriptor> = layers.iter().filter(|layer| WASM.contains(&layer.media_type.as_str())).collect();
     match of_wasm.as_slice() {
-        [] => image::plugin(layout, manifest, &layers),
-        [layer] => read(layout, layer),
+        [] => image::plugin(blobs, manifest, &layers),
+        [layer] => read(blobs, layer),
         several => {
             let what = format!("there are {} layers of WebAssembly in this image", several.len());
             Err(failure(what, "an artifact of a component has one"))
@@ -38,14 +38,21 @@ pub(super) fn plugin(layout: &Layout, manifest: &Value) -> anyhow::Result<Vec<u8
     }
 }
 
-fn read(layout: &Layout, layer: &Descriptor) -> anyhow::Result<Vec<u8>> {
-    let mut blob = layout.blob(layer)?;
-    if blob.length() > BYTES_MAX {
-        let what = format!("the plugin in this image has {} MiB, and may have {}", blob.length() >> 20, BYTES_MAX >> 20);
-        return Err(failure(what, "build it without debug information: `wasm-tools strip` removes it"));
-    }
+fn read(blobs: &Blobs<'_>, layer: &Descriptor) -> anyhow::Result<Vec<u8>> {
+    // Before it is fetched, and then for what was found.
+    layer.size.map_or(Ok(()), check_length)?;
+    let mut blob = blobs.blob(layer)?;
+    check_length(blob.length())?;
     let mut content = Vec::new();
     blob.read_to_end(&mut content).with_context(|| format!("cannot read the blob {}", layer.digest))?;
     blob.check()?;
     Ok(content)
+}
+
+fn check_length(bytes: u64) -> anyhow::Result<()> {
+    if bytes <= BYTES_MAX {
+        return Ok(());
+    }
+    let what = format!("the plugin in this image has {} MiB, and may have {}", bytes >> 20, BYTES_MAX >> 20);
+    Err(failure(what, "build it without debug information: `wasm-tools strip` removes it"))
 }

@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use super::super::remedy::failure;
 use super::archive::{Archive, Kind, normal};
-use super::blob::{Descriptor, Layout};
+use super::blob::{Blobs, Descriptor};
 use super::content::BYTES_MAX;
 use super::files::{Files, Spot};
 
 /// The plugin in an image that has no layer of WebAssembly.
-pub(super) fn plugin(layout: &Layout, manifest: &Value, layers: &[Descriptor]) -> anyhow::Result<Vec<u8>> {
-    let config = layout.document(&Descriptor::of(&manifest["config"])?)?;
+pub(super) fn plugin(blobs: &Blobs<'_>, manifest: &Value, layers: &[Descriptor]) -> anyhow::Result<Vec<u8>> {
+    let config = blobs.document(&Descriptor::of(&manifest["config"])?)?;
     let mut files = Files::new(wanted(&config));
     let mut last = None;
     for (number, layer) in layers.iter().enumerate() {
         // What the plugin is may be known only once the last layer has been seen.
-        unpack(layout, layer, |archive| look(archive, number, &mut files, &mut last))?;
+        unpack(blobs, layer, |archive| look(archive, number, &mut files, &mut last))?;
     }
     let spot = only(&files)?;
     if let Some((found, content)) = last
@@ -29,7 +29,7 @@ pub(super) fn plugin(layout: &Layout, manifest: &Value, layers: &[Descriptor]) -
         return Ok(content);
     }
     let layer = layers.get(spot.layer).context("there is no such layer")?;
-    unpack(layout, layer, |archive| take(archive, spot.entry))
+    unpack(blobs, layer, |archive| take(archive, spot.entry))
 }
 
 /// The plugin that is the first word of the image's command.
@@ -62,15 +62,15 @@ fn only(files: &Files) -> anyhow::Result<Spot> {
 
 /// Does something with what is in a layer, which is then held against its digest.
 fn unpack<T>(
-    layout: &Layout,
+    blobs: &Blobs<'_>,
     layer: &Descriptor,
     read: impl FnOnce(&mut Archive<&mut dyn Read>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let kind = layer.media_type.as_str();
-    let mut blob = layout.blob(layer)?;
+    let mut blob = blobs.blob(layer)?;
     let broken = || format!("the layer {} cannot be unpacked", layer.digest);
     let result = if kind.ends_with("gzip") {
-        let mut unpacked = layout.allowance().counted(MultiGzDecoder::new(BufReader::new(&mut blob)));
+        let mut unpacked = blobs.allowance().counted(MultiGzDecoder::new(BufReader::new(&mut blob)));
         read(&mut Archive::new(&mut unpacked as &mut dyn Read)).with_context(broken)?
     } else if kind.ends_with("tar") {
         read(&mut Archive::new(&mut blob as &mut dyn Read)).with_context(broken)?

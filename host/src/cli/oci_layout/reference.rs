@@ -6,7 +6,7 @@ use super::super::remedy::Usage;
 use super::blob::Digest;
 
 /// How it begins.
-pub(super) const PREFIX: &str = "oci-layout:";
+pub(in super::super) const PREFIX: &str = "oci-layout:";
 
 /// Which image of a layout.
 #[derive(Debug, PartialEq, Eq)]
