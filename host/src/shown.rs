@@ -37,20 +37,30 @@ const PIECES_BYTES_MAX: usize = 4 * LINE_CHARS_MAX;
 ///
 /// A type of WebAssembly is written with all that it is made of, and that may be any number of times what its plugin has in bytes.
 pub(crate) fn written(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> String {
-    let mut pieces = Pieces(String::new());
+    let mut pieces = CutText::of(PIECES_BYTES_MAX);
     if write(&mut pieces).is_err() {
-        pieces.0.push(CUT);
+        pieces.text.push(CUT);
     }
-    pieces.0
+    pieces.text
 }
 
-struct Pieces(String);
+/// Text up to a number of bytes.
+pub(crate) struct CutText {
+    pub(crate) text: String,
+    bytes_max: usize,
+}
 
-impl fmt::Write for Pieces {
+impl CutText {
+    pub(crate) fn of(bytes_max: usize) -> Self {
+        Self { text: String::new(), bytes_max }
+    }
+}
+
+impl fmt::Write for CutText {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let left = PIECES_BYTES_MAX.saturating_sub(self.0.len());
+        let left = self.bytes_max.saturating_sub(self.text.len());
         let fitting = piece.floor_char_boundary(left);
-        self.0.push_str(&piece[..fitting]);
+        self.text.push_str(&piece[..fitting]);
         if fitting == piece.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }

@@ -179,8 +179,9 @@ async fn call(guest: &mut Guest, invoke: Option<&str>) -> anyhow::Result<u8> {
         let [status, ..] = guest.run().await?.to_le_bytes();
         return Ok(status);
     };
-    if let Some(result) = guest.invoke(call).await? {
-        streams::print(&format!("{result}\n"))?;
+    if let Some(mut result) = guest.invoke(call).await? {
+        result.push('\n');
+        streams::print(&result)?;
     }
     Ok(0)
 }

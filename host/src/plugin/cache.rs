@@ -34,8 +34,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 ",
 );
 
-/// What a plugin becomes before it is compiled is this crate's doing, and changes this number: 2, since core modules run as they are.
-const FORM: u8 = 2;
+/// What a plugin becomes before it is compiled is this crate's doing, and so is which ones are refused. Both change this number: 3,
+/// since streams of lists of flags are.
+const FORM: u8 = 3;
 
 /// A directory of compiled code.
 pub(super) struct Cache {

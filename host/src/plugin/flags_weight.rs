@@ -5,13 +5,13 @@ use wasmtime::component::{Type, Val};
 
 /// Types within a type that are looked at. A type of more is taken for one with the worst there is. 1,000: flags have at most 32
 /// names, so those that stand in no list take 3 MiB.
-const TYPES_MAX: usize = 1000;
+pub(super) const TYPES_MAX: usize = 1000;
 
 /// Bytes of memory that a string takes beside its letters: itself, in a list that may be half empty, and its place on the heap.
 const STRING_BYTES: usize = 2 * size_of::<String>() + 32;
 
 /// That of flags whose names have one letter each.
-const WORST: usize = STRING_BYTES + 1;
+pub(super) const WORST: usize = STRING_BYTES + 1;
 
 /// What wasmtime's count for results of these types is to be multiplied by. 1 where flags are not in lists: they are few then.
 pub(super) fn of_results(types: impl Iterator<Item = Type>) -> usize {
@@ -39,7 +39,8 @@ fn weight(ty: &Type, is_repeated: bool, left: &mut usize) -> usize {
     }
 }
 
-fn of_names<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+/// The same of flags that are in a list.
+pub(super) fn of_names<'a>(names: impl Iterator<Item = &'a str>) -> usize {
     let (mut taken, mut counted) = (size_of::<Val>(), size_of::<Val>());
     for name in names {
         taken = taken.saturating_add(STRING_BYTES).saturating_add(name.len());

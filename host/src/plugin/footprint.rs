@@ -42,9 +42,9 @@ const ITEM_BYTES: u64 = 64;
 /// Bytes of an element of a passive segment, of which each instance has its own.
 const ELEMENT_BYTES: u64 = 16;
 
-/// Instances of asynchronous components that a plugin is made of. 32: each may have a call that waits, with a stack of up to 1 MiB;
+/// Instances of asynchronous components that a plugin is made of. 16: each may have a call that waits, with a stack of up to 2 MiB;
 /// what is composed by hand has some few.
-const STACKS_MAX: u64 = 32;
+const STACKS_MAX: u64 = 16;
 
 /// What instances hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -500,8 +500,8 @@ mod tests {
                 "(instance (instantiate $inner))".repeat(instances)
             )
         };
-        assert!(!refused(&text(32)) && refused(&text(33)));
-        let wasm = wat::parse_str(text(33)).expect("valid text");
+        assert!(!refused(&text(16)) && refused(&text(17)));
+        let wasm = wat::parse_str(text(17)).expect("valid text");
         let one_at_a_time = of(&wasm).expect("it is read").check("test.wat", EngineKind::Plain);
         assert!(one_at_a_time.is_ok(), "{one_at_a_time:?}");
     }

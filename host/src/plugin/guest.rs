@@ -106,6 +106,9 @@ impl Plugin {
     /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`. A function of a core module takes numbers, and its
     /// results are a line each; a library's `_initialize` is called before it. The example is at the [module](super).
     ///
+    /// The text has 16 MiB at most. A function that returns lists of flags may itself hand over less at a time while it runs than
+    /// [`Limits::hostcall_bytes_max`](crate::Limits::hostcall_bytes_max) says: such a list takes many times what is counted for it.
+    ///
     /// # Errors
     ///
     /// If there is no such function, or the arguments do not fit; and as [`Plugin::run`].

@@ -3,6 +3,7 @@
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
 use wasmtime::component::wasm_wave::wasm::DisplayType;
+use wasmtime::component::wasm_wave::writer::Writer;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, Type, Val};
 use wasmtime::{Store, format_err};
 
@@ -11,6 +12,10 @@ use super::offer::closest;
 use super::state::GuestState;
 use crate::problem::{Problem, ProblemKind, Result};
 use crate::shown;
+
+/// Bytes of a result as text. 16 MiB, as much as a call may bring by default: of eight bytes that the guest gives, text may make a
+/// number of three hundred letters.
+const TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// A call whose function was found and whose arguments fit.
 pub(super) struct Call {
@@ -79,8 +84,23 @@ impl Call {
             Val::Resource(_) | Val::Future(_) | Val::Stream(_) | Val::ErrorContext(_) => {
                 Err(unshowable(anyhow::anyhow!("handles and streams have no text form")))
             }
-            _ => result.to_wave().map_err(|error| unshowable(error.into())),
+            _ => {
+                let mut text = shown::CutText::of(TEXT_BYTES_MAX);
+                match Writer::new(&mut text).write_value(result) {
+                    Ok(()) => Ok(text.text),
+                    // Nothing else goes wrong where there is room.
+                    Err(_) => Err(self.too_much_text()),
+                }
+            }
         }
+    }
+
+    fn too_much_text(&self) -> Problem {
+        let what = format!("`{}` returned more than {} MiB of text", self.name, TEXT_BYTES_MAX >> 20);
+        Problem::new(ProblemKind::Limit, what).help_for(
+            "have it return less at a time, or call it by its type with Guest::call",
+            "have it return less at a time, or write it to a file",
+        )
     }
 }
 
@@ -200,5 +220,38 @@ impl Callable {
             write!(to, ")")?;
             self.ty.results().try_for_each(|ty| write!(to, " -> {}", DisplayType(&ty)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Host, ProblemKind};
+
+    /// Returns a list of so many numbers, whose text has 327 letters each.
+    const SMALLEST: &str = r#"(component
+        (core module $code
+            (memory (export "memory") 100)
+            (func (export "f") (param $count i32) (result i32) (local $at i32)
+                (local.set $at (i32.const 64))
+                (i32.store (i32.const 0) (i32.const 64))
+                (i32.store (i32.const 4) (local.get $count))
+                (loop $more
+                    (i64.store (local.get $at) (i64.const 0x8000000000000001))
+                    (local.set $at (i32.add (local.get $at) (i32.const 8)))
+                    (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+                    (br_if $more (local.get $count)))
+                (i32.const 0)))
+        (core instance $code (instantiate $code))
+        (func (export "f") (param "count" u32) (result (list f64))
+            (canon lift (core func $code "f") (memory (core memory $code "memory")))))"#;
+
+    #[test]
+    fn the_text_of_a_result_was_forty_times_as_long_as_the_result() {
+        let plugin = Host::builder().build().expect("a host").load_bytes("numbers.wat", SMALLEST.as_bytes()).expect("a plugin");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+        let text = runtime.block_on(plugin.invoke("f(1000)")).expect("they are few").expect("a list");
+        assert!(text.len() > 300_000, "{}", text.len());
+        let error = runtime.block_on(plugin.invoke("f(60000)")).expect_err("they make 20 MB of text");
+        assert_eq!(error.kind(), ProblemKind::Limit, "{error}");
     }
 }

@@ -73,6 +73,7 @@ mod source;
 mod standard_output;
 mod state;
 mod stdio;
+mod streams_of_flags;
 mod trace;
 mod trust;
 mod validate;

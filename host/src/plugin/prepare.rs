@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use super::code::Shape;
 use super::compile_how::{CompileHow, Offer};
 use super::core_imports;
-use super::footprint;
 use super::format::{self, Format};
 use super::machine::{EngineKind, Machine};
 use super::offer::Missing;
 use super::validate::{self, Unsupported};
 use super::world::World;
+use super::{footprint, streams_of_flags};
 use crate::problem::{Problem, ProblemKind, Result};
 use crate::shown;
 
@@ -81,6 +81,10 @@ pub(super) fn ready<'a>(name: &str, format: Format, bytes: &'a [u8], offer: Offe
     check(name, &prepared.world, offer)?;
     let footprint = footprint::of(&prepared.binary).map_err(|error| invalid(name, prepared.shape.noun(), error))?;
     footprint.check(name, prepared.engine)?;
+    if prepared.engine == EngineKind::Concurrent {
+        let weight = streams_of_flags::weight_in(&prepared.binary);
+        streams_of_flags::check(name, weight.map_err(|error| invalid(name, prepared.shape.noun(), error))?)?;
+    }
     Ok(prepared)
 }
 

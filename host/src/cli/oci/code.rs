@@ -12,7 +12,7 @@ use std::{env, thread};
 
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::geteuid;
+use rustix::process::{Signal, geteuid, set_parent_process_death_signal};
 
 use super::super::remedy::failure;
 use super::super::replacement::{Place, Replacement};
@@ -156,6 +156,11 @@ fn compile(plugin: &[u8], settings: &Settings) -> anyhow::Result<Vec<u8>> {
     command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
+    }
+    // Whoever kills this one cannot know of it. If this one dies before that is said, the compiler finds no plugin to read.
+    // SAFETY: it is safe to do that between fork and exec.
+    unsafe {
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
     }
     let mut child = command.spawn().context("the compiler cannot be started")?;
     let input = child.stdin.take();

@@ -156,6 +156,7 @@ impl Client {
             match ask() {
                 Ok(response) if tries < RETRIES && matches!(response.status().as_u16(), 429 | 503) => {
                     let Some(pause) = pause(&response) else { return Ok(response) };
+                    // As long as the registry asks for: it tells nobody when it has time again.
                     thread::sleep(pause);
                 }
                 Err(error) if tries < RETRIES && is_dropped(&error) => {}

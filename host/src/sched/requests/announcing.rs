@@ -9,15 +9,14 @@ use crate::sched::ids::RequestId;
 use crate::sched::outcome::Outcome;
 
 impl<R: Outcome> Requests<R> {
-    /// The request has an answer: those who wait for any are told. One whose handle is gone is in no list any more.
+    /// The request has an answer: those who wait for any, or for all, are told. One whose handle is gone is in no list any more.
     pub(super) fn tell(&mut self, id: RequestId, after: &mut Afterwards) {
-        if self.entry(id).is_some_and(|entry| entry.has_handle() && !entry.unwanted) {
-            if let Some(entry) = self.entry(id) {
-                entry.unfinished = None;
-            }
+        let Some(entry) = self.entry(id).filter(|entry| entry.has_handle()) else { return };
+        entry.unfinished = None;
+        if !entry.unwanted {
             self.finish_announced_later(id);
-            after.wakers.extend(self.waiters.drain(..));
         }
+        after.wakers.extend(self.waiters.drain(..));
     }
 
     pub(super) fn finish_announced_later(&mut self, id: RequestId) {
@@ -64,7 +63,7 @@ impl<R: Outcome> Requests<R> {
         after
     }
 
-    /// Whether every request with a handle is done.
+    /// Whether every request that was given a handle is done, also of those whose handle is gone.
     pub(crate) fn poll_flush(&mut self, waker: &Waker) -> Poll<()> {
         if self.headcount.number::<UNFINISHED>() == 0 {
             return Poll::Ready(());

@@ -79,7 +79,7 @@ impl<R: Outcome> Requests<R> {
             self.remove(id, &mut after);
             return after;
         }
-        (entry.unwanted, entry.unfinished) = (true, None);
+        entry.unwanted = true;
         self.forget_announcement(id);
         after
     }
@@ -104,7 +104,10 @@ impl<R: Outcome> Requests<R> {
             self.timers.remove(&(at, Timer::Resume(id)));
         }
         let group = entry.group();
-        let Entry { phase, place, waker, coming, steps, .. } = entry;
+        let Entry { phase, place, waker, coming, steps, unfinished, .. } = entry;
+        if unfinished.is_some() {
+            after.wakers.extend(self.waiters.drain(..));
+        }
         after.freed.extend(place);
         after.rest.hope.coming.extend(coming);
         after.stale.extend(waker);

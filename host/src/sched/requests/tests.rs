@@ -289,7 +289,6 @@ fn wait_any_does_not_wait_for_a_request_that_was_given_up() {
     assert!(f.start(id));
     f.disown(id);
     assert_eq!(f.announce(), Poll::Ready(vec![]));
-    assert!(f.requests.poll_flush(&f.waker).is_ready());
     f.finish(id, Ok(Value::Done));
     f.assert_empty();
 }
@@ -320,6 +319,21 @@ fn flush_waits_for_all() {
     f.run(b);
     assert!(f.requests.poll_flush(&f.waker).is_ready());
     assert!(f.take(a).is_ready() && f.take(b).is_ready());
+    f.assert_empty();
+}
+
+#[test]
+fn flush_did_not_wait_for_those_whose_handle_was_dropped() {
+    let mut f = Fixture::new();
+    let (runs, is_stopped) = (f.submit(), f.submit());
+    f.disown(runs);
+    f.disown(is_stopped);
+    assert!(f.requests.poll_flush(&f.waker).is_pending());
+    f.cancel(is_stopped);
+    assert!(!f.start(is_stopped));
+    assert!(f.requests.poll_flush(&f.waker).is_pending());
+    f.run(runs);
+    assert!(f.requests.poll_flush(&f.waker).is_ready());
     f.assert_empty();
 }
 
