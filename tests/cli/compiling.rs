@@ -91,15 +91,20 @@ pub(crate) fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
 
 /// A run that compiles, and the process that does. It has its threads already: it is in the midst of it.
 fn compiling(place: &Place, line: &str) -> (Child, u32) {
-    let mut command = place.command(line);
+    compiling_by(place.command(line))
+}
+
+fn compiling_by(mut command: Command) -> (Child, u32) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let compiler = wait_for(|| {
         let named = |id: &u32| fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.ends_with(b"\0__compile\0"));
         let threads = |id: &u32| fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
-        // `run` has a process between the two.
-        let below = children(child.id());
-        let others: Vec<u32> = below.iter().flat_map(|child| children(*child)).collect();
-        below.into_iter().chain(others).find(|id| named(id) && threads(id) > 1)
+        // `run` has a process between the two, and `oci create` has two.
+        let below = |ids: &[u32]| ids.iter().flat_map(|id| children(*id)).collect::<Vec<u32>>();
+        let first = below(&[child.id()]);
+        let second = below(&first);
+        let third = below(&second);
+        first.into_iter().chain(second).chain(third).find(|id| named(id) && threads(id) > 1)
     });
     (child, compiler)
 }
@@ -173,6 +178,25 @@ fn whatever_ends_the_program_ends_the_process_that_compiles() {
         fs::read_dir(place.dir.path()).expect("a directory of our own").count(),
         1 + usize::from(place.path("cache").exists())
     );
+}
+
+#[test]
+fn a_compilation_for_a_container_went_on_when_nobody_waited_for_it() {
+    let place = Place::new();
+    place.make_dir("rootfs");
+    place.write("rootfs/bomb.wasm", long());
+    let process = r#""process": {"args": ["/bomb.wasm"], "env": [], "cwd": "/"}, "mounts": []"#;
+    place.write("config.json", format!(r#"{{"ociVersion": "1.0.2", "root": {{"path": "rootfs"}}, {process}}}"#));
+    let cache = place.path("code");
+    place.write("oci.json", format!(r#"{{"runtime": "/bin/true", "cache": "{}"}}"#, cache.display()));
+    for signal in [Signal::TERM, Signal::KILL] {
+        let mut command = place.command("oci create --bundle . one");
+        command.env("AIOHOST_OCI_SETTINGS", place.path("oci.json"));
+        let (mut child, compiler) = compiling_by(command);
+        kill_process(Pid::from_child(&child), signal).expect("it is a child of ours");
+        wait_for(|| child.try_wait().expect("it is a child of ours"));
+        wait_for(|| (!runs(compiler)).then_some(()));
+    }
 }
 
 #[test]
