@@ -119,8 +119,9 @@ impl Temporaries {
     pub(super) fn open(&self, dir: &OwnedFd, mode: Mode, suffix: &str) -> Result<(File, Id, Option<CString>)> {
         if self.nameless.load(Ordering::Relaxed) {
             match sys::open_nameless(dir, mode) {
-                // The file system has no such files; kernels that do not know them see an attempt to write to a directory.
-                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOENT | Errno::NOSYS) => {}
+                // The file system has no such files; kernels that do not know them see an attempt to write to a directory. Where
+                // ext4 says `EPERM`, the directory was removed, and the attempt with a name says so.
+                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR | Errno::NOENT | Errno::NOSYS | Errno::PERM) => {}
                 result => {
                     let file = File::from(result?);
                     let id = Id::of(&file)?;

@@ -202,6 +202,8 @@ impl Replacement {
                 self.stage = Stage::Named(name.clone());
                 Ok(Some(name))
             }
+            // Nothing can be given a name in a directory that was removed.
+            (Err(_), Some(Error::NO_ENTRY)) if sys::fstat(&self.dir)?.st_nlink == 0 => Err(Error::NO_ENTRY),
             (Err(_), Some(error)) if cannot_link(error) => {
                 self.shared.temporaries.forgo_nameless();
                 Ok(None)

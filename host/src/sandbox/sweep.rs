@@ -462,3 +462,49 @@ fn a_fifo_that_came_where_a_file_was_to_be_made_was_opened() {
         assert!(matches!(opened, Ok(()) | Err(Error::UNSUPPORTED)), "{resolver:?}, before {hit:?}: {opened:?}");
     }
 }
+
+/// Nothing can be made in a directory that was removed, by a request that has opened it or was given it. Each file system has an
+/// error of its own for a file without a name there.
+#[test]
+fn a_directory_that_was_removed_meanwhile_was_a_matter_of_rights() {
+    let requests: [(&str, fn(&Scene, &str) -> Result<()>); 5] = [
+        ("store", |scene, to| {
+            let mut store = StoreFile::new(scene.write(to), new(), 0o666);
+            finish(|| store.go_on(&FakeTicket::default()))
+        }),
+        ("copy", |scene, to| {
+            let mut copy = CopyFile::new(scene.read("/near/source/file"), scene.write(to));
+            finish(|| copy.go_on(&FakeTicket::default())).map(drop)
+        }),
+        ("move", |scene, to| {
+            let mut moving = MoveFile::new(scene.write("/near/source/file"), scene.write(to));
+            finish(|| moving.go_on(&FakeTicket::default()))
+        }),
+        ("copy-tree", |scene, to| {
+            let mut copy = CopyTree::new(scene.read("/near/source"), scene.write(to), 1);
+            finish(|| copy.go_on(&FakeTicket::default())).map(drop)
+        }),
+        ("open", |scene, to| {
+            Opening::new(scene.read(to), OpenFlags::WRITE | OpenFlags::CREATE, 0o666)?.open(Wait::May).map(drop)
+        }),
+    ];
+    for ((name, run), above) in requests.into_iter().flat_map(|request| ["/near", "/far"].map(|above| (request, above))) {
+        let mut were_removed = 0;
+        for skip in 0.. {
+            let scene = Scene::new();
+            put_tree(&scene, "/near/source");
+            let (dir, to) = (format!("{above}/dir"), format!("{above}/dir/target"));
+            fs::create_dir(scene.path(&dir)).expect("it can be made");
+            let gone = scene.path(&dir);
+            let (result, hit) = meanwhile(skip, move || fs::remove_dir(&gone).is_ok(), || run(&scene, &to));
+            let Some(hit) = hit else { break };
+            were_removed += usize::from(!scene.path(&dir).exists());
+            assert!(matches!(result, Ok(()) | Err(Error::NO_ENTRY)), "{name} in {above}, removed before {hit}: {result:?}");
+            (STORE.prepare)(&scene);
+            let (stored, calls) = trace(|| (STORE.run)(&scene));
+            assert_eq!(stored, Ok(()));
+            assert!(calls.contains(&"linkat"), "{name} in {above}, removed before {hit}: files have a name from the start");
+        }
+        assert!(were_removed > 1, "{name} in {above}: {were_removed} times");
+    }
+}
