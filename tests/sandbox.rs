@@ -26,6 +26,8 @@ mod remote;
 mod support;
 #[path = "sandbox/table.rs"]
 mod table;
+#[path = "sandbox/told.rs"]
+mod told;
 #[path = "sandbox/wasi.rs"]
 mod wasi;
 

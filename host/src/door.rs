@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::limits::{INLINE_CALL_BYTES_MAX, UNBOOKED_BYTES_MAX};
 use crate::output::{Answer, Member, OnWorker, Output, OwnThread, RequestHandle};
 use crate::sandbox::{Ticket, Wait};
-use crate::sched::{Entrance, Flow, Kind, Manner, Origin, Outcome, Refusal, Report, RequestId, Submission, Work};
+use crate::sched::{Entrance, Flow, Kind, Manner, Origin, Outcome, Progress, Refusal, Report, RequestId, Submission, Work};
 
 /// When a request is tried again that could not be carried out yet, though it may wait: because of a lease that another program
 /// is giving up, or descriptors that are still being closed. 1 ms: some hundred times what an attempt costs.
@@ -180,25 +180,27 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     let member = caller.member;
     let mut arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return Passed::done(member, request.kind, Err(error), member.memory().nothing()),
+        Err(error) => return Passed::done(member, request.kind, Err(error), Progress::default(), member.memory().nothing()),
     };
     let submission = Submission { kind: request.kind, origin: Origin::Call, manner };
     if let Some(refusal) = member.refusal(&manner) {
         return Passed::refused(member, &submission, refusal, arguments);
     }
     let (held, needed) = (arguments.bytes(), arguments.result_bytes());
+    let here = OwnThread::new(member);
     if terms.waits_on_own_thread
         && caller.may_wait_here(&manner)
         && let Some(memory) = member.memory().try_take(needed)
-        && let Some(result) = member.account().wait_here(|| request.run.on_own_thread(&mut arguments, &OwnThread(member)))
+        && let Some(result) = member.account().wait_here(|| request.run.on_own_thread(&mut arguments, &here))
     {
-        return Passed::done(member, request.kind, result, memory);
+        return Passed::done(member, request.kind, result, here.progress(), memory);
     }
+    let mut so_far = here.progress();
     if held.max(needed) <= terms.inline_bytes_max
         && let Some(memory) = member.memory().try_take(if needed <= terms.unbooked_bytes_max { 0 } else { needed })
         && let Some(result) = request.run.try_inline(&mut arguments)
     {
-        return Passed::done(member, request.kind, result, memory);
+        return Passed::done(member, request.kind, result, so_far, memory);
     }
     let held = if terms.waits_in_numbers {
         match member.memory().try_take(held) {
@@ -213,7 +215,11 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
         Books::Missing(held) => Entrance::new(member, &submission, None, held.saturating_add(needed)),
     };
     let entrance = if request.entry == Entry::LetIn { entrance.let_in() } else { entrance };
-    let work: Work<_> = Box::new(move |running| request.run.on_worker(&mut arguments, &OnWorker(running)));
+    let work: Work<_> = Box::new(move |running| {
+        let Progress { bytes, names } = std::mem::take(&mut so_far);
+        running.advance(bytes, names);
+        request.run.on_worker(&mut arguments, &OnWorker(running))
+    });
     Passed::ToQueue(Queued { member: Arc::clone(member), submission, entrance, work: Some(work) })
 }
 
@@ -261,8 +267,8 @@ enum Books {
 
 impl<O: Answer> Passed<O> {
     /// A request that was done on the guest's own thread.
-    fn done(member: &Arc<Member>, kind: Kind, result: Result<O>, memory: Reservation) -> Self {
-        let bytes = result.as_ref().map_or(0, O::bytes_moved);
+    fn done(member: &Arc<Member>, kind: Kind, result: Result<O>, progress: Progress, memory: Reservation) -> Self {
+        let bytes = result.as_ref().map_or(0, O::bytes_moved).max(progress.bytes);
         member.account().report_inline(&Report { kind, id: 0, failed: result.is_err(), bytes, times: None });
         Self::Done(result, memory)
     }

@@ -1,5 +1,6 @@
 //! What a request comes to: host values, and how each is given to the guest.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable};
@@ -7,7 +8,7 @@ use wasmtime::component::{ComponentType, Lift, Lower, Resource, ResourceTable};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::sandbox::{Content, HelperWork, Locked, OpenDir, OpenFile, Ticket, Walked, Walker};
-use crate::sched::{GroupId, Membership, Outcome, Refusal, RequestId, Running};
+use crate::sched::{GroupId, Membership, Outcome, Progress, Refusal, RequestId, Running};
 use crate::types::{Dirent, Extent, Listing, Scan, Status, Volume, WalkEntry};
 
 /// A result on its way, while nobody has asked for it in its own type. Dropping it closes what is in it.
@@ -15,7 +16,7 @@ use crate::types::{Dirent, Extent, Listing, Scan, Status, Volume, WalkEntry};
 pub(crate) enum Output {
     Done,
     Count(u64),
-    Position(Position),
+    Number(Number),
     Data(Content),
     File(OpenFile),
     Dir(OpenDir),
@@ -70,7 +71,7 @@ impl Outcome for Result<Output> {
         // Those that hold a descriptor leave it to the reaper.
         match self {
             Ok(
-                Output::Done | Output::Count(_) | Output::Position(_) | Output::Status(_) | Output::Volume(_) | Output::Text(_),
+                Output::Done | Output::Count(_) | Output::Number(_) | Output::Status(_) | Output::Volume(_) | Output::Text(_),
             ) => true,
             Ok(Output::File(_) | Output::Dir(_)) | Err(_) => true,
             Ok(_) => false,
@@ -147,14 +148,32 @@ impl Ticket for OnWorker<'_> {
 }
 
 /// A request that is carried out on a thread that its guest has to itself: nobody else waits for that, and nobody can cancel it.
-pub(crate) struct OwnThread<'a>(pub(crate) &'a Member);
+pub(crate) struct OwnThread<'a> {
+    member: &'a Member,
+    bytes: AtomicU64,
+    names: AtomicU64,
+}
+
+impl<'a> OwnThread<'a> {
+    pub(crate) fn new(member: &'a Member) -> Self {
+        Self { member, bytes: AtomicU64::new(0), names: AtomicU64::new(0) }
+    }
+
+    /// How far the request has come here.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress { bytes: self.bytes.load(Ordering::Relaxed), names: self.names.load(Ordering::Relaxed) }
+    }
+}
 
 impl Ticket for OwnThread<'_> {
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
-    fn advance(&self, _bytes: u64, _names: u64) {}
+    fn advance(&self, bytes: u64, names: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.names.fetch_add(names, Ordering::Relaxed);
+    }
 
     /// What is long is for a worker, so that whoever is to end the guest need not wait for it.
     fn is_wanted(&self) -> bool {
@@ -167,7 +186,7 @@ impl Ticket for OwnThread<'_> {
     }
 
     fn memory(&self) -> Budget {
-        self.0.memory().clone()
+        self.member.memory().clone()
     }
 
     /// What would have to wait is begun again on a worker.
@@ -217,7 +236,7 @@ impl Output {
     pub(crate) fn into_outcome(self, table: &mut ResourceTable) -> Result<WireOutcome> {
         Ok(match self {
             Self::Done => WireOutcome::Done,
-            Self::Count(count) | Self::Position(Position(count)) => WireOutcome::Count(count),
+            Self::Count(count) | Self::Number(Number(count)) => WireOutcome::Count(count),
             Self::Data(content) => WireOutcome::Data(content.into_bytes()),
             Self::File(file) => WireOutcome::File(push(table, file)?),
             Self::Dir(dir) => WireOutcome::Dir(push(table, dir)?),
@@ -363,19 +382,19 @@ impl Answer for u64 {
     }
 }
 
-/// A place in a file: as a number it tells of no bytes that were moved.
+/// A number that tells of no bytes that were moved: a place in a file, or how many names there were.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Position(pub(crate) u64);
+pub(crate) struct Number(pub(crate) u64);
 
-impl Answer for Position {
+impl Answer for Number {
     type Wire = u64;
 
     fn into_output(self) -> Output {
-        Output::Position(self)
+        Output::Number(self)
     }
 
     fn from_output(output: Output) -> Option<Self> {
-        if let Output::Position(position) = output { Some(position) } else { None }
+        if let Output::Number(number) = output { Some(number) } else { None }
     }
 
     fn into_wire(self, _table: &mut ResourceTable) -> Result<u64> {

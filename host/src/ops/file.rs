@@ -4,7 +4,7 @@ use crate::arguments::Closing;
 use crate::ctx::AioView;
 use crate::error::Error;
 use crate::faces::Registrar;
-use crate::output::Position;
+use crate::output::Number;
 use crate::sandbox::{ChangeableFile, InSteps, NewTimes, OpenFile, Permissions, Reading, Seeking, Sendfile, Wait, Writing};
 
 pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasmtime::Result<()> {
@@ -16,8 +16,8 @@ pub(crate) fn add<T: AioView + 'static>(requests: &mut Registrar<'_, T>) -> wasm
     })?;
     requests.now_or_again(
         "seek",
-        |(seeking,): &mut (Seeking,)| seeking.seek_now().map(Position),
-        |(seeking,), ticket| seeking.go_on(ticket).map(|sought| sought.map(Position)),
+        |(seeking,): &mut (Seeking,)| seeking.seek_now().map(Number),
+        |(seeking,), ticket| seeking.go_on(ticket).map(|sought| sought.map(Number)),
     )?;
     requests.now_or_again(
         "read",

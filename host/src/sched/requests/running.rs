@@ -183,7 +183,8 @@ impl<R: Outcome> Entry<R> {
             kind: self.submission.kind,
             id: id.value(),
             failed: result.failure().is_some(),
-            bytes: result.bytes_moved(),
+            // Of some the result does not tell, such as `store`.
+            bytes: result.bytes_moved().max(self.steps.progress().bytes),
             times: Some((self.queued, ran)),
         }
     }

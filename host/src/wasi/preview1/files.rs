@@ -10,7 +10,7 @@ use super::records::{self, FileKind, SeekWhence};
 use super::requests::{kind, request};
 use crate::door::{Entry, Request, Run, transfer_here};
 use crate::error::{Error, Result as AioResult};
-use crate::output::Position;
+use crate::output::Number;
 use crate::sandbox::{
     Advice, AllocateFlags, Allocation, ChangeableFile, Content, MovesPosition, NewTimes, OpenFile, Place, Read, Reading,
     Seeking, Wait, Whence, Write, WriteTo,
@@ -35,11 +35,11 @@ const READ: Request<(Reading,), Content> = request("fd_read", runs::READ);
 const PREAD: Request<(Reading,), Content> = request("fd_pread", runs::READ);
 const WRITE: Request<(Copied,), u64> = request("fd_write", runs::WRITE);
 const PWRITE: Request<(Copied,), u64> = request("fd_pwrite", runs::WRITE);
-const SEEK: Request<(Seeking,), Position> = request(
+const SEEK: Request<(Seeking,), Number> = request(
     "fd_seek",
     Run::InlineOrAgain(
-        |(seeking,)| seeking.seek_now().map(Position),
-        |(seeking,), ticket| seeking.go_on(ticket).map(|sought| sought.map(Position)),
+        |(seeking,)| seeking.seek_now().map(Number),
+        |(seeking,), ticket| seeking.go_on(ticket).map(|sought| sought.map(Number)),
     ),
 );
 const CLOSE: Request<(ClosingSlot,), ()> = Request {
