@@ -467,7 +467,8 @@ fn a_fifo_that_came_where_a_file_was_to_be_made_was_opened() {
 /// error of its own for a file without a name there.
 #[test]
 fn a_directory_that_was_removed_meanwhile_was_a_matter_of_rights() {
-    let requests: [(&str, fn(&Scene, &str) -> Result<()>); 5] = [
+    type RunTo = fn(&Scene, &str) -> Result<()>;
+    let requests: [(&str, RunTo); 5] = [
         ("store", |scene, to| {
             let mut store = StoreFile::new(scene.write(to), new(), 0o666);
             finish(|| store.go_on(&FakeTicket::default()))

@@ -19,6 +19,12 @@ use super::{code, grants, limits, plugin_file};
 /// The root of the container, in the bundle. What the image holds is not in it.
 const ROOT: &str = "aiohost-root";
 
+/// What the name of a plugin's code ends with.
+const CODE: &str = ".cwasm";
+
+/// Bytes that the name of a file has at most, on Linux.
+const NAME_MAX: usize = 255;
+
 /// Annotations by which Kubernetes' engines tell the container that only holds the namespaces of a pod.
 const SANDBOXES: [&str; 2] = ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
 
@@ -146,10 +152,11 @@ impl Run {
         }
     }
 
-    /// Messages call the plugin by the name of this file.
+    /// Messages call the plugin by the name of this file, so far as a name can be as long.
     fn place_of_code(&self) -> String {
-        let name = self.arguments.first().and_then(|word| Path::new(word).file_stem()).unwrap_or_default();
-        format!("{FOLDER}/{}.cwasm", name.to_string_lossy())
+        let name = self.arguments.first().and_then(|word| Path::new(word).file_stem()).unwrap_or_default().to_string_lossy();
+        let name = &name[..name.floor_char_boundary(NAME_MAX - CODE.len())];
+        format!("{FOLDER}/{name}{CODE}")
     }
 
     /// Each option is one word with its value, and behind `--` everything is the plugin's.
@@ -241,6 +248,13 @@ mod tests {
         assert!(
             mounts[1..].iter().all(|mount| mount["options"].as_array().is_some_and(|options| options.contains(&json!("ro"))))
         );
+    }
+
+    #[test]
+    fn a_name_as_long_as_can_be_was_made_longer() {
+        for (name, place) in [("n".repeat(250) + ".wasm", "n".repeat(249)), ("é".repeat(127), "é".repeat(124))] {
+            assert_eq!(run(&[&name]).place_of_code(), format!("{FOLDER}/{place}.cwasm"));
+        }
     }
 
     /// The words of the plugin, as clap finds them in the command of the container.
