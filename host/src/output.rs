@@ -249,7 +249,10 @@ impl Output {
             Self::Listing(listing) => WireOutcome::Listing(listing),
             Self::Walker(walker) => WireOutcome::Walker(push(table, walker)?),
             Self::Walked(walked) => WireOutcome::Walked(walked.entries),
-            Self::Locked(_) => WireOutcome::Done,
+            Self::Locked(locked) => {
+                locked.keep();
+                WireOutcome::Done
+            }
         })
     }
 }
@@ -464,6 +467,7 @@ impl Answer for Locked {
     }
 
     fn into_wire(self, _table: &mut ResourceTable) -> Result<()> {
+        self.keep();
         Ok(())
     }
 }

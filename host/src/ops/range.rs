@@ -46,6 +46,6 @@ fn lock(locking: &mut Locking, ticket: &dyn Ticket) -> Flow<Result<Locked>> {
             locking.pause = Some(pause);
             Flow::Again(pause)
         }
-        result => Flow::Done(result.map(|()| Locked::new(locking.file.clone(), locking.range))),
+        result => Flow::Done(result),
     }
 }

@@ -1,6 +1,6 @@
 //! Bytes that were read from a file: what a read, and a request on a whole file, comes to.
 
-use super::file::OpenFile;
+use super::file::{FileLeft, OpenFile};
 
 /// What was read. If nobody takes it, the position that was moved for it goes back.
 #[derive(Debug)]
@@ -67,19 +67,20 @@ impl From<Vec<u8>> for Content {
 /// How a position was moved for a result.
 #[derive(Debug)]
 pub(super) struct Moved {
-    file: OpenFile,
+    file: FileLeft,
     from: u64,
     to: u64,
 }
 
 impl Moved {
-    pub(super) fn new(file: OpenFile, from: u64, to: u64) -> Self {
-        Self { file, from, to }
+    pub(super) fn new(file: &OpenFile, from: u64, to: u64) -> Self {
+        Self { file: file.as_left(), from, to }
     }
 
     /// Puts it back, unless somebody has moved it since.
     fn give_back(self) {
-        let mut at = self.file.position().at();
+        let Some(file) = self.file.get() else { return };
+        let mut at = file.position().at();
         if *at == self.to {
             *at = self.from;
         }

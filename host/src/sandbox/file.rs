@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
@@ -36,6 +36,17 @@ struct Inner {
     key: IdentityKey,
 }
 
+/// A file that a result may go back to. It does not keep it open: locks end with the handle, whoever has yet to take his result.
+#[derive(Clone, Debug)]
+pub(super) struct FileLeft(Weak<Inner>);
+
+impl FileLeft {
+    /// The file, if it is still open.
+    pub(super) fn get(&self) -> Option<OpenFile> {
+        self.0.upgrade().map(OpenFile)
+    }
+}
+
 /// What is known of reads that do not wait: see [`OpenFile::without_waiting`].
 mod nowait {
     /// They work.
@@ -65,6 +76,10 @@ impl OpenFile {
             nowait: AtomicU8::new(nowait::YES),
             key,
         }))
+    }
+
+    pub(super) fn as_left(&self) -> FileLeft {
+        FileLeft(Arc::downgrade(&self.0))
     }
 
     /// Whether what is in the kernel's memory is told without waiting. Where it is not, nothing at all is done on the guest's

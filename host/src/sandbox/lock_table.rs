@@ -63,29 +63,82 @@ impl LockQuota {
 /// The locks that a handle has. Dropping it, once they have ended with the handle, gives their places back.
 #[derive(Debug)]
 pub(super) struct HeldLocks {
-    pub(super) pieces: LockRanges,
+    pieces: LockRanges,
     quota: LockQuota,
+    last: LockNumber,
+}
+
+/// Which lock of a handle: the first, the second and so on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LockNumber(u64);
+
+/// What becomes of a range.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    /// It is locked, by a request whose answer is still to be taken.
+    Lock(LockKind, LockNumber),
+    /// It is locked as it was before.
+    LockAgain(LockKind),
+    Unlock,
+}
+
+impl Change {
+    /// Back to what was held before.
+    pub(super) fn to(kind: Option<LockKind>) -> Self {
+        kind.map_or(Self::Unlock, Self::LockAgain)
+    }
+
+    pub(super) fn kind(self) -> Option<LockKind> {
+        match self {
+            Self::Lock(kind, _) | Self::LockAgain(kind) => Some(kind),
+            Self::Unlock => None,
+        }
+    }
 }
 
 impl HeldLocks {
     pub(super) fn new(quota: &LockQuota) -> Self {
-        Self { pieces: LockRanges::default(), quota: quota.clone() }
+        Self { pieces: LockRanges::default(), quota: quota.clone(), last: LockNumber::default() }
+    }
+
+    pub(super) fn next_number(&mut self) -> LockNumber {
+        self.last.0 += 1;
+        self.last
     }
 
     /// Changes what is held, if the kernel does. It knows no limit of its own.
-    pub(super) fn change(&mut self, next: LockRanges, change: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
+    pub(super) fn change(&mut self, range: Lock, change: Change, make: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
+        let mut next = self.pieces.with(range, change);
+        if next.0.len() > LOCKS_MAX {
+            // Too many to know of each what was there before. Then a lock stays, should nobody take the answer: better one too
+            // many than one too few.
+            next = self.pieces.with(range, Change::to(change.kind()));
+        }
         let (before, after) = (self.pieces.0.len(), next.0.len());
         if after > LOCKS_MAX {
             return Err(Error::NO_LOCK);
         }
         self.quota.take(after.saturating_sub(before))?;
-        if let Err(errno) = change() {
+        if let Err(errno) = make() {
             self.quota.give_back(after.saturating_sub(before));
             return Err(errno.into());
         }
         self.quota.give_back(before.saturating_sub(after));
         self.pieces = next;
         Ok(())
+    }
+
+    /// The answer of a lock was taken.
+    pub(super) fn keep(&mut self, number: LockNumber) {
+        let before = self.pieces.0.len();
+        self.pieces.keep(number);
+        self.quota.give_back(before - self.pieces.0.len());
+    }
+
+    /// Where a lock still stands whose answer nobody has taken, and what was held there before.
+    pub(super) fn left_of(&self, number: LockNumber) -> Vec<(Lock, Option<LockKind>)> {
+        let of_it = |piece: &Piece| piece.untaken.filter(|untaken| untaken.number == number).map(|untaken| untaken.before);
+        self.pieces.0.iter().filter_map(|piece| Some((piece.range(), of_it(piece)?))).collect()
     }
 }
 
@@ -95,7 +148,8 @@ impl Drop for HeldLocks {
     }
 }
 
-/// Locks as the kernel keeps them: in order, apart from each other, and neighbours of one kind as one.
+/// Locks as the kernel keeps them: in order, apart from each other, and neighbours of one kind as one. Only those whose answer is
+/// still to be taken stand for themselves.
 #[derive(Debug, Default)]
 pub(super) struct LockRanges(Vec<Piece>);
 
@@ -104,31 +158,79 @@ struct Piece {
     start: i64,
     last: i64,
     kind: LockKind,
+    untaken: Option<Untaken>,
+}
+
+/// A lock whose answer is still to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Untaken {
+    number: LockNumber,
+    /// What was held here before.
+    before: Option<LockKind>,
+}
+
+impl Piece {
+    fn range(&self) -> Lock {
+        Lock { start: self.start, length: if self.last == i64::MAX { 0 } else { self.last - self.start + 1 } }
+    }
 }
 
 impl LockRanges {
-    /// What is held when a range is locked, or is not any more.
-    pub(super) fn with(&self, range: Lock, kind: Option<LockKind>) -> Self {
+    /// What is held after a change of a range.
+    pub(super) fn with(&self, range: Lock, change: Change) -> Self {
         let (start, last) = (range.start, range.last());
         let mut pieces = Vec::with_capacity(self.0.len() + 2);
+        // From where on it is not known yet what was there before.
+        let mut from = Some(start);
+        let lock = |pieces: &mut Vec<Piece>, start, last, before| {
+            if let Change::Lock(kind, number) = change {
+                pieces.push(Piece { start, last, kind, untaken: Some(Untaken { number, before }) });
+            }
+        };
         for piece in &self.0 {
             if piece.start < start {
                 pieces.push(Piece { last: piece.last.min(start - 1), ..*piece });
+            }
+            let (first, end) = (piece.start.max(start), piece.last.min(last));
+            if let Some(next) = from.filter(|_| first <= end) {
+                if next < first {
+                    lock(&mut pieces, next, first - 1, None);
+                }
+                lock(&mut pieces, first, end, Some(piece.kind));
+                from = end.checked_add(1);
             }
             if piece.last > last {
                 pieces.push(Piece { start: piece.start.max(last + 1), ..*piece });
             }
         }
-        pieces.extend(kind.map(|kind| Piece { start, last, kind }));
+        if let Some(next) = from.filter(|next| *next <= last) {
+            lock(&mut pieces, next, last, None);
+        }
+        if let Change::LockAgain(kind) = change {
+            pieces.push(Piece { start, last, kind, untaken: None });
+        }
         pieces.sort_unstable_by_key(|piece| piece.start);
-        pieces.dedup_by(|next, piece| {
-            let joins = piece.kind == next.kind && piece.last.checked_add(1) == Some(next.start);
+        let mut ranges = Self(pieces);
+        ranges.join();
+        ranges
+    }
+
+    fn keep(&mut self, number: LockNumber) {
+        for piece in &mut self.0 {
+            piece.untaken = piece.untaken.filter(|untaken| untaken.number != number);
+        }
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.0.dedup_by(|next, piece| {
+            let joins =
+                (piece.kind, piece.untaken) == (next.kind, next.untaken) && piece.last.checked_add(1) == Some(next.start);
             if joins {
                 piece.last = next.last;
             }
             joins
         });
-        Self(pieces)
     }
 }
 
@@ -142,7 +244,7 @@ mod tests {
         (offset, length): (u64, u64),
         kind: Option<LockKind>,
     ) -> (LockRanges, Vec<(i64, i64, LockKind)>) {
-        let next = held.with(Lock::parse(offset, length).expect("a valid range"), kind);
+        let next = held.with(Lock::parse(offset, length).expect("a valid range"), Change::to(kind));
         let pieces = next.0.iter().map(|piece| (piece.start, piece.last, piece.kind)).collect();
         (next, pieces)
     }
@@ -171,26 +273,64 @@ mod tests {
     fn locks_of_many_handles_took_the_memory_of_the_kernel() {
         let quota = LockQuota::default();
         let held = || quota.0.load(Ordering::Relaxed);
-        let full = |count: u64| {
-            (0..count).fold(LockRanges::default(), |pieces, number| {
-                pieces.with(Lock::parse(2 * number, 1).expect("a valid range"), Some(LockKind::Exclusive))
-            })
-        };
         let mut handles: Vec<HeldLocks> = (0..10).map(|_| HeldLocks::new(&quota)).collect();
+        let lock = |handle: &mut HeldLocks, number: u64, result| {
+            let number = 2 * number;
+            let range = Lock::parse(number, 1).expect("a valid range");
+            handle.change(range, Change::LockAgain(LockKind::Exclusive), || result)
+        };
         for handle in &mut handles[..9] {
-            assert_eq!(handle.change(full(1024), || Ok(())), Ok(()));
+            assert!((0..1024).all(|number| lock(handle, number, Ok(())) == Ok(())));
         }
+        assert_eq!(lock(&mut handles[0], 1024, Ok(())), Err(Error::NO_LOCK), "over what a handle may have");
         let last = &mut handles[9];
-        assert_eq!(last.change(full(785), || Ok(())), Err(Error::NO_LOCK), "over what a guest may have");
-        assert_eq!(last.change(full(784), || Err(rustix::io::Errno::AGAIN)), Err(Error::WOULD_BLOCK));
-        assert_eq!(held(), 9 * 1024, "what was not locked is not held");
-        assert_eq!(last.change(full(784), || Ok(())), Ok(()));
-        assert_eq!(last.change(full(785), || Ok(())), Err(Error::NO_LOCK));
-        assert_eq!(last.change(full(10), || Ok(())), Ok(()));
+        assert!((0..783).all(|number| lock(last, number, Ok(())) == Ok(())));
+        assert_eq!(lock(last, 783, Err(rustix::io::Errno::AGAIN)), Err(Error::WOULD_BLOCK));
+        assert_eq!(held(), 9 * 1024 + 783, "what was not locked is not held");
+        assert_eq!(lock(last, 783, Ok(())), Ok(()));
+        assert_eq!(lock(last, 784, Ok(())), Err(Error::NO_LOCK), "over what a guest may have");
+        assert_eq!(last.change(Lock::parse(20, 0).expect("a valid range"), Change::Unlock, || Ok(())), Ok(()));
         assert_eq!(held(), 9 * 1024 + 10);
         handles.truncate(1);
         assert_eq!(held(), 1024, "locks end with their handle");
-        assert_eq!(handles[0].change(full(1025), || Ok(())), Err(Error::NO_LOCK), "over what a handle may have");
+    }
+
+    /// What a lock leaves behind of those before it, and what of it is left by those after it.
+    #[test]
+    fn a_lock_that_nobody_took_went_with_those_that_came_after_it() {
+        use LockKind::{Exclusive, Shared};
+        let quota = LockQuota::default();
+        let mut held = HeldLocks::new(&quota);
+        let range = |offset, length| Lock::parse(offset, length).expect("a valid range");
+        let lock = |held: &mut HeldLocks, offset, length, kind| {
+            let number = held.next_number();
+            held.change(range(offset, length), Change::Lock(kind, number), || Ok(())).expect("there is room");
+            number
+        };
+        let left = |held: &HeldLocks, number| -> Vec<(i64, i64, Option<LockKind>)> {
+            held.left_of(number).into_iter().map(|(range, before)| (range.start, range.length, before)).collect()
+        };
+        let first = lock(&mut held, 10, 10, Shared);
+        held.keep(first);
+        assert_eq!(left(&held, first), [], "it was taken");
+        let second = lock(&mut held, 0, 0, Exclusive);
+        assert_eq!(left(&held, second), [(0, 10, None), (10, 10, Some(Shared)), (20, 0, None)]);
+        held.change(range(5, 1), Change::Unlock, || Ok(())).expect("there is room");
+        let third = lock(&mut held, 12, 2, Exclusive);
+        held.keep(third);
+        assert_eq!(
+            left(&held, second),
+            [(0, 5, None), (6, 4, None), (10, 2, Some(Shared)), (14, 6, Some(Shared)), (20, 0, None)]
+        );
+        held.keep(second);
+        assert_eq!((held.pieces.0.len(), quota.0.load(Ordering::Relaxed)), (2, 2), "all but the gap are one");
+        // Too many to be told apart: the lock is got all the same, and stays.
+        held.change(range(0, 0), Change::Unlock, || Ok(())).expect("there is room");
+        for number in 0..600 {
+            held.change(range(2 * number, 1), Change::LockAgain(Shared), || Ok(())).expect("there is room");
+        }
+        let last = lock(&mut held, 0, 0, Exclusive);
+        assert_eq!((left(&held, last), held.pieces.0.len()), (vec![], 1));
     }
 
     #[test]

@@ -3,53 +3,64 @@
 //! They belong to the open file description: see "Open file description locks" in `fcntl_locking(2)`. So they end with the handle,
 //! and hold against other handles of the same guest.
 
-use std::ffi::c_int;
-
-use super::file::OpenFile;
-use super::lock_table::{Lock, LockKind};
+use super::file::{FileLeft, OpenFile};
+use super::lock_table::{Change, HeldLocks, Lock, LockKind, LockNumber};
 use super::sys;
 use crate::error::{Error, Result};
 
-/// A lock that was got. If nobody takes that answer, it is given up.
+/// A lock that was got. If nobody takes that answer, it is given up, and what it changed is as it was.
 #[derive(Debug)]
 pub(crate) struct Locked {
-    file: OpenFile,
-    range: Lock,
+    file: FileLeft,
+    number: LockNumber,
 }
 
 impl Locked {
-    pub(crate) fn new(file: OpenFile, range: Lock) -> Self {
-        Self { file, range }
+    /// Somebody has taken the answer: the lock stays.
+    pub(crate) fn keep(self) {
+        if let Some(file) = self.file.get() {
+            file.locks().keep(self.number);
+        }
     }
 
     pub(crate) fn give_back(self) {
-        if let Err(error) = self.file.unlock(self.range) {
-            tracing::warn!(%error, "a lock that nobody waits for any more stays until its file is closed");
+        let Some(file) = self.file.get() else { return };
+        let mut held = file.locks();
+        for (range, kind) in held.left_of(self.number) {
+            if let Err(error) = file.set_lock(&mut held, range, Change::to(kind)) {
+                tracing::warn!(%error, "a lock that nobody waits for any more stays until its file is closed");
+            }
         }
     }
 }
 
 impl OpenFile {
     /// Takes a lock, or gives `WOULD_BLOCK` if another handle has one that excludes it.
-    pub(crate) fn try_lock(&self, kind: LockKind, range: Lock) -> Result<()> {
-        let (allowed, system) = match kind {
-            LockKind::Shared => (self.is_readable(), libc::F_RDLCK),
-            LockKind::Exclusive => (self.is_writable(), libc::F_WRLCK),
+    pub(crate) fn try_lock(&self, kind: LockKind, range: Lock) -> Result<Locked> {
+        let is_allowed = match kind {
+            LockKind::Shared => self.is_readable(),
+            LockKind::Exclusive => self.is_writable(),
         };
-        if !allowed {
+        if !is_allowed {
             return Err(Error::BAD_DESCRIPTOR);
         }
-        self.set_lock(range, Some(kind), system)
+        let mut held = self.locks();
+        let number = held.next_number();
+        self.set_lock(&mut held, range, Change::Lock(kind, number))?;
+        Ok(Locked { file: self.as_left(), number })
     }
 
     pub(crate) fn unlock(&self, range: Lock) -> Result<()> {
-        self.set_lock(range, None, libc::F_UNLCK)
+        self.set_lock(&mut self.locks(), range, Change::Unlock)
     }
 
     /// What the kernel holds is known here too; the call under the lock does not wait.
-    fn set_lock(&self, range: Lock, kind: Option<LockKind>, system: c_int) -> Result<()> {
-        let mut held = self.locks();
-        let next = held.pieces.with(range, kind);
-        held.change(next, || sys::set_lock_unchecked(self.as_file(), system, range.start, range.length))
+    fn set_lock(&self, held: &mut HeldLocks, range: Lock, change: Change) -> Result<()> {
+        let system = match change.kind() {
+            Some(LockKind::Shared) => libc::F_RDLCK,
+            Some(LockKind::Exclusive) => libc::F_WRLCK,
+            None => libc::F_UNLCK,
+        };
+        held.change(range, change, || sys::set_lock_unchecked(self.as_file(), system, range.start, range.length))
     }
 }

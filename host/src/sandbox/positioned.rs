@@ -126,7 +126,7 @@ impl Where {
             return None;
         }
         *file.position().at() = to;
-        Some(Moved::new(file.clone(), from, to))
+        Some(Moved::new(file, from, to))
     }
 
     /// Lets the next request have the position.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::headcount::{ACTIVE, COMING, Counted};
 use super::outcome::{Outcome, Work};
+use super::statistics::Report;
 use super::work::ToQueue;
 use crate::budget::{Reservation, Waiter};
 
@@ -27,6 +28,8 @@ pub(crate) struct Afterwards {
     pub(super) waiters: Vec<Waiter>,
     /// Wakers of those who wait no more.
     pub(super) stale: Wakers,
+    /// Requests that ended before they began.
+    pub(super) reports: Vec<Report>,
     pub(super) rest: Rest,
 }
 
@@ -54,15 +57,17 @@ impl Afterwards {
         self.freed.append(&mut other.freed);
         self.waiters.append(&mut other.waiters);
         self.stale.append(&mut other.stale);
+        self.reports.append(&mut other.reports);
         self.rest.waste.append(&mut other.rest.waste);
         self.rest.hope.active.append(&mut other.rest.hope.active);
         self.rest.hope.coming.append(&mut other.rest.hope.coming);
     }
 
-    /// Undoes what takes no time, so that nobody comes before that; queues and wakes, and then gives back. Returns what may take
-    /// time to drop.
-    pub(super) fn begin(self, queue: impl FnOnce(Vec<ToQueue>)) -> Rest {
-        let Self { wakers, resumed, freed, waiters, stale, mut rest } = self;
+    /// Reports, and undoes what takes no time, so that nobody comes before that; queues and wakes, and then gives back. Returns
+    /// what may take time to drop.
+    pub(super) fn begin(self, report: impl Fn(&Report), queue: impl FnOnce(Vec<ToQueue>)) -> Rest {
+        let Self { wakers, resumed, freed, waiters, stale, reports, mut rest } = self;
+        reports.iter().for_each(report);
         rest.waste.iter_mut().filter_map(|waste| waste.content.as_mut()).for_each(|content| content.undo_now());
         if !resumed.is_empty() {
             queue(resumed);

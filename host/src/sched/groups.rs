@@ -266,6 +266,11 @@ impl<F: Copy> Groups<F> {
         }
     }
 
+    /// A member came too late for the deadline of a group, which cuts it short as any other.
+    pub(super) fn cut_late(&mut self, id: Option<GroupId>, now: Instant) {
+        self.for_chain(id, |group| group.cut |= group.expired || group.deadline.is_some_and(|deadline| deadline <= now));
+    }
+
     /// A request refers to the group from now on.
     pub(super) fn refer(&mut self, id: Option<GroupId>, member: RequestId) {
         if let Some(group) = id.and_then(|id| self.get_mut(id)) {

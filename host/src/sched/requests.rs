@@ -222,8 +222,9 @@ impl<R: Outcome> Requests<R> {
     ) -> Result<ToQueue, (Refusal, Admission, Work<R>)> {
         let manner = submission.manner;
         if submission.is_counted() {
+            let refusal = self.refusal(&manner, now);
             let is_full = || self.groups.full(manner.group).map(|_| Refusal::Full);
-            if let Some(refusal) = self.refusal(&manner, now).or_else(is_full) {
+            if let Some(refusal) = refusal.or_else(is_full) {
                 return Err((refusal, admission, work));
             }
         }
@@ -244,9 +245,13 @@ impl<R: Outcome> Requests<R> {
     }
 
     /// Why a request cannot be carried out in this manner: its group was canceled, or its time is up.
-    pub(crate) fn refusal(&self, manner: &Manner, now: Instant) -> Option<Refusal> {
+    pub(crate) fn refusal(&mut self, manner: &Manner, now: Instant) -> Option<Refusal> {
         let is_late = || self.deadline_of(manner).is_some_and(|deadline| deadline <= now);
-        self.groups.end(manner.group).or_else(|| is_late().then_some(Stop::TimedOut)).map(Stop::refusal)
+        let stop = self.groups.end(manner.group).or_else(|| is_late().then_some(Stop::TimedOut))?;
+        if stop == Stop::TimedOut {
+            self.groups.cut_late(manner.group, now);
+        }
+        Some(stop.refusal())
     }
 
     /// Enters a request that fails before it is queued, in all counters but those of its group.

@@ -16,7 +16,7 @@ use crate::sched::work::ToQueue;
 impl<R: Outcome> Pool<R> {
     /// Does what a lock was not to be held for. What may take time to drop is left to a worker of the guest.
     pub(in crate::sched) fn carry_out(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let mut rest = after.begin(|resumed| self.push(seat, resumed, Instant::now()));
+        let mut rest = after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now()));
         rest.drop_light();
         if !rest.waste.is_empty()
             && let Some(left) = account.waste.try_take(1)
@@ -28,7 +28,7 @@ impl<R: Outcome> Pool<R> {
 
     /// The same on a worker, which may take its time.
     pub(super) fn carry_out_here(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let rest = after.begin(|resumed| self.push(seat, resumed, Instant::now()));
+        let rest = after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now()));
         self.clear(seat, account, rest);
     }
 
@@ -45,7 +45,7 @@ impl<R: Outcome> Pool<R> {
         }
         drop(hope);
         let after = account.look_after_the_hungry();
-        drop(after.begin(|resumed| self.push(seat, resumed, Instant::now())));
+        drop(after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now())));
     }
 
     pub(in crate::sched) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>, now: Instant) {

@@ -34,6 +34,8 @@ impl<R: Outcome> Requests<R> {
             return true;
         }
         let result = R::failed(why.refusal().into());
+        // How long it waited last is not known here, where there is no clock.
+        after.reports.push(entry.report(id, &result, entry.since));
         if let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Done(result)) {
             after.rest.waste.push(Waste::work(work, entry.steps.settle(0)));
         }

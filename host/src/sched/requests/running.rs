@@ -177,7 +177,7 @@ impl<R: Outcome> Requests<R> {
 }
 
 impl<R: Outcome> Entry<R> {
-    fn report(&self, id: RequestId, result: &R, now: Instant) -> Report {
+    pub(super) fn report(&self, id: RequestId, result: &R, now: Instant) -> Report {
         let ran = self.ran + now.saturating_duration_since(self.since);
         Report {
             kind: self.submission.kind,

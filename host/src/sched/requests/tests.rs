@@ -74,10 +74,10 @@ impl Fixture {
     /// Does what a lock is not to be held for. Returns what is to be queued again.
     fn carry_out(&mut self, after: Afterwards) -> Vec<RequestId> {
         let mut resumed = Vec::new();
-        drop(after.begin(|queued| resumed = queued));
+        drop(after.begin(|_| {}, |queued| resumed = queued));
         let mut after = Afterwards::default();
         self.requests.look_after_the_hungry(&mut after);
-        drop(after.begin(|queued| resumed.extend(queued)));
+        drop(after.begin(|_| {}, |queued| resumed.extend(queued)));
         let ids = resumed.iter().map(|queued| queued.id).collect();
         self.queue.extend(resumed.into_iter().map(|ToQueue { id, place, .. }| (id, place)));
         ids

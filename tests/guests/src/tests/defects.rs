@@ -31,6 +31,8 @@ tests!(
     dropped_results_came_back_late,
     canceled_requests_moved_the_position,
     canceled_lock_was_held,
+    dropped_lock_took_others_along,
+    untaken_results_kept_their_file_open,
 );
 
 /// `--max-open-files 8`: a leaked descriptor takes a place for ever.
@@ -487,14 +489,67 @@ async fn canceled_lock_was_held<F: Face>() {
         }
         settle();
         // As above.
-        let mut tries = 0;
-        let locked = loop {
-            match F::lock(&one, LockKind::Exclusive, 0, 0, false).await {
-                Err(error) if error.code == ErrorCode::WouldBlock && tries < 10_000 => tries += 1,
-                result => break result,
-            }
-        };
-        works(locked);
+        lock_in_time::<F>(&one, 0).await;
         works(F::unlock(&one, 0, 0).await);
+    }
+}
+
+/// Locks a file from an offset on, which somebody else is about to unlock.
+async fn lock_in_time<F: Face>(file: &File, offset: u64) {
+    let mut tries = 0;
+    let locked = loop {
+        match F::lock(file, LockKind::Exclusive, offset, 0, false).await {
+            Err(error) if error.code == ErrorCode::WouldBlock && tries < 10_000 => tries += 1,
+            result => break result,
+        }
+    };
+    works(locked);
+}
+
+/// A lock whose answer nobody takes is given back: itself, and neither what was locked since nor what was before.
+async fn dropped_lock_took_others_along<F: Face>() {
+    let (file, other) = (create::<F>("locked", b"").await, writable::<F>("locked").await);
+    let untaken = || {
+        let request = submit::lock(&file, LockKind::Exclusive, 0, 10, true);
+        control::flush();
+        request
+    };
+    let request = untaken();
+    works(F::lock(&file, LockKind::Exclusive, 0, 5, false).await);
+    drop(request);
+    lock_in_time::<F>(&other, 5).await;
+    works(F::unlock(&other, 0, 0).await);
+    fails(F::lock(&other, LockKind::Exclusive, 4, 1, false).await, ErrorCode::WouldBlock);
+    // The same once more, where it was locked before; and where it was unlocked and locked since.
+    let request = untaken();
+    drop(request);
+    lock_in_time::<F>(&other, 5).await;
+    works(F::unlock(&other, 0, 0).await);
+    fails(F::lock(&other, LockKind::Exclusive, 0, 1, false).await, ErrorCode::WouldBlock);
+    let request = untaken();
+    works(F::unlock(&file, 0, 9).await);
+    works(F::lock(&file, LockKind::Exclusive, 0, 1, false).await);
+    drop(request);
+    lock_in_time::<F>(&other, 9).await;
+    fails(F::lock(&other, LockKind::Exclusive, 0, 1, false).await, ErrorCode::WouldBlock);
+}
+
+/// Locks end with the handle, also while the guest has yet to take what it has asked of it.
+async fn untaken_results_kept_their_file_open<F: Face>() {
+    for is_closed in [true, false] {
+        let name = format!("locked-{is_closed}");
+        let (file, other) = (create::<F>(&name, b"content").await, writable::<F>(&name).await);
+        works(F::lock(&file, LockKind::Exclusive, 0, 1, false).await);
+        let untaken = [submit::lock(&file, LockKind::Exclusive, 1, 0, true), submit::read(&file, None, 4)];
+        control::flush();
+        if is_closed {
+            works(F::close(file).await);
+        } else {
+            drop(file);
+        }
+        lock_in_time::<F>(&other, 0).await;
+        let [locked, read] = untaken.map(|request| request.wait());
+        assert!(matches!(works(locked), Outcome::Done), "it was got, and is gone");
+        assert!(matches!(works(read), Outcome::Data(data) if data == b"cont"));
     }
 }

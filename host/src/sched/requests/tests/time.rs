@@ -228,7 +228,9 @@ fn the_time_of_a_guest_or_a_group_is_told_to_calls_that_wait() {
     f.requests.set_group_deadline(group, Some(f.now + SECOND));
     f.pass(SECOND);
     assert_eq!(f.wakeups(), 1);
+    assert!(matches!(f.requests.groups.poll_outcome(group, &f.waker), Poll::Ready(Ok(_))), "nobody came too late");
     assert_eq!(f.requests.refusal(&manner, f.now), Some(Refusal::TimedOut));
+    assert_eq!(f.requests.groups.poll_outcome(group, &f.waker), Poll::Ready(Err(Refusal::TimedOut)));
     f.requests.set_group_deadline(group, None);
     f.requests.set_deadline(Some(f.now + SECOND));
     f.pass(SECOND);
@@ -237,5 +239,22 @@ fn the_time_of_a_guest_or_a_group_is_told_to_calls_that_wait() {
     let after = f.requests.close_call(call, None);
     f.carry_out(after);
     f.requests.drop_group(group);
+    f.assert_empty();
+}
+
+#[test]
+fn what_ended_before_it_began_was_in_no_statistics() {
+    let mut f = Fixture::new();
+    let [late, canceled] = [until(f.now + SECOND), Manner::default()].map(|manner| f.submit_in(manner).expect("there is room"));
+    f.now += SECOND;
+    for (after, id) in [(f.requests.tick(f.now), late), (f.requests.cancel(canceled), canceled)] {
+        let reports: Vec<_> = after.reports.iter().map(|report| (report.id, report.failed)).collect();
+        assert_eq!(reports, [(id.value(), true)]);
+        f.carry_out(after);
+        assert!(!f.start(id));
+    }
+    for id in [late, canceled] {
+        assert!(f.error(id).is_some());
+    }
     f.assert_empty();
 }
