@@ -127,6 +127,14 @@ componentize() {
   "${AIOHOST:-$target/release/aiohost}" componentize "$@"
 }
 
+# wit_of LANGUAGE FOLDER: puts its world into FOLDER, with the package that it is written for in the folder deps. Without that, the
+# world would be looked up in the package of the aiohost at hand, which may be of another version.
+wit_of() {
+  mkdir -p "$2/deps"
+  cp "$here/$1/wit/world.wit" "$2/"
+  cp -R "$root/wit" "$2/deps/aiohost-aio"
+}
+
 # The usual stack of zig's C is 16 MiB, far more than is needed.
 c_flags=(-target wasm32-wasi -O3 -s -Wl,-z,stack-size=1048576 -Wall -Wextra)
 
@@ -155,7 +163,8 @@ build_cpp() {
 build_zig() {
   local folder=$work/zig
   zig build-exe -target wasm32-wasi -O ReleaseFast -fstrip --export=cabi_realloc -femit-bin="$folder/core.wasm" "$here/zig/main.zig"
-  componentize "$folder/core.wasm" --wit "$here/zig/wit" --output "$folder/manifest.wasm"
+  wit_of zig "$folder/wit"
+  componentize "$folder/core.wasm" --wit "$folder/wit" --output "$folder/manifest.wasm"
   publish "$folder/manifest.wasm" manifest-zig.wasm
 }
 
@@ -175,7 +184,8 @@ build_go() {
     # The package uses a function of Go's runtime that is not for everyone: hence -checklinkname=0.
     "$go" build -buildmode=c-shared -trimpath -ldflags='-s -w -checklinkname=0' -o "$folder/core.wasm" . >&2
   )
-  componentize "$folder/core.wasm" --wit "$here/go/wit" --output "$folder/manifest.wasm"
+  wit_of go "$folder/wit"
+  componentize "$folder/core.wasm" --wit "$folder/wit" --output "$folder/manifest.wasm"
   publish "$folder/manifest.wasm" manifest-go.wasm
 }
 
@@ -192,11 +202,8 @@ build_python() {
 build_javascript() {
   local folder=$work/javascript componentize_qjs
   componentize_qjs=$(tool componentize-qjs)
-  # It reads one folder, with other packages in the folder deps.
-  mkdir "$folder/deps"
-  cp "$here/javascript/wit/world.wit" "$folder/"
-  cp -R "$root/wit" "$folder/deps/aiohost-aio"
-  quietly "$componentize_qjs" --wit "$folder" --world manifest --module-root "$here/javascript" \
+  wit_of javascript "$folder/wit"
+  quietly "$componentize_qjs" --wit "$folder/wit" --world manifest --module-root "$here/javascript" \
     --js "$here/javascript/manifest.js" --output "$folder/manifest.wasm"
   publish "$folder/manifest.wasm" manifest-javascript.wasm
 }

@@ -37,11 +37,22 @@ if [[ -z ${AIOHOST:-} ]]; then
 fi
 AIOHOST=$(realpath "$AIOHOST")
 
-# sources RELEASE FOLDER: the files of a release.
+# sources COMMIT FOLDER: the files of a release. They are as old as this, and not as the commit, so that all that was built of
+# others is made anew.
 sources() {
-  rm -rf "$2"
-  mkdir -p "$2"
-  git -C "$root" archive "$1" | tar -x -C "$2"
+  [[ $(cat "$2/commit" 2>/dev/null) != "$1" ]] || return 0
+  rm -rf "$2/sources" "$2/commit"
+  mkdir -p "$2/sources"
+  git -C "$root" archive "$1" | tar -x --touch -C "$2/sources"
+  echo "$1" >"$2/commit"
+}
+
+# guests FOLDER [LANGUAGE...]: builds the guests of the sources in FOLDER, and prints their paths. What they are made from apart
+# from the sources, such as crates, is built once for this tree and all releases.
+guests() {
+  mkdir -p "$1/target" "$target/guest-build"
+  ln -sfn "$target/guest-build" "$1/target/guest-build"
+  CARGO_TARGET_DIR=$1/target AIOHOST=$AIOHOST "$1/sources/guest-examples/build.sh" "${@:2}"
 }
 
 # runs GUEST: whether the guest hashes the files of a directory as it should.
@@ -62,10 +73,19 @@ runs() {
 failed=0
 for release in "${releases[@]}"; do
   folder=$target/compatibility/$release
-  # A tag does not change, so what was built of it is right for ever.
-  [[ -d $folder/sources ]] || { sources "$release" "$folder/new" && mv "$folder/new" "$folder/sources"; }
-  CARGO_TARGET_DIR=$folder/target AIOHOST=$AIOHOST "$folder/sources/guest-examples/build.sh" "$@" >&2
-  for guest in "$folder"/target/guests/manifest-*.wasm; do
+  sources "$(git -C "$root" rev-parse "$release^{commit}")" "$folder"
+  if ! built=$(guests "$folder" "$@"); then
+    echo "$release: its guests cannot be built"
+    failed=1
+    continue
+  fi
+  # The others are no commands.
+  mapfile -t built < <(grep '/manifest-[^/]*$' <<<"$built")
+  if [[ ${#built[@]} -eq 0 ]]; then
+    echo "$release: none of its guests can be built here"
+    failed=1
+  fi
+  for guest in "${built[@]}"; do
     if runs "$guest"; then
       echo "$release $(basename "$guest"): runs"
     else

@@ -24,6 +24,7 @@ pub(crate) fn toolchain(script: &str, arguments: &[&str]) -> Result<PathBuf, Str
 }
 
 /// Where guests of tests are built, so that what they depend on is built once.
+#[allow(dead_code, reason = "not every suite builds them itself")]
 pub(crate) fn build_folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-build").join(name)
 }
