@@ -78,6 +78,22 @@ audit() {
   fi
 }
 
+# What users of the crates would have to change since the last release.
+semver() {
+  local last manifest
+  if ! last=$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null); then
+    echo "   skipped: no release is tagged"
+    skipped=$((skipped + 1))
+  elif ! command -v cargo-semver-checks >/dev/null; then
+    echo "   skipped: cargo-semver-checks is not installed (cargo install --locked cargo-semver-checks)"
+    skipped=$((skipped + 1))
+  else
+    for manifest in host guest-examples/rust-sdk; do
+      cargo semver-checks --manifest-path "$manifest/Cargo.toml" --baseline-rev "$last"
+    done
+  fi
+}
+
 # What cannot be checked here is told, and counted as skipped.
 deploy() {
   local said
@@ -124,6 +140,7 @@ step "lints" cargo clippy --release --all-targets --quiet -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
 step "dependencies" deny
 step "advisories" audit
+step "interface of the crates" semver
 step "deployment" deploy
 status=0
 step "registries" registry
