@@ -1,8 +1,8 @@
 //! The door: the only way from a guest's call to the disk.
 //!
-//! Every call takes the same way: its arguments are parsed, it is admitted, carried out, and entered in the statistics, and what
-//! comes of it is given to the guest in the way of the face that was called. What cannot block is carried out on the spot; the
-//! rest is queued. The two differ in the thread alone.
+//! Every call takes the same way: its arguments are parsed, it is admitted, carried out and counted in the statistics, and its
+//! result is given to the guest as the face that was called gives it. What cannot block is carried out on the spot; the rest is
+//! queued. The two differ in the thread alone.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -118,11 +118,11 @@ impl<A, O: Answer> Run<A, O> {
 pub(crate) struct Terms {
     /// How much may be moved on the guest's own thread at once.
     pub(crate) inline_bytes_max: usize,
-    /// How much the result of a call that is done inline may hold off the books. Only where the guest gets it before it can make
-    /// another call, so that it is once for each guest.
+    /// How many bytes the result of a call that is done inline may hold without being counted. Only where the guest gets it before
+    /// it can make another call, so that there is one such result for each guest.
     pub(crate) unbooked_bytes_max: usize,
-    /// Whether any number of calls can wait to be admitted. Then the arguments of each are on the books before it does; a call
-    /// that suspends its guest waits alone, and holds its own meanwhile.
+    /// Whether any number of calls can wait to be admitted. Then the arguments of each are counted before it waits; a call that
+    /// suspends its guest waits alone, and its arguments are counted when it is admitted.
     pub(crate) waits_in_numbers: bool,
     /// Whether the call may wait on its guest's own thread, where that belongs to the guest alone.
     pub(crate) waits_on_own_thread: bool,
@@ -141,7 +141,7 @@ impl Terms {
 /// A request that has passed the door.
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it was made, and a box costs more than a move")]
 pub(crate) enum Passed<O> {
-    /// It is done, or was refused. What its result holds is on the books until this is dropped.
+    /// It is done, or was refused. What its result holds is counted until this is dropped.
     Done(Result<O>, Reservation),
     /// It is to be queued.
     ToQueue(Queued),
@@ -259,7 +259,7 @@ pub(crate) fn transfer_here(
     }
 }
 
-/// The memory of arguments: on the books, or to be put there.
+/// The memory of arguments: counted already, or still to be counted.
 enum Books {
     Entered(Reservation),
     Missing(usize),

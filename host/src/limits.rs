@@ -121,9 +121,9 @@ pub(crate) const STEP_BYTES: u64 = 8 << 20;
 /// Bytes that `blocking` moves on the guest's own thread at once. 1 MiB: some 200 µs, which others on the same thread wait.
 pub(crate) const INLINE_CALL_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes that the result of one call of a guest may hold without being on its books, where the guest gets it before it can make
-/// another one. 16 KiB: less than the guest costs anyway; to take and give back what is for a moment only would make a read of 4 KiB
-/// from the page cache slower by a twentieth.
+/// Bytes that the result of one call of a guest may hold without being counted, where the guest gets it before it can make another
+/// call. 16 KiB: less than the guest costs anyway; to count bytes that are held for a moment only would make a read of 4 KiB from
+/// the page cache slower by a twentieth.
 pub(crate) const UNBOOKED_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes that `submit` and `requests` move on the guest's own thread. 256 KiB: copying more takes longer than the hop to a
@@ -139,8 +139,8 @@ pub(crate) const TREE_WIDTH_MAX: usize = 16;
 /// Directories that a request on a tree keeps open for what is below them. 16: deeper ones are opened anew on the way back.
 pub(crate) const TREE_HANDLES_MAX: usize = 16;
 
-/// Directories that a walk has found and not read yet, before it leaves directories half read. 4,096: some 1 MiB of the guest's
-/// books. It comes back to where it was.
+/// Directories that a walk has found and not read yet, before it leaves directories half read. 4,096: some 1 MiB, counted for the
+/// guest. The walk comes back to where it was.
 pub(crate) const WALK_PENDING_MAX: usize = 4096;
 
 /// Entries that one `walk-next` gives. 4,096: some 100 KiB, so that a hop to a worker is nothing against it.

@@ -1,7 +1,7 @@
-//! Streams of bytes between a guest and an open file, whichever face they are had by.
+//! Streams of bytes between a guest and an open file, on every face.
 //!
 //! A stream makes steps, each of which passes the door. Bytes go straight between the file and the guest's buffer where nothing has to
-//! wait; what a worker reads or writes is on the books, and never more than the guest has asked for or brought.
+//! wait; what a worker reads or writes is counted, and never more than the guest has asked for or brought.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -20,11 +20,11 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// followed by the end of the directory, which is then not worth another turn.
 const PIECE_ENTRIES: usize = 512;
 
-/// Bytes that a growing result is put on the guest's books for at a time, at least and at most: as much again as it has, so that
+/// Bytes by which the reservation of a growing result grows at a time, at least and at most: as much again as it has, so that
 /// thousands of short listings take no more than they need.
 const RESERVE_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
 
-/// Memory that a growing result takes, put on the guest's books before it is allocated.
+/// Memory that a growing result takes, counted for the guest before it is allocated.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     reserved: usize,

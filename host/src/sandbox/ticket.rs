@@ -19,8 +19,8 @@ pub(crate) trait Ticket: Sync {
     /// returns [`Flow::Again`] without a delay, between two of its steps.
     fn is_wanted(&self) -> bool;
 
-    /// Puts memory that the result takes on the guest's books, before it is allocated. Fails with `WOULD_BLOCK` over the limit:
-    /// work then gives up what it has, and returns that error. It may be run again, from its start.
+    /// Counts memory that the result takes for the guest, before it is allocated. Fails with `WOULD_BLOCK` over the limit: work
+    /// then gives up what it has, and returns that error. It may be run again, from its start.
     fn reserve(&self, bytes: usize) -> Result<()>;
 
     /// What the guest may hold: for what outlives the request.

@@ -345,7 +345,7 @@ impl Found {
         self.pieces.push_back(piece);
     }
 
-    /// Takes entries, as many as are wanted and as fit on the guest's books.
+    /// Takes entries, as many as are wanted and as the guest's memory limit has room for.
     fn take(&mut self, wanted: usize, ticket: &dyn Ticket) -> Result<Vec<WalkEntry>> {
         let mut meter = Meter::default();
         let mut entries: Vec<WalkEntry> = Vec::new();

@@ -46,7 +46,7 @@ impl<R: Outcome> Account<R> {
     }
 
     pub(super) fn requests(&self) -> MutexGuard<'_, Requests<R>> {
-        // Nothing that can panic runs under the lock; if it did, the books would still be in order.
+        // Nothing that can panic runs under the lock; if it did, the counts would still add up.
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(any(test, feature = "model", debug_assertions))]
         requests.check();

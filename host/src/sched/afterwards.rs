@@ -97,7 +97,7 @@ impl Rest {
     }
 }
 
-/// What nobody wants: the work of a request that never began, or a result. The memory that it has on the books goes with it.
+/// What nobody wants: the work of a request that never began, or a result. The memory that is counted for it is given back with it.
 pub(super) struct Waste {
     content: Option<Box<dyn Undoable>>,
     is_light: bool,

@@ -1,6 +1,6 @@
 //! The groups of one guest: which is in which, and what becomes of their members. Without threads and without a clock.
 //!
-//! Whatever happens to a member is entered for its group and for every group above that, so that the counts of a group are at
+//! Whatever happens to a member is counted for its group and for every group above that, so that the counts of a group are at
 //! hand without looking at its members.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,7 +18,7 @@ pub(crate) trait Outcome: Send + Sized + 'static {
     /// Bytes that it moved, for the statistics.
     fn bytes_moved(&self) -> u64;
 
-    /// Bytes of memory that it holds, for the books.
+    /// Bytes of memory that it holds, to be counted for its guest.
     fn bytes_held(&self) -> usize;
 
     /// Whether it can be dropped anywhere: nothing has to be given back, and it takes no time.
@@ -85,7 +85,7 @@ pub(crate) type Work<R> = Box<dyn FnMut(&dyn Running) -> Flow<R> + Send>;
 /// What a worker does that helps with a request: [`Flow::Again`] if there is more that another worker may take up.
 pub(crate) type Help = Box<dyn FnMut(&dyn Running) -> Flow<()> + Send>;
 
-/// How work goes on after a worker was at it.
+/// How work goes on after a worker has run it.
 #[derive(Debug)]
 pub(crate) enum Flow<T> {
     /// It is at an end.

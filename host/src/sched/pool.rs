@@ -334,7 +334,7 @@ impl<R: Outcome> Pool<R> {
         staff
     }
 
-    /// A thread ends. It is taken off the books under the lock under which it decided to, so that no request counts on it.
+    /// A thread ends. It stops being counted under the lock under which it decided to end, so that no request relies on it.
     fn end(&self, mut staff: MutexGuard<'_, Staff<R>>) {
         staff.workers -= 1;
         self.ended.notify_all();

@@ -1,5 +1,5 @@
 //! Guests that take all they can get, for `tests/memory.rs` of the host: each mixes requests so that the host's memory would grow if
-//! anything were off the books. How they are answered is of no matter to them.
+//! anything were not counted. They ignore the answers.
 
 use crate::bindings::aiohost::aio::control::{self, WhenFull};
 use crate::bindings::aiohost::aio::types::{File, Group, LockKind, OpenFlags, ReaddirxFlags, RenameFlags, Request, Walker};

@@ -52,7 +52,7 @@ fn starved_requests_all_end_and_as_many_succeed_as_there_is_room_for() {
     let guest = guest_with(&pool, 90);
     let ids: Vec<_> = (0..60).map(|_| submit(&guest, grows(30, 10))).collect();
     settle(&guest);
-    assert_eq!(guest.memory().taken(), 90, "three that nobody has taken fill the books");
+    assert_eq!(guest.memory().taken(), 90, "three that nobody has taken fill the limit");
     let answers: Vec<Answer> = ids.iter().map(|id| take(&guest, *id)).collect();
     let (done, failed): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!((done.len(), failed.len()), (3, 57));

@@ -16,7 +16,7 @@ use crate::types::{FileType, Status};
 /// How long a look is good for. 1 ms: what programs ask together comes some microseconds later.
 const FRESH: Duration = Duration::from_millis(1);
 
-/// Bytes of a path that is remembered. 256: one for each descriptor, and not on the guest's books.
+/// Bytes of a path that is remembered. 256: there is one for each descriptor, and it is not counted for the guest.
 const PATH_MAX: usize = 256;
 
 /// The last look at something below a descriptor, or at what it stands for.

@@ -62,7 +62,7 @@ impl Asker {
         }
     }
 
-    /// What came of a step goes back on the books, where it was until just now: also where others were faster.
+    /// Counts the result of a step again, as it was until just now, even if others have taken the room meanwhile.
     pub(crate) fn memory(&self, bytes: usize) -> Reservation {
         let mut memory = self.member.memory().nothing();
         memory.count(bytes);

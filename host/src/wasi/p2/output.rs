@@ -19,8 +19,8 @@ const WRITING: Run<(Whole,), u64> = Run::Worker(|(whole,), _| whole.write());
 /// Bytes that a guest may write at once. 64 KiB: as much as `wasmtime_wasi` takes.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
-/// A write that its guest goes on beside. There are any number of streams, so what each of them brings is on the books before it
-/// waits, or is refused.
+/// A write during which its guest goes on. There may be any number of streams, so the bytes of each are counted before it waits, or
+/// the write is refused.
 const IN_NUMBERS: Terms = Terms { waits_in_numbers: true, ..TERMS };
 
 holds! { Whole }
