@@ -1,20 +1,20 @@
-//! What a host allows a guest that is refused otherwise, since it reaches beyond the guest itself.
+//! What a guest may do only if the host allows it, since it affects more than the guest itself.
 
 use crate::sandbox::KernelFiles;
 
-/// What is refused with `not-permitted` unless the host allows it, by [`AioCtxBuilder::allow`](crate::AioCtxBuilder::allow) and
-/// its like.
+/// What fails with `not-permitted` unless the host allows it, with [`AioCtxBuilder::allow`](crate::AioCtxBuilder::allow) and similar
+/// methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gated {
-    /// `mkfifo`: other programs that find the pipe may come to wait for it.
+    /// `mkfifo`: other programs that open the pipe may wait on it.
     Mkfifo,
-    /// `syncfs`: whoever uses the same file system waits.
+    /// `syncfs`: everybody who uses the same file system waits.
     Syncfs,
-    /// `busy`: it takes a worker and gives nothing, for tests.
+    /// `busy`: it keeps a worker for nothing, for tests.
     Busy,
-    /// To read what the kernel tells of the machine in a directory that was granted: files of procfs, sysfs and cgroup that
-    /// everybody may read. What procfs has of processes, such as their memory, is refused even so.
+    /// Reading what the kernel says about the machine, in a directory that was granted: files of procfs, sysfs and cgroup that
+    /// everybody may read. What procfs has about processes, such as their memory, is still refused.
     Procfs,
 }
 

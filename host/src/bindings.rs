@@ -1,7 +1,7 @@
-//! The types of `aiohost:aio` for worlds of one's own: what [`bindgen!`](wasmtime::component::bindgen) takes in place of types that it
-//! would make anew.
+//! The types of `aiohost:aio` for worlds of your own: [`bindgen!`](wasmtime::component::bindgen) uses them instead of generating new
+//! ones.
 //!
-//! A world that includes one of aiohost's names its interfaces, and may hand over its handles:
+//! A world that includes one of aiohost's worlds has its interfaces, and its functions may take and return its handles:
 //!
 //! ```
 //! wasmtime::component::bindgen!({
@@ -23,8 +23,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! The functions of `aiohost:aio` are added to a linker by [`add_to_linker`](crate::add_to_linker), and those of [`Host`](crate::Host)
-//! have them already. What is here under the same name adds nothing, so that `Processor::add_to_linker` adds what is the world's own:
+//! [`add_to_linker`](crate::add_to_linker) adds the functions of `aiohost:aio` to a linker, and the linkers of [`Host`](crate::Host)
+//! have them already. The functions of that name in this module add nothing, so `Processor::add_to_linker` adds only those of your
+//! own world:
 //!
 //! ```text
 //! let host = Host::builder().linker(|linker| Processor::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut GuestState| state));
@@ -48,15 +49,15 @@ mod generated {
     });
 }
 
-/// What `bindgen!` expects of an interface whose functions are in the linker already.
+/// What `bindgen!` expects for an interface whose functions are in the linker already.
 macro_rules! is_added_elsewhere {
     () => {
-        /// What a world's `add_to_linker` asks for: nothing, since the functions are aiohost's.
+        /// What a world's `add_to_linker` requires. It has no methods, since the functions are aiohost's.
         pub trait Host {}
 
         impl<T: ?Sized> Host for T {}
 
-        /// The same for functions that have the store.
+        /// The same for functions that take the store.
         pub trait HostWithStore<T>: wasmtime::component::HasData {}
 
         impl<T, D: wasmtime::component::HasData + ?Sized> HostWithStore<T> for D {}

@@ -1,4 +1,4 @@
-//! What one guest was given: its directories, its limits and its requests.
+//! The state of one guest: its directories, its limits and its requests.
 
 use std::fmt;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::problem::{Problem, ProblemKind, Result};
 use crate::sandbox::{Grant, Grants, Location, OpenDir, OpenFile, Resolver, Rights, refusal};
 use crate::sched::{Counters, Manner, Stats};
 
-/// The state of one guest. Lives in the store's data, beside that of `wasmtime_wasi`, and is found there through [`AioView`].
+/// The state of one guest. It lives in the store's data, beside that of `wasmtime_wasi`, and is found there through [`AioView`].
 ///
-/// Dropping it ends the guest's requests: those that are queued never run, those that run are finished and their results
-/// dropped, with the files in them closed. It does not wait for that.
+/// Dropping it ends the guest's requests: those that are queued never run; those that run are finished and their results are
+/// dropped, and files in them are closed. The drop does not wait for that.
 ///
 /// ```
 /// use aiohost::{AioCtx, AioEngine, Limits, Rights};
@@ -56,9 +56,9 @@ pub struct AioCtx {
 
 /// Counts how often a guest has called its host. Cheap to clone.
 ///
-/// Programs of WASI 0.2 ask for the identity of a file and then for its status. Where each call of the guest's is counted, whatever it
-/// calls, it is known that there was none in between, and both are answered by one look at the file. [`Host`](crate::Host) does this;
-/// on a store of one's own, wasmtime's `Store::call_hook` does (of its feature `call-hook`):
+/// Programs of WASI 0.2 ask for the identity of a file and then for its status. If every call of the guest is counted, aiohost knows
+/// that there was no other call in between, and answers both with one `statx`. [`Host`](crate::Host) counts them; with a store of your
+/// own, use wasmtime's `Store::call_hook` (its feature `call-hook`):
 ///
 /// ```
 /// use aiohost::{AioCtx, AioEngine, HostCalls};
@@ -81,7 +81,7 @@ pub struct AioCtx {
 pub struct HostCalls(Arc<AtomicU64>);
 
 impl HostCalls {
-    /// The guest has called its host, or has come back to it.
+    /// Counts a call: the guest has called its host, or has returned to it.
     pub fn count(&self) {
         // A guest makes one call after the other.
         self.0.store(self.number() + 1, Ordering::Relaxed);
@@ -129,17 +129,17 @@ pub struct AioCtxBuilder {
 }
 
 impl AioCtxBuilder {
-    /// No directory, and the default limits.
+    /// Settings without any directory, and with the default limits.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Grants a directory of the host, under a name for the guest. The first one is the guest's working directory. It is opened
-    /// here, which may wait for its file system. The example is at [`AioCtxBuilder`], as for all of these.
+    /// here, which may wait for its file system. [`AioCtxBuilder`] has an example of all its methods.
     ///
     /// # Errors
     ///
-    /// If the directory cannot be opened, and as [`AioCtxBuilder::open_dir`].
+    /// If the directory cannot be opened, and those of [`AioCtxBuilder::open_dir`].
     pub fn dir(self, host: impl AsRef<Path>, guest: &str, rights: Rights) -> Result<Self> {
         let host = host.as_ref();
         let dir = cap_std::fs::Dir::open_ambient_dir(host, cap_std::ambient_authority()).map_err(|error| {
@@ -152,10 +152,10 @@ impl AioCtxBuilder {
     ///
     /// # Errors
     ///
-    /// If another directory has the name, in whatever form: `/x`, `x` and `./x/` are one. If there is `..` in it. If the
-    /// directory is one that is never granted: of a process in procfs, or a way to control the machine. And if it is granted
-    /// for reading only while one that is granted for writing reaches it, by whatever path or mount: that would protect
-    /// nothing.
+    /// If another directory has the same name, in whatever form: `/x`, `x` and `./x/` are the same. If the name contains `..`. If
+    /// the directory is one that is never granted: one of a process in procfs, or one that controls the machine. And if it is
+    /// granted for reading only, but can be reached through one that is granted for writing, by whatever path or mount: that would
+    /// protect nothing.
     pub fn open_dir(self, dir: cap_std::fs::Dir, guest: &str, rights: Rights) -> Result<Self> {
         self.add(dir, guest, rights, format!("the directory for {guest:?}"))
     }
@@ -179,13 +179,13 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Sets the limits: those of requests, files and paths. The others are set by [`Limits::apply`].
+    /// Sets the limits of requests, files and paths. The other limits are set by [`Limits::apply`], and ignored here.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Allows what is refused otherwise with `not-permitted`.
+    /// Allows something that otherwise fails with `not-permitted`.
     pub fn allow(mut self, gated: Gated) -> Self {
         self.allowed.add(gated);
         self
@@ -197,30 +197,31 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and 1 at
-    /// least.
+    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and at
+    /// least 1.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// Says that the guest has its thread to itself: nobody else is served by the thread that polls it. Calls that suspend the
-    /// guest, those of `aiohost:aio/blocking` and of the files of preview 1 and of WASI 0.2, and what is written by a stream of
-    /// 0.3, are then carried out on that thread, which waits for the file system where it must, instead of on a worker, unless
-    /// other requests of the guest are under way. A request that has a deadline, or takes long, is still for a worker. What is to
-    /// end the guest while it waits has to come from another thread.
+    /// Says that the guest has its thread to itself: the thread that polls it serves nobody else.
+    ///
+    /// Calls that suspend the guest are then carried out on that thread instead of on a worker, and it waits for the file system
+    /// where it must. These are the calls of `aiohost:aio/blocking`, of the files of preview 1 and of WASI 0.2, and what a stream
+    /// of 0.3 writes. A worker still does them while other requests of the guest are under way, if the request has a deadline, or
+    /// if it takes long. To end the guest while it waits takes another thread.
     pub fn own_thread(mut self) -> Self {
         self.own_thread = true;
         self
     }
 
-    /// Says that every call of the guest's to its host is counted there, whatever it calls.
+    /// Says that every call of the guest to its host, of whatever function, is counted in `calls`.
     pub fn host_calls(mut self, calls: &HostCalls) -> Self {
         self.host_calls = Some(calls.clone());
         self
     }
 
-    /// The state of a guest whose requests are done by the workers of `engine`. It goes into the data of one store.
+    /// Makes the state of a guest whose requests the workers of `engine` do. It goes into the data of one store.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
         AioCtx {
             member: Arc::new(Member::new(engine.pool(), engine.budgets(&self.limits), self.weight)),
@@ -295,7 +296,7 @@ impl AioCtx {
         Caller { member: &self.member, own_thread: self.own_thread }
     }
 
-    /// How the requests went, by name, up to now.
+    /// Statistics of the guest's requests so far, by name.
     pub fn stats(&self) -> Stats {
         self.member.account().stats()
     }
@@ -317,7 +318,7 @@ impl Caller<'_> {
     }
 }
 
-/// Access to a guest's [`AioCtx`] and to the table of its handles, from a store's data. By it an application hands files over:
+/// Access to a guest's [`AioCtx`] and to the table of its handles, from a store's data. An application hands files over with it:
 ///
 /// ```
 /// use aiohost::{AioCtx, AioCtxView, AioEngine, Rights};
@@ -350,24 +351,24 @@ pub struct AioCtxView<'a> {
 }
 
 impl AioCtxView<'_> {
-    /// Gives the guest a file that the application has opened, for a call that takes one: a regular file, which the guest may use
-    /// for what it was opened for. It counts against [`Limits::open_files_max`] until the guest has dropped it. The types of such
-    /// calls are in the module `bindings`.
+    /// Gives the guest a regular file that the application has opened, for a call that takes one. The guest may read or write it as
+    /// it was opened. It counts against [`Limits::open_files_max`] until the guest has dropped it. The types for such calls are in
+    /// the module `bindings`.
     ///
     /// # Errors
     ///
-    /// If it is no regular file, or the guest may have no further one.
+    /// If it is not a regular file, or the guest has as many files open as it may.
     pub fn give_file(&mut self, file: std::fs::File) -> Result<Resource<OpenFile>> {
         let file = self.ctx.grants.adopt_file(file).map_err(|error| cannot("give the guest a file", error))?;
         push(self.table, file).map_err(|error| cannot("give the guest a file", error))
     }
 
-    /// The same of a directory, from which the guest reaches all that is below it. `name` is what it is called where a path is
-    /// told, as by `realpath`.
+    /// The same for a directory, through which the guest reaches all that is below it. `name` is the name it has in paths that the
+    /// guest is told, as by `realpath`.
     ///
     /// # Errors
     ///
-    /// If it is a directory that is never granted, as of a process in procfs, or the guest may have no further one.
+    /// If it is a directory that is never granted, such as one of a process in procfs, or the guest has as many open as it may.
     pub fn give_dir(&mut self, dir: cap_std::fs::Dir, name: &str, rights: Rights) -> Result<Resource<OpenDir>> {
         if let Some(reason) = refusal(&dir) {
             return Err(Problem::new(ProblemKind::Directory, "cannot give the guest a directory").because_text(reason));
@@ -377,7 +378,7 @@ impl AioCtxView<'_> {
         push(self.table, dir).map_err(|error| cannot("give the guest a directory", error))
     }
 
-    /// Takes over a file that a call has given away.
+    /// Takes over a file that the guest has given away in a call.
     ///
     /// # Errors
     ///
@@ -388,7 +389,7 @@ impl AioCtxView<'_> {
         file.try_clone_to_std().map_err(|error| problem().because(error))
     }
 
-    /// The same of a directory.
+    /// The same for a directory.
     ///
     /// # Errors
     ///
@@ -404,7 +405,7 @@ fn cannot(what: &str, error: Error) -> Problem {
     Problem::new(ProblemKind::File, format!("cannot {what}")).because(error)
 }
 
-/// Implemented by a store's data, so that the host functions find their state there.
+/// A store's data implements this, so that the host functions find their state there.
 ///
 /// ```
 /// use aiohost::{AioCtx, AioCtxView, AioView};

@@ -17,10 +17,10 @@ use crate::sched::{Budgets, Counters, Pool};
 
 /// The worker threads, shared by as many guests as you like. Cheap to clone.
 ///
-/// Threads are started as requests wait and end when they have had nothing to do for ten seconds. When the last clone is
-/// dropped, the workers finish what is queued and end; [`AioEngine::shutdown`] waits for that.
+/// Threads are started when requests wait, and end after ten seconds without work. When the last clone is dropped, the workers
+/// finish what is queued and end; [`AioEngine::shutdown`] waits for that.
 ///
-/// There are `workers_max` of them, and one more for each guest that has something to do, so that no guest waits for the
+/// There are at most `workers_max` of them, and one more for each guest that has something to do, so that no guest waits for the
 /// requests of others; up to 512 in all. A few more threads close files and watch the time.
 ///
 /// Everything here may be called from any thread, and needs no tokio.
@@ -93,31 +93,31 @@ impl AioEngine {
         AioEngineBuilder { workers_max: WORKERS_MAX, bytes_in_flight_max: ENGINE_BYTES_MAX, open_files_max: None }
     }
 
-    /// How many worker threads there are now. It may have changed when the caller looks at it.
+    /// Number of worker threads now. It may have changed by the time the caller looks at it.
     pub fn workers(&self) -> usize {
         self.0.pool.workers()
     }
 
-    /// Number of requests of all guests in each state, those of guests that are gone too. The numbers are of one moment.
+    /// Number of requests of all guests in each state, including guests that are gone. All numbers are of the same moment.
     pub fn counters(&self) -> Counters {
         self.0.pool.counters()
     }
 
-    /// Bytes that requests under way, and results that were not taken, hold now, of all guests together.
+    /// Bytes that requests under way and results not yet taken hold now, for all guests together.
     pub fn bytes_in_flight(&self) -> usize {
         self.0.memory.taken()
     }
 
-    /// Files and directories that guests have open now, with those that are being closed.
+    /// Number of files and directories that guests have open now, including those that are being closed.
     pub fn open_files(&self) -> usize {
         self.0.descriptors.taken()
     }
 
-    /// Tells the workers to end, and waits until they have, for `timeout` at most; tells whether they have. A request on a
-    /// worker is finished. Requests of guests that are dropped are dropped with them; those of guests that live are done first.
+    /// Tells the workers to end, waits for them for at most `timeout`, and returns whether they have ended. A request that is on
+    /// a worker is finished. What is queued for a guest that was dropped is dropped; the requests of other guests are done first.
     ///
-    /// It holds its thread up to `timeout`: in an async program use [`shutdown_async`](Self::shutdown_async). It may be called
-    /// again, from any thread, as to wait longer.
+    /// It blocks its thread for up to `timeout`: in an async program use [`shutdown_async`](Self::shutdown_async). It may be
+    /// called again, from any thread, for instance to wait longer.
     pub fn shutdown(&self, timeout: Duration) -> bool {
         let begun = Instant::now();
         self.0.pool.close();
@@ -125,7 +125,7 @@ impl AioEngine {
         workers_ended && self.0.reaper.wait_empty(timeout.saturating_sub(begun.elapsed()))
     }
 
-    /// [`shutdown`](Self::shutdown) for an async program, on whatever executor: the wait is on a thread of its own.
+    /// [`shutdown`](Self::shutdown) for an async program, on any executor: it waits on a thread of its own.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -137,7 +137,7 @@ impl AioEngine {
     ///
     /// # Cancel safety
     ///
-    /// Nothing happens before the future is polled. Once it was, the workers end even if it is dropped; only nobody is told when.
+    /// Nothing happens before the future is polled. After that the workers end even if it is dropped, but nobody is told when.
     pub async fn shutdown_async(&self, timeout: Duration) -> bool {
         let (sender, ended) = oneshot::channel();
         let engine = self.clone();
@@ -155,7 +155,7 @@ impl AioEngine {
         }
     }
 
-    /// Drops something elsewhere and soon: what may take long.
+    /// Drops something soon, on another thread, since that may take long.
     #[cfg(feature = "host")]
     pub(crate) fn discard(&self, waste: impl Send + 'static) {
         self.0.reaper.take(waste);
@@ -188,30 +188,33 @@ impl Default for AioEngine {
 }
 
 impl AioEngineBuilder {
-    /// How many worker threads there are at most, beside one for each guest that has something to do; 32 unless set, and 1 at
-    /// least. The example is at [`AioEngineBuilder`], as for all of these.
+    /// Sets how many worker threads there are at most, besides one for each guest that has something to do; 32 unless set, and at
+    /// least 1. [`AioEngineBuilder`] has an example of all its methods.
     pub fn workers_max(mut self, workers: usize) -> Self {
         self.workers_max = workers;
         self
     }
 
-    /// Bytes that requests under way, and results that were not taken, may hold, of all guests together; 1 GiB unless set. One
-    /// guest may hold eight times what is left for others beside a sixteenth of all, which is kept for those that hold little,
-    /// and no more than [`Limits::bytes_in_flight_max`].
+    /// Sets how many bytes requests under way and results not yet taken may hold, for all guests together; 1 GiB unless set.
+    ///
+    /// One sixteenth is kept for guests that hold little. Of the rest, one guest may hold at most eight times what is still free,
+    /// so that something is left for the others; and never more than [`Limits::bytes_in_flight_max`].
     pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
         self.bytes_in_flight_max = bytes;
         self
     }
 
-    /// Files and directories that all guests together may have open; unless set, what the process may have when the engine is
-    /// built, less a reserve of a quarter, and of 256 at most, for the host itself. One guest may have eight times what is left for
-    /// others beside a sixteenth of all, which is kept for those that have few, and no more than [`Limits::open_files_max`].
+    /// Sets how many files and directories all guests together may have open. Unless set, it is the limit of the process
+    /// (`RLIMIT_NOFILE`) when the engine is built, less a quarter, or less 256 if that is fewer, for the host itself.
+    ///
+    /// They are shared out as bytes are, see [`bytes_in_flight_max`](Self::bytes_in_flight_max), and one guest never has more than
+    /// [`Limits::open_files_max`].
     pub fn open_files_max(mut self, files: usize) -> Self {
         self.open_files_max = Some(files);
         self
     }
 
-    /// The engine: another one with each call. No thread is started before there is work.
+    /// Makes the engine: a new one with each call. No thread is started before there is work.
     pub fn build(&self) -> AioEngine {
         AioEngine(Arc::new(Shared {
             pool: Pool::new(self.workers_max),

@@ -5,8 +5,8 @@ use std::{fmt, io};
 use rustix::io::Errno;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-/// The class of an error, in the words of WASI and POSIX: `aiohost:aio/types.error-code`. An [`Error`] has it beside the number. There
-/// may be more of them in later versions.
+/// The class of an error, with the names of WASI and POSIX: `aiohost:aio/types.error-code`. An [`Error`] has it, and the number too.
+/// Later versions may have more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[repr(u8)]
@@ -42,7 +42,7 @@ pub enum ErrorCode {
     /// The file would grow over its limit. `EFBIG`.
     #[component(name = "file-too-large")]
     FileTooLarge,
-    /// The file system cannot hold the name, or it spells another one. `EILSEQ`.
+    /// The file system cannot hold the name, or it is another spelling of a name. `EILSEQ`.
     #[component(name = "illegal-byte-sequence")]
     IllegalByteSequence,
     /// An argument is not valid; the guest's mistake. `EINVAL`.
@@ -84,10 +84,10 @@ pub enum ErrorCode {
     /// The directory is not empty. `ENOTEMPTY`.
     #[component(name = "not-empty")]
     NotEmpty,
-    /// The path leads out of the grant, or to what is no file; or the operation is never allowed. `EPERM`.
+    /// The path leads out of the grant, or to something that is no file; or the operation is never allowed. `EPERM`.
     #[component(name = "not-permitted")]
     NotPermitted,
-    /// More than one answer may carry. `EOVERFLOW`.
+    /// There are more entries than one answer may carry. `EOVERFLOW`.
     #[component(name = "overflow")]
     Overflow,
     /// Granted, or mounted, for reading only. `EROFS`.
@@ -102,13 +102,13 @@ pub enum ErrorCode {
     /// The file is being executed. `ETXTBSY`.
     #[component(name = "text-file-busy")]
     TextFileBusy,
-    /// As many files are open as may be. `EMFILE`, `ENFILE`.
+    /// As many files are open as are allowed. `EMFILE`, `ENFILE`.
     #[component(name = "too-many-open-files")]
     TooManyOpenFiles,
     /// The file system or the kind of file cannot do this. `ENOTSUP`.
     #[component(name = "unsupported")]
     Unsupported,
-    /// As much is in flight as may be. `EAGAIN`.
+    /// As much is in flight as is allowed. `EAGAIN`.
     #[component(name = "would-block")]
     WouldBlock,
     /// Anything else; the error number says what.
@@ -116,7 +116,7 @@ pub enum ErrorCode {
     Other,
 }
 
-/// Why a request failed: `aiohost:aio/types.error`. A guest gets it from a request, and functions of an application may give it
+/// Why a request failed: `aiohost:aio/types.error`. A guest gets it from a request, and functions of an application may return it
 /// to guests as well.
 ///
 /// ```
@@ -130,7 +130,7 @@ pub enum ErrorCode {
 pub struct Error {
     /// The class of the error.
     pub code: ErrorCode,
-    /// The raw error number as Linux numbers them.
+    /// The error number (`errno`) of Linux.
     pub errno: u32,
 }
 
@@ -160,7 +160,8 @@ impl Error {
     pub(crate) const UNSUPPORTED: Self = Self::new(Errno::NOTSUP);
     pub(crate) const WOULD_BLOCK: Self = Self::new(Errno::AGAIN);
 
-    /// Something else has to come to an end first: a worker is to try again later. No guest sees it: the door keeps it. The number is one that the kernel keeps to itself, too: `ERESTARTSYS`.
+    /// Something else has to end first: a worker is to try again later. No guest sees it, since the door handles it. Its number is
+    /// `ERESTARTSYS`, which the kernel does not show to programs either.
     pub(crate) const NOT_YET: Self = Self { code: ErrorCode::WouldBlock, errno: 512 };
 
     const fn new(errno: Errno) -> Self {

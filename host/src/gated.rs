@@ -32,7 +32,7 @@ impl Gate for Busy {
     const GATED: Gated = Gated::Busy;
 }
 
-/// Arguments of a request that the host allows. There are none where it does not.
+/// Arguments of a request that the host allows. Where it does not, no such value can be made.
 pub(crate) struct Permitted<G, A> {
     pub(crate) arguments: A,
     gate: PhantomData<G>,

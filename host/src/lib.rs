@@ -50,8 +50,8 @@
 //! }
 //! ```
 //!
-//! `Host`, with the default feature `host`, is the same with everything included: it loads, limits, caches and runs plugins for as many
-//! tenants as there are.
+//! `Host`, with the default feature `host`, has everything included: it loads, limits, caches and runs plugins, for any number of
+//! tenants.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -74,15 +74,15 @@
 //! }
 //! ```
 //!
-//! `host/examples/` has whole programs: `embed` on a linker of one's own, `processor` with a world of one's own, and `server`, which
-//! runs a plugin for each request of HTTP.
+//! `host/examples/` has whole programs: `embed` with its own linker, `processor` with its own world, and `server`, which runs a plugin
+//! for each HTTP request.
 //!
 //! # From `wasmtime-wasi` to aiohost
 //!
-//! An application that runs components of WASI with `wasmtime-wasi` keeps its linker, its stores and what it has of WASI. It changes
-//! three places: the store's data holds an [`AioCtx`], the linker gets other files, and directories are granted to that instead of
-//! to the `WasiCtx`. From then on programs that know only WASI, in whatever language, go through the same limits, counters and sandbox
-//! as those that call `aiohost:aio`.
+//! An application that runs WASI components with `wasmtime-wasi` keeps its linker, its stores and the rest of WASI. It changes three
+//! places: the store's data holds an [`AioCtx`], the linker gets aiohost's file system, and directories are granted to the `AioCtx`
+//! instead of the `WasiCtx`. From then on programs that know only WASI, in any language, have the same limits, counters and sandbox as
+//! those that call `aiohost:aio`.
 //!
 //! ```no_run
 //! # use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Limits, Rights, StoreCeiling};
@@ -137,8 +137,7 @@
 //! | a bound for what it takes to compile | a process with limits of its own |
 //! | one engine for plugins with and without async | an engine of each kind: `Config::concurrency_support` |
 //!
-//! The other limits - requests, bytes in flight, open files, groups, paths, entries - are held by the [`AioCtx`] itself, on whatever
-//! store.
+//! The [`AioCtx`] itself enforces the other limits, with any store: requests, bytes in flight, open files, groups, paths, entries.
 //!
 //! # Which thread does what
 //!
@@ -147,16 +146,16 @@
 //!
 //! # Cancellation
 //!
-//! A future of a guest's call may be dropped at any time. Its requests that are queued are then dropped; one that is on a worker
-//! is finished, since no system call can be taken back, and its result is dropped. As with wasmtime in general, the store must not
-//! be used again after that, nor after a trap.
+//! The future of a guest's call may be dropped at any time. Its queued requests are then dropped; one that is on a worker is finished,
+//! since a system call cannot be undone, and its result is dropped. As with wasmtime in general, the store must not be used again
+//! after that, nor after a trap.
 //!
 //! # Guests that only compute
 //!
-//! A guest gives its thread back at each tick of wasmtime's epoch, if the application asks for that. With
-//! `Store::epoch_deadline_async_yield_and_update` it wakes itself at once, and an event loop of tokio with one thread then goes on
-//! with it for some thirty ticks before it looks at the answers that workers have for other guests. Let it wait for the event loop
-//! instead, as `Host` does:
+//! A guest yields its thread at each tick of wasmtime's epoch, if the application asks for that. With
+//! `Store::epoch_deadline_async_yield_and_update` it wakes itself at once, and a tokio runtime with one thread then polls it for some
+//! thirty ticks before it looks at the answers that workers have for other guests. Let it yield to the runtime instead, as `Host`
+//! does:
 //!
 //! ```
 //! # let engine = wasmtime::Engine::default();
@@ -169,15 +168,15 @@
 //!
 //! # Signals
 //!
-//! A write over the limit that the process has for the size of files (`RLIMIT_FSIZE`; `LimitFSIZE=` of systemd) ends the process by
-//! `SIGXFSZ`, with all guests, unless the application ignores that signal. The command does. The write then fails with
+//! A write beyond the process's limit for the size of files (`RLIMIT_FSIZE`; `LimitFSIZE=` of systemd) ends the process with
+//! `SIGXFSZ`, and all guests with it, unless the application ignores that signal, as the command does. The write then fails with
 //! `file-too-large`.
 //!
 //! # Trust
 //!
-//! A guest reaches what is in its directories and nothing else; every number it gives is held against [`Limits`]. Memory and run
-//! time of the guest itself are wasmtime's business: see `Store::limiter`, `Store::set_hostcall_fuel` and epochs. `Host` sets
-//! them all.
+//! A guest reaches what is in its directories and nothing else, and every number it passes is checked against [`Limits`]. wasmtime
+//! limits the memory and the run time of the guest itself, with `Store::limiter`, `Store::set_hostcall_fuel` and epochs:
+//! [`Limits::apply`] sets them, and `Host` does so for its guests.
 
 mod allowed;
 mod arguments;

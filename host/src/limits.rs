@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// What one guest may have. Each value has a default that suits an untrusted plugin; see [`Limits::default`].
 ///
-/// An [`AioCtx`](crate::AioCtx) holds those of requests, files and paths. The first four can only be held by the store that the guest
-/// runs in: [`Limits::apply`] sets them, and `Host` does so for its guests.
+/// An [`AioCtx`](crate::AioCtx) enforces the limits of requests, files and paths. The first four fields can only be enforced by the
+/// store that the guest runs in: [`Limits::apply`] sets them, and `Host` does so for its guests.
 ///
 /// ```
 /// let limits = aiohost::Limits { open_files_max: 16, ..Default::default() };
@@ -13,35 +13,37 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Linear memory of a guest, in bytes: all of its memories together. 1 GiB: a quarter of what wasm32 can address, and far
-    /// more than a plugin that works on files in pieces needs.
+    /// Bytes of linear memory, all memories of a guest together. 1 GiB: a quarter of what wasm32 can address, and far more than a
+    /// plugin needs that works on files in pieces.
     pub memory_bytes_max: usize,
-    /// Elements of a guest's tables together. 100,000: the largest table seen, CPython's, has 12,000.
+    /// Elements of all tables of a guest together. 100,000: the largest table seen, CPython's, has 12,000.
     pub table_elements_max: usize,
-    /// How long a run may take. None: the operator knows what is long.
+    /// How long a run or a call may take. None: only the operator knows what is too long.
     pub timeout: Option<Duration>,
-    /// Bytes that one call may move from guest to host, as `write` does. 16 MiB; more ends the guest, since the component
-    /// model has no other answer.
+    /// Bytes that one call may pass from guest to host, as `write` does. 16 MiB; more ends the guest, since the component model has
+    /// no other answer.
     pub hostcall_bytes_max: usize,
-    /// Requests that wait for a worker or are on one. 4,096: over four times what the fastest disks make use of. A guest
-    /// over it is suspended until one is done.
+    /// Requests that wait for a worker or are on one. 4,096: over four times what the fastest disks make use of. A guest that
+    /// makes more is suspended until one is done.
     pub in_flight_max: usize,
-    /// Requests whose handle the guest holds, finished ones too. 10,000; more ends the guest.
+    /// Requests whose handle the guest holds, including those that are done. 10,000; more ends the guest.
     pub requests_max: usize,
     /// Groups whose handle the guest holds. 1,000; more ends the guest.
     pub groups_max: usize,
     /// Calls that wait until they may have more in flight. 10,000, as many as there may be handles of requests; more fail with
     /// `would-block`.
     pub waiting_calls_max: usize,
-    /// Bytes that requests under way, and results that were not taken, may hold. 256 MiB. A request over it waits, as for a place
-    /// in the queue, while anything of the guest's is under way; else it fails with `would-block`.
+    /// Bytes that requests under way and results not yet taken may hold. 256 MiB. A request that would exceed it waits, as for a
+    /// place in the queue, as long as the guest has other requests under way; otherwise it fails with `would-block`.
     pub bytes_in_flight_max: usize,
-    /// Files and directories open at a time. 1,024: what a Unix process has by custom. More fail with
-    /// `too-many-open-files`. What a request on a whole file or a tree opens itself counts too, and has half of them at most: such
-    /// requests wait for each other. One at a time goes on whatever the guest has open.
+    /// Files and directories open at a time. 1,024: the usual limit of a Unix process. More fail with `too-many-open-files`.
+    ///
+    /// Requests on whole files and on trees open files themselves. These count too, and may be half of the limit at most; such
+    /// requests wait for each other. If there is no room because of files that the guest itself has open, one such request at a
+    /// time still runs.
     pub open_files_max: usize,
     /// Bytes that one `read` returns at most. 16 MiB: the guest names the number, so it is bounded before anything is
-    /// allocated. More are not an error, the read is short.
+    /// allocated. To ask for more is not an error; the read is short.
     pub read_bytes_max: usize,
     /// Bytes of a path. 4,096, as `PATH_MAX` of Linux; more fail with `name-too-long`.
     pub path_bytes_max: usize,

@@ -1,4 +1,4 @@
-//! What an embedder adds to a linker: all of `aiohost:aio`, or what needs no component-model async.
+//! What an embedder adds to a linker: all of `aiohost:aio`, or the part that needs no component-model async.
 
 use wasmtime::component::{Linker, Resource, ResourceType};
 
@@ -12,7 +12,7 @@ const TYPES: &str = "aiohost:aio/types@0.1.0";
 
 /// Adds all of `aiohost:aio` to a linker: every request on every face.
 ///
-/// The linker's engine needs `Config::concurrency_support`, as it is unless switched off; without it, see
+/// The linker's engine needs `Config::concurrency_support`, which is on by default; for an engine without it, see
 /// [`add_plain_to_linker`].
 ///
 /// ```
@@ -36,13 +36,13 @@ const TYPES: &str = "aiohost:aio/types@0.1.0";
 ///
 /// # Errors
 ///
-/// If a name is taken in the linker, or the engine has no concurrency support.
+/// If the linker has one of the names already, or the engine has no concurrency support.
 pub fn add_to_linker<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     add(linker, Faces::All)?;
     ops::streams::add(linker)
 }
 
-/// Adds what needs no component-model async to a linker: the faces `blocking` and `submit`. For an engine with
+/// Adds the part that needs no component-model async to a linker: the faces `blocking` and `submit`. It is for an engine with
 /// `Config::concurrency_support(false)`, where a call costs less than half.
 ///
 /// ```
@@ -64,7 +64,7 @@ pub fn add_to_linker<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::
 ///
 /// # Errors
 ///
-/// If a name is taken in the linker.
+/// If the linker has one of the names already.
 pub fn add_plain_to_linker<T: AioView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     add(linker, Faces::Plain)
 }

@@ -5,12 +5,12 @@ use std::{error, fmt};
 
 use crate::shown;
 
-/// The class of a [`Problem`], by which a program may decide what to do. There may be more of them in later versions.
+/// The class of a [`Problem`], by which a program may decide what to do. Later versions may have more.
 ///
 /// ```
 /// use aiohost::ProblemKind;
 ///
-/// /// Whether it is worth while to try again with more time or memory.
+/// /// Whether it may help to try again with more time or memory.
 /// fn is_a_matter_of_limits(kind: ProblemKind) -> bool {
 ///     matches!(kind, ProblemKind::Limit | ProblemKind::Timeout)
 /// }
@@ -44,9 +44,10 @@ pub enum ProblemKind {
 }
 
 /// What went wrong. [`Display`](fmt::Display) says what happened, [`source`](error::Error::source) why, and
-/// [`help`](Problem::help) what to do about it. The texts are for people and may change; programs go by [`kind`](Problem::kind).
-/// Names of a plugin's own stand in what happened and in the help as [`shown`] has them; why may be somebody else's error, and is for
-/// [`shown::text`] where it goes to a terminal.
+/// [`help`](Problem::help) what to do about it. The texts are for people and may change; programs use [`kind`](Problem::kind).
+///
+/// In what happened and in the help, names from a plugin are escaped as [`shown`] does. The source may be an error of another crate:
+/// pass it through [`shown::text`] before it goes to a terminal.
 ///
 /// ```
 /// use std::error::Error as _;
@@ -107,7 +108,7 @@ impl Problem {
         self.kind
     }
 
-    /// What to do about it, if there is something to be said: in terms of this crate.
+    /// What to do about it, in terms of this crate, if there is any advice.
     pub fn help(&self) -> Option<&str> {
         self.help.as_ref().map(|help| help.program.as_str())
     }

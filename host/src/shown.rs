@@ -1,7 +1,7 @@
-//! Words of strangers, as they can be shown: without what steers a terminal, and never without end.
+//! Untrusted text in a form that can be shown: without control characters, and cut to a length.
 //!
-//! Names in a plugin, in an image or in a text are whatever their author likes. A terminal obeys the control characters in them, and
-//! they may have megabytes.
+//! Names in a plugin, in an image or in a text are whatever their author likes: they may contain control characters, which a terminal
+//! obeys, and may be megabytes long.
 //!
 //! ```
 //! use aiohost::shown;
@@ -132,8 +132,8 @@ fn line(text: &str, chars_max: usize) -> Cow<'_, str> {
     Cow::Owned(start)
 }
 
-/// Whether a character does something other than to be seen: what terminals obey, ends of lines, and what turns around the direction
-/// of the text behind it.
+/// Whether a character does more than show itself: control characters, ends of lines, and those that reverse the direction of the
+/// text that follows.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}')

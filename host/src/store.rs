@@ -24,9 +24,9 @@ const PROCESS_MEMORIES_MAX: usize = 16_384;
 /// Those of all guests, whichever engine they are on: addresses are the process's.
 static MEMORIES: LazyLock<Budget> = LazyLock::new(|| Budget::new(PROCESS_MEMORIES_MAX));
 
-/// What a guest may still take of memory and tables. It lives in the store's data; see [`Limits::apply`].
+/// How much memory and how many table elements a guest may still have. It lives in the store's data; see [`Limits::apply`].
 ///
-/// wasmtime's own `StoreLimits` bounds each memory, of which a guest may have many; this bounds all of them together.
+/// wasmtime's own `StoreLimits` limits each memory, of which a guest may have many; this limits all of them together.
 #[derive(Debug)]
 pub struct StoreCeiling {
     memory_bytes: Allowance,
@@ -91,25 +91,25 @@ async fn let_others_run() {
 }
 
 impl Limits {
-    /// What the data of a store holds for [`Limits::apply`].
+    /// The ceiling that a store's data holds for [`Limits::apply`].
     pub fn ceiling(&self) -> StoreCeiling {
         StoreCeiling::new(self, &MEMORIES)
     }
 
-    /// A table for the handles of a guest, which holds as many as it may have.
+    /// A table for the handles of a guest, with room for as many as these limits allow.
     pub fn table(&self) -> ResourceTable {
         let mut table = ResourceTable::new();
         table.set_max_capacity(self.handles_max());
         table
     }
 
-    /// Sets the limits that a store holds, and not the [`AioCtx`](crate::AioCtx) in it: memory, tables, memories, handles, bytes
-    /// that a call carries from guest to host, and time. [`Host`](crate::Host) does this for its guests.
+    /// Sets the limits that the store enforces, and not the [`AioCtx`](crate::AioCtx) in it: memory, tables, number of memories,
+    /// handles, bytes that a call passes from guest to host, and time. [`Host`](crate::Host) does this for its guests.
     ///
-    /// Time runs from now on: once [`Limits::timeout`] is over, a guest that computes traps at the next tick of its engine's
-    /// epoch, see [`EpochTicker`](crate::EpochTicker). One that waits for the host looks at no epoch: drop the future of its call,
-    /// as `tokio::time::timeout` does. At each tick between a guest lets others run on its thread. The engine needs
-    /// `Config::epoch_interruption` for both.
+    /// The time starts now: after [`Limits::timeout`], a guest that computes traps at the next tick of its engine's epoch, see
+    /// [`EpochTicker`](crate::EpochTicker); at each tick before that, it lets others run on its thread. The engine needs
+    /// `Config::epoch_interruption` for both. A guest that waits for the host does not check the epoch: drop the future of its
+    /// call, as `tokio::time::timeout` does.
     ///
     /// ```
     /// use aiohost::{AioCtx, AioEngine, Limits, StoreCeiling};

@@ -10,9 +10,9 @@ use wasmtime::Engine;
 /// Time between two ticks. 10 ms: a yield costs nothing that can be measured, and a timeout is seen soon enough.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Advances the epoch of engines while a guest runs, every 10 ms, so that guests that only compute let others run and can be ended.
-/// The thread is started with the first run and sleeps between runs. An engine without `Config::epoch_interruption` makes nothing of
-/// it. All of it may be used from any thread.
+/// Advances the epoch of engines every 10 ms while a guest runs, so that guests that only compute let others run and can be ended.
+/// The thread is started with the first run and sleeps between runs. It has no effect on an engine without
+/// `Config::epoch_interruption`. All methods may be called from any thread.
 ///
 /// ```
 /// # fn main() -> wasmtime::Result<()> {
@@ -42,12 +42,12 @@ struct State {
     closed: bool,
 }
 
-/// Ticks go on while one of these lives; see the example at [`EpochTicker`].
+/// Keeps the ticks going until it is dropped; see the example at [`EpochTicker`].
 #[derive(Debug)]
 pub struct Ticks(Arc<Shared>);
 
 impl EpochTicker {
-    /// No engine yet, and no thread: [`add`](Self::add) and [`run`](Self::run).
+    /// A ticker without engines, see [`add`](Self::add), and without a thread, see [`run`](Self::run).
     pub fn new() -> Self {
         Self(Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }))
     }

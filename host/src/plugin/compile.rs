@@ -12,9 +12,9 @@ use super::prepare::{invalid, ready};
 use crate::problem::{Problem, ProblemKind, Result};
 
 impl HostBuilder {
-    /// Compiles plugins in a process of its own, which is ended when it takes too long or too much memory: nothing can stop a
-    /// compilation within a process. Without it a plugin takes what time and memory it takes to compile, which an author who
-    /// means harm makes hours and gigabytes. What is in the code cache needs no process.
+    /// Compiles each plugin in a process of its own, which is ended when it takes too long or too much memory, since nothing can stop
+    /// a compilation within this process. Without it there is no limit, and a malicious plugin may take hours and gigabytes to
+    /// compile. What is in the code cache needs no process.
     pub fn compile_in(mut self, process: CompileProcess) -> Self {
         self.compile_process = Some(process);
         self

@@ -33,9 +33,9 @@ const MEMORY_BYTES_MAX: u64 = 4 << 30;
 /// Bytes that are kept of what a process says on its way out.
 const LAST_WORDS_BYTES_MAX: usize = 4 << 10;
 
-/// How a plugin is compiled in a process of its own.
+/// Settings for compiling each plugin in a process of its own.
 ///
-/// The process is the program itself, started once more, which has to know by its arguments that it is to compile:
+/// The process is this very program, started once more. It has to recognize by its arguments that it is to compile:
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -63,27 +63,26 @@ pub struct CompileProcess {
 }
 
 impl CompileProcess {
-    /// The process is this very program with these arguments, with which it has to call [`CompileProcess::serve`] and nothing
-    /// else. A compilation may take 5 minutes and 4 GiB, unless set otherwise.
+    /// The process is this very program with these arguments. When it gets them it has to call [`CompileProcess::serve`] and do
+    /// nothing else. A compilation may take 5 minutes and 4 GiB, unless set otherwise.
     pub fn new(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
         Self { arguments, time_max: TIME_MAX, memory_bytes_max: MEMORY_BYTES_MAX }
     }
 
-    /// Sets how long a compilation may take, by the clock on the wall; 5 minutes unless set. See the example at [`CompileProcess`].
+    /// Sets how long a compilation may take, in wall-clock time; 5 minutes unless set. [`CompileProcess`] has an example.
     pub fn time_max(mut self, time: Duration) -> Self {
         self.time_max = time;
         self
     }
 
-    /// Sets how many bytes of memory a compilation may have; 4 GiB unless set. The code that comes out of it may have as much
-    /// once more.
+    /// Sets how many bytes of memory a compilation may have; 4 GiB unless set. The resulting code may take as much again.
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
         self.memory_bytes_max = bytes;
         self
     }
 
-    /// What the process does: it reads a job, compiles, answers, and has the exit status for its `main`.
+    /// Does the work of the process: reads a job, compiles, answers, and returns the exit status for `main`.
     pub fn serve() -> ExitCode {
         // There is nothing to be saved: the sooner it is told the better.
         panic::set_hook(Box::new(|panic| {

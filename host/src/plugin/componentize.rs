@@ -12,17 +12,17 @@ use crate::problem::{Problem, ProblemKind, Result};
 /// The world that a module was built for.
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltFor<'a> {
-    /// A WIT file, or a folder of them, perhaps with a folder `deps` in it. Without one it is the package of this host,
-    /// `aiohost:aio`, which need not be among the `deps` either.
+    /// A WIT file, or a folder of them, which may have a folder `deps`. `aiohost:aio` need not be among the `deps`. Without a path,
+    /// the world is looked for in the package of this host, `aiohost:aio`.
     pub wit: Option<&'a Path>,
-    /// The world's name: `plugin`, or `example:songs/plugin` for one in another package. May be left out if there is only one.
+    /// The world's name: `plugin`, or `example:songs/plugin` for one in another package. It may be left out if there is only one.
     pub world: Option<&'a str>,
 }
 
 /// Makes a component of a core module, which may use WASI preview 1. Without a world the module may import nothing else, unless
-/// it has its component type in it, as one that was built with bindings from `wit-bindgen c` has.
+/// its component type is embedded in it, as by the bindings of `wit-bindgen c`.
 ///
-/// `name` is what errors call the module.
+/// `name` is the module's name in errors.
 ///
 /// ```
 /// use aiohost::plugin::{BuiltFor, componentize};
@@ -41,7 +41,7 @@ pub struct BuiltFor<'a> {
 ///
 /// # Errors
 ///
-/// The module is none, or the world cannot be read or found, or the module does not fit it.
+/// If the bytes are not a module, if the world cannot be read or found, or if the module does not fit it.
 pub fn componentize(name: &str, module: &[u8], world: Option<BuiltFor<'_>>) -> Result<Vec<u8>> {
     let binary = match Format::detect(name, module)? {
         format @ (Format::CoreModule | Format::Text) => into_binary(name, format, module)?,

@@ -14,14 +14,14 @@ use super::core_imports;
 use super::memory;
 use crate::problem::{Problem, ProblemKind, Result};
 
-/// What a plugin file is.
+/// The format of a plugin's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
     /// A WebAssembly component.
     Component,
-    /// A core WebAssembly module. It runs as it is if it imports WASI preview 1 or nothing; else it becomes a component when it
-    /// is loaded.
+    /// A core WebAssembly module. It runs as it is if it imports only WASI preview 1 or nothing; otherwise it becomes a component
+    /// when it is loaded.
     CoreModule,
     /// The text form of one of the two.
     Text,

@@ -23,13 +23,12 @@ use crate::ticker::Ticks;
 
 /// A running plugin, with memory, directories and requests of its own.
 ///
-/// It has ended for good once it has been run, has trapped, or a call of it was given up; what it did can still be asked.
-/// Dropping it ends its requests: those that are queued never run, those that run are finished and their results dropped. It does
-/// not wait for that, and its memory is given back on another thread.
+/// It ends for good when it has been run, has trapped, or the future of a call was dropped; its statistics can still be read.
+/// Dropping it ends its requests: those that are queued never run; those that run are finished and their results are dropped. The
+/// drop does not wait for that, and its memory is freed on another thread.
 ///
-/// A guest may be moved to another thread, and so may the futures of its calls. They need to be within a tokio runtime whose time
-/// is enabled. One whose requests are to be looked at meanwhile, or that is to be ended from outside, has a
-/// [`handle`](Self::handle).
+/// A guest may be moved to another thread, and so may the futures of its calls. They need a tokio runtime whose time is enabled. To
+/// look at its requests while it runs, or to end it from outside, use its [`handle`](Self::handle).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,7 +61,7 @@ enum Instance {
     Module(wasmtime::Instance),
 }
 
-/// Where a command is entered.
+/// The function that runs a command.
 enum Entry {
     Component(component::InstancePre<GuestState>, ComponentExportIndex),
     Module(InstancePre<GuestState>),
@@ -75,8 +74,8 @@ enum Call {
 }
 
 impl Plugin {
-    /// Runs the plugin as a command with these arguments and gives its exit status. Needs to be within a tokio runtime whose
-    /// time is enabled.
+    /// Runs the plugin as a command with these arguments and returns its exit status. It needs a tokio runtime whose time is
+    /// enabled.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -95,19 +94,20 @@ impl Plugin {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the guest, which is its own: requests that are queued never run, those that run are finished. The
+    /// Dropping the future ends the guest of this run: requests that are queued never run, and those that run are finished. The
     /// plugin may be run again.
     pub async fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<i32> {
         let mut guest = self.guest().args(arguments).build()?;
         guest.run().await
     }
 
-    /// Calls an exported function, with arguments in WAVE, the text form of component values, and gives its result in WAVE,
+    /// Calls an exported function, with arguments in WAVE, the text form of component values, and returns its result in WAVE,
     /// if it has one: `"add(1, 2)"`, or `"example:calculator/sums.add(1, 2)"`. A function of a core module takes numbers, and its
-    /// results are a line each; a library's `_initialize` is called before it. The example is at the [module](super).
+    /// results have a line each; a library's `_initialize` is called before it. The [module](super) has an example.
     ///
-    /// The text has 16 MiB at most. A function that returns lists of flags may itself hand over less at a time while it runs than
-    /// [`Limits::hostcall_bytes_max`](crate::Limits::hostcall_bytes_max) says: such a list takes many times what is counted for it.
+    /// The text of a result is 16 MiB at most. While a function runs that returns lists of flags, one call may pass less to the
+    /// host than [`Limits::hostcall_bytes_max`](crate::Limits::hostcall_bytes_max) says, since such a list takes many times the
+    /// memory that is counted for it.
     ///
     /// # Errors
     ///
@@ -133,8 +133,8 @@ impl Guest {
         Self { store, instance: None, ended: false, plugin, timeout }
     }
 
-    /// Runs it as a command and gives its exit status: what it said to `exit`, whatever number that is, else 0 or 1 for success
-    /// and failure.
+    /// Runs it as a command and returns its exit status: the number that it passed to `exit`, whatever that is, or else 0 for
+    /// success and 1 for failure.
     ///
     /// # Errors
     ///
@@ -143,8 +143,8 @@ impl Guest {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the guest, once it was polled: it can do nothing more, and [`stats`](Self::stats) tell what it
-    /// has done.
+    /// Dropping the future ends the guest, once it was polled: the guest can do nothing more, and [`stats`](Self::stats) has what
+    /// it did.
     pub async fn run(&mut self) -> Result<i32> {
         let Some(entry) = self.entry() else { return Err(self.no_command()) };
         let _ticks = self.enter()?;
@@ -153,8 +153,8 @@ impl Guest {
         self.close(ending)
     }
 
-    /// Calls an exported function, with arguments in WAVE, and gives its result in WAVE, if it has one; see
-    /// [`Plugin::invoke`]. May be called again, on the same memory.
+    /// Calls an exported function, with arguments in WAVE, and returns its result in WAVE, if it has one; see
+    /// [`Plugin::invoke`]. It may be called again, and the guest keeps its memory.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl Guest {
     }
 
     /// Calls an exported function of a component by its type: `"add"`, or `"example:calculator/sums.add"`. Parameters and results
-    /// are tuples, as wasmtime's `TypedFunc` takes them. May be called again, on the same memory.
+    /// are tuples, as wasmtime's `TypedFunc` takes them. It may be called again, and the guest keeps its memory.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -198,7 +198,7 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// If it is a core module, or has no such function of this type; and as [`Guest::invoke`].
+    /// If it is a core module, or has no such function of this type; and those of [`Guest::invoke`].
     ///
     /// # Cancel safety
     ///
@@ -222,8 +222,8 @@ impl Guest {
         })
     }
 
-    /// Does something with a component's store and instance, within the limits of the guest: calls its exports by the types that
-    /// [`bindgen!`](wasmtime::component::bindgen) makes for a world, several of them, or with handles.
+    /// Runs a closure with a component's store and instance, within the limits of the guest: for calls by the types that
+    /// [`bindgen!`](wasmtime::component::bindgen) makes for a world, for several calls, or for calls that take handles.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -248,7 +248,7 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// If it is a core module; if it traps or `run` fails, which both end the guest; and as [`Guest::invoke`].
+    /// If it is a core module; if it traps or `run` fails, both of which end the guest; and those of [`Guest::invoke`].
     ///
     /// # Cancel safety
     ///
@@ -285,12 +285,12 @@ impl Guest {
         }
     }
 
-    /// What its store holds: its requests, and what the application keeps for it.
+    /// The data of its store: its requests, and what the application keeps for it.
     pub fn state(&mut self) -> &mut GuestState {
         self.store.data_mut()
     }
 
-    /// How its requests went, by name, up to now: also of one that has ended.
+    /// Statistics of its requests so far, by name; also after it has ended.
     pub fn stats(&self) -> Stats {
         self.store.data().aio.stats()
     }
@@ -300,7 +300,7 @@ impl Guest {
         self.store.data().aio.counters()
     }
 
-    /// What can be asked and told of it from other threads, while it runs; see [`GuestHandle`].
+    /// A handle for other threads, to look at it or to end it while it runs; see [`GuestHandle`].
     pub fn handle(&self) -> GuestHandle {
         let state = self.store.data();
         GuestHandle::new(&state.aio.member, state.whereabouts())
@@ -324,7 +324,7 @@ impl Guest {
             .map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
     }
 
-    /// Where it is entered as a command, if it is one.
+    /// The function that runs it, if it is a command.
     fn entry(&self) -> Option<Entry> {
         let command = self.plugin.description().world.command()?;
         match &self.plugin.linked {

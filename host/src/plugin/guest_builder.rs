@@ -1,4 +1,4 @@
-//! What one guest has: that of its host, and its own directories, environment, limits and streams beside it or in its place.
+//! The settings of one guest: those of its host, and directories, environment, limits and streams of its own.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::sandbox::Rights;
 /// Random bytes of one call of WASI 0.2 or 0.3. 4 MiB: they take some 10 ms, in which nothing ends the guest, and are not counted.
 const RANDOM_BYTES_MAX: u64 = 4 << 20;
 
-/// Settings for a [`Guest`], made by [`Plugin::guest`]. What is not set is as the [`Host`](super::Host) has it.
+/// Settings for a [`Guest`], made by [`Plugin::guest`]. What is not set is as in the [`Host`](super::Host).
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,7 +67,7 @@ pub struct GuestBuilder {
 }
 
 impl Plugin {
-    /// Settings for a guest: the plugin with memory, directories and requests of its own.
+    /// Begins a guest: a run of the plugin with memory, directories and requests of its own.
     ///
     /// ```
     /// use std::time::Duration;
@@ -110,7 +110,7 @@ impl Plugin {
 }
 
 impl GuestBuilder {
-    /// Adds an argument of the command. The example is at [`GuestBuilder`], as for all of these.
+    /// Adds an argument of the command. [`GuestBuilder`] has an example of all its methods.
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
@@ -122,13 +122,13 @@ impl GuestBuilder {
         self
     }
 
-    /// Sets the argument before all others; the name of the plugin's file otherwise.
+    /// Sets the argument before all others, which is otherwise the name of the plugin's file.
     pub fn argv0(mut self, name: impl Into<String>) -> Self {
         self.argv0 = Some(name.into());
         self
     }
 
-    /// Sets a variable of the environment, in place of the host's of that name.
+    /// Sets an environment variable. It replaces one of the host with the same name.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.environment.retain(|(other, _)| *other != name);
@@ -136,69 +136,73 @@ impl GuestBuilder {
         self
     }
 
-    /// Grants a directory of the host under a name for this guest, beside those that the host grants to all, see
-    /// [`HostBuilder::dir`](super::HostBuilder::dir). The first one of all is the guest's working directory.
+    /// Grants this guest a directory of the host under a name, in addition to those that the host grants to all guests, see
+    /// [`HostBuilder::dir`](super::HostBuilder::dir). The first of them all is the guest's working directory.
     pub fn dir(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, rights: Rights) -> Self {
         self.wanted.push(Wanted { host: host.into(), guest: guest.into(), rights });
         self
     }
 
-    /// Allows a request that is refused otherwise, beside what the host allows to all.
+    /// Allows something that otherwise fails with `not-permitted`, in addition to what the host allows to all guests.
     pub fn allow(mut self, gated: Gated) -> Self {
         self.allowed.push(gated);
         self
     }
 
-    /// Sets the limits, all of them, in place of the host's.
+    /// Sets all limits, in place of the host's.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets how long a run, or a call, may take: [`Limits::timeout`].
+    /// Sets how long a run or a call may take: [`Limits::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = Some(timeout);
         self
     }
 
-    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and 1 at
-    /// least.
+    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and at
+    /// least 1.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// Sets its standard input: nothing, unless the host says that it is this process's.
+    /// Sets its standard input, which is otherwise empty, or that of this process with
+    /// [`HostBuilder::inherit_stdio`](super::HostBuilder::inherit_stdio).
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
         self
     }
 
-    /// Sets where its standard output goes: nowhere, unless the host says that it is this process's.
+    /// Sets where its standard output goes. Otherwise it is dropped, or goes to that of this process with
+    /// [`HostBuilder::inherit_stdio`](super::HostBuilder::inherit_stdio).
     pub fn stdout(mut self, stdout: Stdout) -> Self {
         self.stdout = stdout;
         self
     }
 
-    /// Sets where its standard error goes: nowhere, unless the host says that it is this process's.
+    /// Sets where its standard error goes. Otherwise it is dropped, or goes to that of this process with
+    /// [`HostBuilder::inherit_stdio`](super::HostBuilder::inherit_stdio).
     pub fn stderr(mut self, stderr: Stdout) -> Self {
         self.stderr = stderr;
         self
     }
 
-    /// Keeps something of the application's for this guest, where its functions find it; see
-    /// [`HostBuilder::linker`](super::HostBuilder::linker) and [`GuestState::data`](super::GuestState::data).
+    /// Stores a value for this guest, which functions of the application find with
+    /// [`GuestState::data`](super::GuestState::data); see [`HostBuilder::linker`](super::HostBuilder::linker).
     pub fn data(mut self, data: impl Send + 'static) -> Self {
         self.data = Some(Box::new(data));
         self
     }
 
-    /// The guest. Nothing of it has run yet. Its directories are opened here, which may wait for their file systems.
+    /// Makes the guest, without running any of it. Its directories are opened here, which may wait for their file systems.
     ///
     /// # Errors
     ///
-    /// If a directory cannot be granted: it cannot be opened, it does not fit beside the others, it reaches a code cache or its
-    /// key, or the plugin is compiled code that it reaches.
+    /// If a directory cannot be granted: it cannot be opened, it conflicts with another one (see
+    /// [`HostBuilder::dir`](super::HostBuilder::dir)), it reaches a code cache or its key, or the plugin is compiled code that it
+    /// reaches.
     pub fn build(self) -> Result<Guest> {
         let host = self.plugin.host.clone();
         let aio = self.aio(&host.0, self.grants()?);

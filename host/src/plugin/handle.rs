@@ -6,8 +6,8 @@ use super::whereabouts::Whereabouts;
 use crate::output::Member;
 use crate::sched::{Counters, Stats};
 
-/// A guest as seen from other threads than the one that it runs on. It does not keep the guest alive. Cheap to clone. Nothing of it
-/// waits.
+/// A handle of a guest for other threads than the one that it runs on. It does not keep the guest alive. Cheap to clone. None of its
+/// methods wait.
 ///
 /// ```
 /// use std::thread;
@@ -44,8 +44,8 @@ impl GuestHandle {
         Self { member: Arc::downgrade(member), whereabouts: Arc::clone(whereabouts) }
     }
 
-    /// Ends the guest at its next call of the host, or when it comes back from one: [`Guest::run`](super::Guest::run) then fails.
-    /// Its requests are ended at once: those that are queued never run, those that run are finished and their results dropped. It
+    /// Ends the guest at its next call of the host, or when it returns from one: [`Guest::run`](super::Guest::run) then fails. Its
+    /// requests are ended at once: those that are queued never run; those that run are finished and their results are dropped. This
     /// does not wait for any of that, and may be called again.
     pub fn stop(&self) {
         self.whereabouts.stop();
@@ -54,20 +54,20 @@ impl GuestHandle {
         }
     }
 
-    /// Whether it is its own code that runs now, and not the host's on its behalf. Of a guest that was stopped this says that it
-    /// has not called the host since, and that nothing of the host's is half done.
+    /// Whether the guest's own code runs now, and not the host's on its behalf. If so after [`stop`](Self::stop), the guest has not
+    /// called the host since, and the host has left nothing half done.
     pub fn computes(&self) -> bool {
         self.whereabouts.computes()
     }
 
     /// Whether one of its requests is being done on its own thread, see [`HostBuilder::blocking_wasi`](super::HostBuilder::blocking_wasi).
-    /// A guest that was stopped, and neither computes nor is in a request, is where nothing is half done either: in wasmtime, as while
-    /// that collects the guest's garbage, or on its way back.
+    /// A guest that was stopped, and neither computes nor is in a request, has left nothing half done either: it is in wasmtime, for
+    /// instance while that collects the guest's garbage, or about to return.
     pub fn is_in_request(&self) -> bool {
         self.member.upgrade().is_some_and(|member| member.account().waits_here())
     }
 
-    /// How its requests went, by name; none if the guest is gone.
+    /// Statistics of its requests, by name; none if the guest is gone.
     pub fn stats(&self) -> Option<Stats> {
         Some(self.member.upgrade()?.account().stats())
     }

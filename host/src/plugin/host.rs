@@ -26,11 +26,11 @@ use crate::sched::Counters;
 
 /// Everything that plugins run on. Cheap to clone.
 ///
-/// It has two WebAssembly engines: one without the component model's async, on which most plugins run and a call costs less
-/// than half, and one with it. A plugin is looked at first and gets the one it needs.
+/// It has two WebAssembly engines: one with the component model's async, and one without, on which most plugins run and a call
+/// costs less than half. Each plugin is inspected and gets the engine that it needs.
 ///
-/// One host is enough for all tenants of an application: what it is told is what each guest has, and a
-/// [`GuestBuilder`](super::GuestBuilder) gives one of them directories, limits and streams of its own.
+/// One host is enough for all tenants of an application: its settings are the defaults of every guest, and a
+/// [`GuestBuilder`](super::GuestBuilder) gives one guest directories, limits and streams of its own.
 ///
 /// ```
 /// use aiohost::{Host, Limits, Rights, Stdout};
@@ -107,7 +107,7 @@ type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 /// # }
 /// ```
 ///
-/// And what an application sets that has a process for each guest, as the command has:
+/// An application that has a process for each guest, as the command has, may also set these:
 ///
 /// ```
 /// # use aiohost::Host;
@@ -152,61 +152,61 @@ enum CacheSetting {
 
 impl HostBuilder {
     /// Grants a directory of the host to every guest under a name, to `aiohost:aio` and to WASI alike. The first one is the
-    /// guest's working directory. `/data`, `data` and `./data/` are one name, and no two directories may have one.
+    /// guest's working directory. `/data`, `data` and `./data/` are the same name, and no two directories may have the same.
     ///
     /// A directory for reading only that lies within one for writing, by whatever path, link or mount, is refused by
-    /// [`build`](Self::build), since that would protect nothing; the other way round is fine. The example is at [`HostBuilder`], as for
-    /// most of these.
+    /// [`build`](Self::build), since that would protect nothing; the other way round is fine. [`HostBuilder`] has an example of most
+    /// of its methods.
     pub fn dir(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, rights: Rights) -> Self {
         self.wanted.push(Wanted { host: host.into(), guest: guest.into(), rights });
         self
     }
 
-    /// Allows a request that is refused otherwise.
+    /// Allows something that otherwise fails with `not-permitted`.
     pub fn allow(mut self, gated: Gated) -> Self {
         self.allowed.push(gated);
         self
     }
 
-    /// Sets a variable of the guest's environment, which is empty otherwise.
+    /// Sets an environment variable of every guest. There are none otherwise.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the first argument of every plugin; the name of its file otherwise.
+    /// Sets the first argument of every plugin, which is otherwise the name of its file.
     pub fn argv0(mut self, name: impl Into<String>) -> Self {
         self.argv0 = Some(name.into());
         self
     }
 
-    /// Sets the limits of each guest that is not given others.
+    /// Sets the limits of every guest for which its builder sets none.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets how many worker threads there may be, see [`AioEngineBuilder::workers_max`]. It replaces [`workers`](Self::workers).
+    /// Sets how many worker threads there may be, see [`AioEngineBuilder::workers_max`]. It overrides [`workers`](Self::workers).
     pub fn workers_max(mut self, workers: usize) -> Self {
         self.workers = Workers::Own(AioEngine::builder().workers_max(workers));
         self
     }
 
-    /// Has the requests done by these workers, which may serve other hosts and guests too: with their limits for all of these
-    /// together. The host has workers of its own otherwise.
+    /// Uses these workers, which may serve other hosts and guests too; the engine's limits are for all of them together. Otherwise
+    /// the host has workers of its own.
     pub fn workers(mut self, workers: AioEngine) -> Self {
         self.workers = Workers::Shared(workers);
         self
     }
 
-    /// Runs plugins on this engine instead of the host's own two. It needs `Config::epoch_interruption`, or a guest that computes
-    /// can be ended by nothing, and `Config::concurrency_support` for plugins that are asynchronous. An allocation strategy of the
-    /// application's own comes with it, as `PoolingAllocationConfig` for many guests at a time.
+    /// Runs plugins on this engine instead of the host's own two. It needs `Config::epoch_interruption`, since otherwise nothing
+    /// can end a guest that computes, and `Config::concurrency_support` for plugins that are asynchronous. This is also how an
+    /// application chooses an allocation strategy, such as `PoolingAllocationConfig` for many guests at a time.
     ///
     /// Its `Config::async_stack_size` has to hold `Config::max_wasm_stack` twice, and 1 MiB for the host, as wasmtime's own defaults
-    /// do: a host function that gives a guest a list calls the guest once more, on the same stack. Else a guest can end the process.
+    /// do: a host function that returns a list calls the guest again, on the same stack. Otherwise a guest can end the process.
     ///
-    /// Plugins are then compiled by the engine itself: [`compile_in`](Self::compile_in) does not go with it.
+    /// Plugins are then compiled by the engine itself: [`compile_in`](Self::compile_in) cannot be combined with it.
     ///
     /// ```
     /// use wasmtime::{Config, Engine};
@@ -223,9 +223,10 @@ impl HostBuilder {
         self
     }
 
-    /// Offers functions of the application to plugins, beside `aiohost:aio` and WASI: those of a world of its own, as
-    /// [`bindgen!`](wasmtime::component::bindgen) makes them. May be called several times; what is added is added to the linker of
-    /// each engine. What a function needs of its guest it finds by [`GuestState::data`](super::GuestState::data).
+    /// Offers functions of the application to plugins, besides `aiohost:aio` and WASI: those of a world of its own, as
+    /// [`bindgen!`](wasmtime::component::bindgen) makes them. It may be called several times; the functions are added to the linkers
+    /// of both engines. A function finds what the application keeps for the guest with
+    /// [`GuestState::data`](super::GuestState::data).
     ///
     /// ```
     /// use aiohost::{GuestState, Host};
@@ -253,79 +254,80 @@ impl HostBuilder {
         self
     }
 
-    /// Keeps compiled code on disk, in `${AIOHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aiohost}/code`. It is up to 1 GiB,
-    /// and what was used longest ago goes first. See [`cache_dir`](Self::cache_dir) for when it is not used.
+    /// Keeps compiled code on disk, in `${AIOHOST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aiohost}/code`: up to 1 GiB, and what was
+    /// used longest ago is removed first. See [`cache_dir`](Self::cache_dir) for when it is not used.
     pub fn cache(mut self) -> Self {
         self.cache = CacheSetting::Default;
         self
     }
 
-    /// Keeps compiled code in this directory. It is made, or has to be empty, or one that aiohost has marked with its
-    /// `CACHEDIR.TAG`. It must belong to the user who runs the host, be writable by nobody else, and not be a symbolic link;
-    /// otherwise it is not used, nothing in it is touched, and there is a warning.
+    /// Keeps compiled code in this directory, which is made if it is not there. One that is there has to be empty, or marked by
+    /// aiohost with its `CACHEDIR.TAG`. It must belong to the user who runs the host, be writable by nobody else, and not be a
+    /// symbolic link; otherwise it is not used, nothing in it is touched, and a warning is logged.
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache = CacheSetting::At(dir.into());
         self
     }
 
     /// Keeps the key that the code in the cache is sealed with in this file, which is made if it is not there. It must lie
-    /// outside of the cache, in a directory that only the user who runs the host may write to, and where plugins do not reach.
+    /// outside of the cache, in a directory that only the user who runs the host may write to and that plugins do not reach.
     /// It is `${AIOHOST_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/aiohost}/cache.key` unless set.
     pub fn cache_key(mut self, file: impl Into<PathBuf>) -> Self {
         self.key_file = Some(file.into());
         self
     }
 
-    /// Grants directories that reach a code cache or its key, too. Without this [`build`](Self::build) refuses them, since a
-    /// plugin could put native code there that a later run executes; it looks at the cache of this host and at those in the
-    /// places that [`cache`](Self::cache) and [`cache_key`](Self::cache_key) name, for other runs use them. With it the cache
-    /// that is reached is not used by this host, and all plugins of it are trusted with what later runs execute.
+    /// Allows directories to be granted that reach a code cache or its key. Without this [`build`](Self::build) refuses them, since
+    /// a plugin could put native code there that a later run executes. It looks at the cache of this host, and at the default places
+    /// that [`cache`](Self::cache) and [`cache_key`](Self::cache_key) name, since other runs use them. With this, a cache that is
+    /// reached is not used by this host, and all of its plugins are trusted with what later runs execute.
     pub fn allow_cache_grant(mut self) -> Self {
         self.cache_grant = true;
         self
     }
 
-    /// Lets WASI's own file calls block the thread, which is about five times faster than handing each to another thread. A
-    /// timeout then has to wait for the call that is under way. The calls of `aiohost:aio` are not affected.
+    /// Says that each guest has its thread to itself, so that calls of `aiohost:aio` and of WASI may wait for the file system on it:
+    /// that is about five times faster than handing each to another thread. A timeout then has to wait for the call that is under
+    /// way. See [`AioCtxBuilder::own_thread`](crate::AioCtxBuilder::own_thread).
     pub fn blocking_wasi(mut self) -> Self {
         self.blocking_wasi = true;
         self
     }
 
-    /// Sets whether the code of plugins looks now and then whether it is to let others run, as it does unless this says no. Without
-    /// it, code that consists of short loops is up to 1.7 times as fast, and nothing ends a guest that computes for ever but the
-    /// end of the process: neither [`Limits::timeout`], nor dropping the future of its call. So it is for a process that has one
-    /// guest and another thread, which ends both; see [`GuestHandle`](super::GuestHandle).
+    /// Sets whether the code of plugins checks wasmtime's epoch, so that a guest that computes lets others run and can be ended; it
+    /// does unless this is set to false. Without the checks, code that consists of short loops is up to 1.7 times as fast, but only
+    /// the end of the process ends a guest that computes for ever: neither [`Limits::timeout`] nor dropping the future of its call
+    /// does. So that is for a process with one guest and another thread, which ends both; see [`GuestHandle`](super::GuestHandle).
     ///
-    /// Compiled code goes with this setting: what a host compiled with it, as `aiohost compile` does, is not loaded by one without.
+    /// Compiled code depends on this setting: a host loads only code that was compiled with the same one.
     pub fn epoch_interruption(mut self, is_on: bool) -> Self {
         self.epochs = if is_on { Epochs::Checked } else { Epochs::Unchecked };
         self
     }
 
-    /// Gives guests the standard input, output and error of this process. Without it they read nothing, and what they write is
-    /// dropped. A guest that waits for whoever reads its output holds up no other, unless [`blocking_wasi`](Self::blocking_wasi)
-    /// says that it has its thread to itself.
+    /// Gives guests the standard input, output and error of this process. Without it their input is empty, and what they write is
+    /// dropped. A guest that waits for the reader of its output holds up no other guest, unless
+    /// [`blocking_wasi`](Self::blocking_wasi) says that it has its thread to itself.
     pub fn inherit_stdio(mut self) -> Self {
         self.inherits_stdio = true;
         self
     }
 
-    /// Changes what WASI gives to each guest: streams, clocks, random numbers. It is called for every guest, after everything
-    /// else was set, and replaces an earlier function. A directory that it opens is no guest's: they find those of
-    /// [`dir`](Self::dir), and nothing else.
+    /// Changes what WASI gives to each guest: streams, clocks, random numbers. The function is called for every guest, after
+    /// everything else was set, and replaces an earlier one. Guests do not see directories that it opens, only those of
+    /// [`dir`](Self::dir).
     pub fn wasi(mut self, settings: impl Fn(&mut WasiCtxBuilder) + Send + Sync + 'static) -> Self {
         self.wasi = Some(Box::new(settings));
         self
     }
 
-    /// The host. Its directories and its cache are opened here, which may wait for their file systems; no thread is started
+    /// Makes the host. Its directories and its cache are opened here, which may wait for their file systems; no thread is started
     /// before there is work.
     ///
     /// # Errors
     ///
-    /// If a directory cannot be granted: it cannot be opened, it does not fit beside the others, or it reaches a code cache. A
-    /// code cache that cannot be used is a warning.
+    /// If a directory cannot be granted: it cannot be opened, it conflicts with another one (see [`dir`](Self::dir)), or it reaches
+    /// a code cache. A code cache that cannot be used is only a warning in the log.
     pub fn build(self) -> Result<Host> {
         if self.engine.is_some() && self.compile_process.is_some() {
             return Err(Problem::new(ProblemKind::Host, "an engine of the application's own compiles in its own process")
@@ -426,14 +428,14 @@ impl Host {
         }
     }
 
-    /// Tells the workers to end and waits until they have, for `timeout` at most; tells whether they have. Call it once no guest
-    /// is left: requests that run are then finished. It holds its thread up to `timeout`, and may be called again, as to wait
+    /// Tells the workers to end, waits for them for at most `timeout`, and returns whether they have ended. Call it once no guest is
+    /// left; requests that run are finished. It blocks its thread for up to `timeout`, and may be called again, for instance to wait
     /// longer.
     pub fn shutdown(&self, timeout: Duration) -> bool {
         self.0.workers.shutdown(timeout)
     }
 
-    /// [`shutdown`](Self::shutdown) for an async program: the wait is on a thread of its own. The example is at [`Host`].
+    /// [`shutdown`](Self::shutdown) for an async program: it waits on a thread of its own. [`Host`] has an example.
     ///
     /// # Cancel safety
     ///
@@ -442,8 +444,8 @@ impl Host {
         self.0.workers.shutdown_async(timeout).await
     }
 
-    /// Whether it keeps compiled code. One that was told to does not if the cache cannot be used, as
-    /// [`HostBuilder::cache_dir`] says.
+    /// Whether it keeps compiled code. Even if it was told to, it does not if the cache cannot be used, see
+    /// [`HostBuilder::cache_dir`].
     ///
     /// ```
     /// # fn main() -> Result<(), aiohost::Problem> {
@@ -460,7 +462,7 @@ impl Host {
         &self.0.workers
     }
 
-    /// Number of requests of all its guests in each state, those of guests that are gone too.
+    /// Number of requests of all its guests in each state, including guests that are gone.
     pub fn counters(&self) -> Counters {
         self.0.workers.counters()
     }

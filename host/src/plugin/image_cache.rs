@@ -60,23 +60,23 @@ pub struct NewBlob<'a> {
 }
 
 impl ImageCache {
-    /// The user's own: `$AIOHOST_CACHE/images`, `$XDG_CACHE_HOME/aiohost/images` or `$HOME/.cache/aiohost/images`, which is made if
-    /// it is not there.
+    /// Opens the user's cache: `$AIOHOST_CACHE/images`, `$XDG_CACHE_HOME/aiohost/images` or `$HOME/.cache/aiohost/images`. It is made
+    /// if it is not there.
     ///
     /// # Errors
     ///
-    /// If there is no such place, or it is somebody else's.
+    /// If none of these variables is an absolute path, or the directory is not this user's alone.
     pub fn open() -> Result<Self> {
         let dir = places::image_dirs(&places::variable).into_iter().next();
         let none = || Error::new(ErrorKind::NotFound, "none of AIOHOST_CACHE, XDG_CACHE_HOME and HOME is an absolute path");
         Self::open_at(&dir.ok_or_else(none)?)
     }
 
-    /// The one in a directory, which is made if it is not there.
+    /// Opens the cache in a directory, which is made if it is not there.
     ///
     /// # Errors
     ///
-    /// If it cannot be made, or holds something else.
+    /// If it cannot be made, or contains something else.
     pub fn open_at(dir: &Path) -> Result<Self> {
         Self::with(dir, IMAGE_BYTES_MAX)
     }
@@ -85,7 +85,7 @@ impl ImageCache {
         CacheFolder::open(dir, &MARK, "blob", bytes_max).map(Self)
     }
 
-    /// The blob with this SHA-256, in hexadecimal, if it is there. One that is damaged is removed.
+    /// The blob with this SHA-256 (in hexadecimal), if the cache has it. A damaged blob is removed.
     pub fn get(&self, sha256: &str) -> Option<File> {
         let name = is_hash(sha256).then(|| self.0.file(sha256))?;
         match self.intact(&name, sha256) {
@@ -111,11 +111,11 @@ impl ImageCache {
         Ok(file)
     }
 
-    /// Begins to add a blob of so many bytes with this SHA-256, in hexadecimal.
+    /// Begins to add a blob of `bytes` bytes with this SHA-256 (in hexadecimal).
     ///
     /// # Errors
     ///
-    /// If it is larger than all of the cache may be, that is no digest, or the file system fails.
+    /// If it is larger than the whole cache may be, if that is no digest, or if the file system fails.
     pub fn add(&self, sha256: &str, bytes: u64) -> Result<NewBlob<'_>> {
         if !is_hash(sha256) {
             return Err(Error::new(ErrorKind::InvalidInput, "that is no SHA-256 in hexadecimal"));
@@ -126,11 +126,11 @@ impl ImageCache {
 }
 
 impl NewBlob<'_> {
-    /// Adds it, if it is what its digest says.
+    /// Adds it, if its content matches its digest.
     ///
     /// # Errors
     ///
-    /// If it is not, or the file system fails.
+    /// If it does not, or the file system fails.
     pub fn finish(self) -> Result<()> {
         check(self.hasher, &self.digest)?;
         self.entry.finish()

@@ -18,8 +18,8 @@ use super::world::World;
 use super::{difference, sealed, source, trust};
 use crate::problem::{Problem, ProblemKind, Result};
 
-/// A plugin that is ready to run, any number of times, on any threads. Cheap to clone. Examples are at the [module](super) and at
-/// [`Plugin::guest`].
+/// A plugin that is ready to run, any number of times, on any threads. Cheap to clone. The [module](super) and [`Plugin::guest`]
+/// have examples.
 #[derive(Clone)]
 pub struct Plugin {
     pub(super) host: Host,
@@ -36,17 +36,17 @@ pub(super) struct CodeFile {
     pub(super) file: File,
 }
 
-/// What a plugin is.
+/// What is known of a plugin: its format, its imports and exports, and the engine that it needs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Description {
-    /// What its file is.
+    /// The format of its file.
     pub format: Format,
-    /// What it imports and exports, as it is or once it is a component.
+    /// Its imports and exports. For a core module that becomes a component, those of the component.
     pub world: World,
     /// The engine it runs on.
     pub engine: EngineKind,
-    /// Features of WebAssembly that it uses and this host does not have; of a plugin that was loaded, none.
+    /// Features of WebAssembly that it uses and this host does not have; none for a plugin that was loaded.
     pub unsupported: Vec<Unsupported>,
 }
 
@@ -64,7 +64,7 @@ enum Trust {
     Precompiled,
 }
 
-/// Looks at a plugin without compiling it. Compiled code cannot be looked at; load it with [`Host::load_trusted`].
+/// Describes a plugin without compiling it. Compiled code cannot be described; load it with [`Host::load_trusted`].
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -84,12 +84,12 @@ enum Trust {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or is no plugin.
+/// If the file cannot be read, or is not a plugin.
 pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     describe_source(&display_name(path.as_ref()), &PluginBytes::open(path.as_ref())?)
 }
 
-/// The same with a plugin that is in memory already. `name` is what it is called in errors.
+/// The same for a plugin that is in memory already. `name` is its name in errors.
 ///
 /// ```
 /// use aiohost::plugin::{Format, describe_bytes};
@@ -120,10 +120,11 @@ fn describe_source(name: &str, source: &PluginBytes<'_>) -> Result<Description> 
 }
 
 impl Host {
-    /// Loads a plugin: a component or a core module for WASI preview 1, binary or as text. It is compiled, unless the code
-    /// cache has it, which takes up to seconds: in an async program do it with `spawn_blocking`. It may take hours if the author
-    /// means harm, unless [`HostBuilder::compile_in`](super::HostBuilder::compile_in) was told to hold it to a time. Its file has
-    /// 256 MiB at most, and text 8 MiB.
+    /// Loads a plugin: a component, or a core module for WASI preview 1, as binary or as text. Its file may have 256 MiB, and text
+    /// 8 MiB.
+    ///
+    /// It is compiled, unless the code cache has it. That takes up to some seconds: in an async program use `spawn_blocking`. A
+    /// malicious plugin may take hours to compile, unless [`HostBuilder::compile_in`](super::HostBuilder::compile_in) limits it.
     ///
     /// ```
     /// # #[tokio::main]
@@ -140,14 +141,14 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no plugin, or imports what this host does not have. Compiled code is refused, since
-    /// nothing holds it back once it runs; see [`Host::load_trusted`].
+    /// If the file cannot be read, is not a plugin, or imports something that this host does not have. Compiled code is refused,
+    /// since nothing confines it once it runs; see [`Host::load_trusted`].
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Plugin> {
         let path = path.as_ref();
         self.load_as(&display_name(path), &PluginBytes::open(path)?, Trust::WebAssemblyOnly)
     }
 
-    /// The same with a plugin that is in memory already. `name` is what it is called in errors, and its first argument.
+    /// The same for a plugin that is in memory already. `name` is its name in errors, and its first argument.
     ///
     /// # Errors
     ///
@@ -157,11 +158,11 @@ impl Host {
         self.load_as(name, &PluginBytes::Memory(bytes), Trust::WebAssemblyOnly)
     }
 
-    /// The same, but takes compiled code too, as `aiohost compile` and [`Plugin::compiled`] make it. The example is at the latter.
+    /// The same, but takes compiled code too, as `aiohost compile` and [`Plugin::compiled`] make it. The latter has an example.
     ///
     /// # Errors
     ///
-    /// As [`Host::load`]; if compiled code is damaged, or was made by another version or with other settings; and if it lies
+    /// Those of [`Host::load`]; if compiled code is damaged, or was made by another version or with other settings; and if it lies
     /// where a plugin of this host may write.
     ///
     /// # Safety
@@ -324,17 +325,17 @@ impl fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    /// What it is called: the name of its file.
+    /// Its name: that of its file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it is.
+    /// What is known of it.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// Its code as it was compiled, for [`Host::load_trusted`] of the same version on the same kind of machine.
+    /// Its compiled code, for [`Host::load_trusted`] of the same version on the same kind of machine.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -5,11 +5,11 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), aiohost::Problem> {
-//! // What all plugins may do is set once; a guest may get more, and less.
+//! // What all plugins may do is set once; a guest may get more, or less.
 //! let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::default() };
 //! let host = Host::builder().dir(std::env::temp_dir(), "tmp", Rights::Read).limits(limits).build()?;
 //!
-//! // A plugin is loaded once, from a file as a rule, and runs as often as you like.
+//! // A plugin is loaded once, usually from a file, and runs as often as you like.
 //! let text = r#"(component
 //!     (core module $code (func (export "double") (param i32) (result i32)
 //!         (i32.mul (local.get 0) (i32.const 2))))
@@ -18,7 +18,7 @@
 //! let plugin = host.load_bytes("double.wat", text.as_bytes())?;
 //! assert_eq!(plugin.invoke("double(21)").await?.as_deref(), Some("42"));
 //!
-//! // Each run is a guest of its own, which can be asked what it did.
+//! // Each run is a guest of its own, which has statistics of what it did.
 //! let mut guest = plugin.guest().arg("--an-argument").build()?;
 //! assert_eq!(guest.invoke("double(4)").await?.as_deref(), Some("8"));
 //! assert!(guest.stats().is_empty(), "it made no requests");
@@ -26,12 +26,12 @@
 //! # }
 //! ```
 //!
-//! A plugin that is a command, with a main function, is run with [`Plugin::run`], which gives its exit status. What goes wrong
-//! is a [`Problem`](crate::Problem), which says what happened, why, and what to do about it.
+//! A plugin that is a command, with a main function, is run with [`Plugin::run`], which returns its exit status. Errors are a
+//! [`Problem`](crate::Problem), which says what happened, why, and what to do about it.
 //!
-//! `host` has the settings, `load` makes a plugin of a file by way of `format`, `world`, `offer` and `cache`, and `guest` runs
-//! it. Embedders with a linker of their own do without all this and use [`add_to_linker`](crate::add_to_linker). This module
-//! is behind the feature `host`, which is on by default.
+//! `host` has the settings, `load` makes a plugin from a file with `format`, `world`, `offer` and `cache`, and `guest` runs it.
+//! Embedders with a linker of their own need none of this and use [`add_to_linker`](crate::add_to_linker). This module is behind the
+//! feature `host`, which is on by default.
 
 mod bytes;
 mod cache;

@@ -52,12 +52,12 @@ const PACKAGES: [&str; 3] = ["aiohost:", "wasi:", preview1::MODULE];
 /// Something that a plugin imports and this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The import, as `aiohost:aio/blocking@0.2.0`, or `aiohost:aio/blocking@0.1.0 raed` for a function of it,
-    /// or `wasi_snapshot_preview1::fd_raed`.
+    /// The import, such as `aiohost:aio/blocking@0.2.0`, `aiohost:aio/blocking@0.1.0 raed` for a function of it, or
+    /// `wasi_snapshot_preview1::fd_raed`.
     pub import: String,
     /// What this host has instead.
     pub why: String,
-    /// The name that comes nearest, if one comes near.
+    /// The most similar name that this host has, if one is similar.
     pub closest: Option<String>,
     /// Whether this host has the interface in another version.
     pub is_other_version: bool,
@@ -74,7 +74,7 @@ struct Name<'a> {
 type Faces = BTreeMap<String, Vec<String>>;
 
 impl World {
-    /// What the plugin imports and this host does not have. The types of functions are not looked at.
+    /// The imports that this host does not have. The types of functions are not compared.
     pub fn missing(&self) -> Vec<Missing> {
         self.missing_beside(Offer::Own)
     }

@@ -20,8 +20,8 @@ const COMPILED_BYTES_MAX: u64 = 2 << 30;
 const ELF: &[u8] = b"\x7fELF";
 const WASM: &[u8] = b"\0asm";
 
-/// Reads the file of a core module that is to become a plugin, for [`componentize`](super::componentize()). As for a plugin, nothing
-/// but a regular file is opened, and none that is too large is read.
+/// Reads the file of a core module that is to become a plugin, for [`componentize`](super::componentize()). As for a plugin, only a
+/// regular file is opened, and it is not read if it is too large.
 ///
 /// ```
 /// use aiohost::plugin::{componentize, read_module};
@@ -38,7 +38,7 @@ const WASM: &[u8] = b"\0asm";
 ///
 /// # Errors
 ///
-/// If it is not there, is no regular file, is too large, or cannot be read.
+/// If it is not there, is not a regular file, is too large, or cannot be read.
 pub fn read_module(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     read_as("module", path.as_ref())
 }

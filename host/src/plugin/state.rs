@@ -18,7 +18,7 @@ use crate::wasi::preview1::{Preview1, Preview1View};
 /// What an application keeps for a guest.
 pub(super) type Data = Box<dyn Any + Send>;
 
-/// The data of a guest's store: what an application's own functions get, see [`HostBuilder::linker`](super::HostBuilder::linker).
+/// The data of a guest's store, which the application's own functions get; see [`HostBuilder::linker`](super::HostBuilder::linker).
 pub struct GuestState {
     wasi: WasiCtx,
     pub(super) aio: AioCtx,
@@ -30,8 +30,8 @@ pub struct GuestState {
 }
 
 impl GuestState {
-    /// What the application keeps for this guest; see [`GuestBuilder::data`](super::GuestBuilder::data). Nothing if it keeps nothing,
-    /// or something of another type.
+    /// The value that the application stored for this guest with [`GuestBuilder::data`](super::GuestBuilder::data). None if there is
+    /// none, or it has another type.
     pub fn data<T: 'static>(&mut self) -> Option<&mut T> {
         self.data.as_mut()?.downcast_mut()
     }

@@ -1,4 +1,4 @@
-//! What a guest has as its standard input, output and error.
+//! The standard input, output and error of a guest.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use super::standard_output::{BEHIND_BYTES, Elsewhere, OnOwnThread, Standard};
 use super::whereabouts::Whereabouts;
 
-/// What a guest reads as its standard input. It is for one guest: [`GuestBuilder::stdin`](super::GuestBuilder::stdin) takes it.
+/// The standard input of one guest: [`GuestBuilder::stdin`](super::GuestBuilder::stdin) takes it.
 ///
 /// ```
 /// use aiohost::Stdin;
@@ -42,12 +42,12 @@ enum Source {
 }
 
 impl Stdin {
-    /// Nothing: the end of the input at once.
+    /// Empty input.
     pub fn null() -> Self {
         Self(Source::Null)
     }
 
-    /// The standard input of this process. What is read of it is gone for every other guest that has it.
+    /// The standard input of this process. What one guest reads is gone for every other guest that has it.
     pub fn inherit() -> Self {
         Self(Source::Inherit)
     }
@@ -57,8 +57,8 @@ impl Stdin {
         Self(Source::Stream(Box::new(MemoryInputPipe::new(bytes))))
     }
 
-    /// What a reader gives. It is read by a task of the tokio runtime that the guest runs in, ahead of the guest: what was read
-    /// and not used is lost with the guest.
+    /// The bytes of a reader. A task of the tokio runtime that the guest runs in reads them ahead of the guest: what it has read and
+    /// the guest has not used is lost when the guest ends.
     pub fn reader(reader: impl AsyncRead + Send + Sync + 'static) -> Self {
         Self(Source::Stream(Box::new(AsyncStdinStream::new(reader))))
     }
@@ -82,8 +82,7 @@ impl fmt::Debug for Stdin {
     }
 }
 
-/// Where a guest's standard output, or its standard error, goes. It is for one of them of one guest: [`GuestBuilder::stdout`] and
-/// [`GuestBuilder::stderr`] take it.
+/// Where the standard output or the standard error of one guest goes: [`GuestBuilder::stdout`] and [`GuestBuilder::stderr`] take it.
 ///
 /// ```
 /// use aiohost::{Host, Stdout};
@@ -134,21 +133,20 @@ impl Stdout {
         Self(Sink::Null)
     }
 
-    /// To the standard output, or error, of this process. A guest that waits for whoever reads it holds up no other, unless it has
-    /// its thread to itself.
+    /// To the standard output, or error, of this process. A guest that waits for the reader of it holds up no other guest, unless it
+    /// has its thread to itself.
     pub fn inherit() -> Self {
         Self(Sink::Inherit)
     }
 
-    /// Into memory, `bytes_max` bytes at most. After that the guest is told that its output is closed, as by a pipe that nobody
-    /// reads any more.
+    /// Into memory, at most `bytes_max` bytes. After that the guest finds its output closed, like a pipe that nobody reads any more.
     pub fn captured(bytes_max: usize) -> (Self, Captured) {
         let captured = Captured { bytes_max, content: Arc::default() };
         (Self(Sink::Stream(Box::new(captured.clone()))), captured)
     }
 
-    /// To a writer. What is under way to it is 8 KiB at most; then the guest waits. It is written to by a task of the tokio runtime
-    /// that the guest runs in.
+    /// To a writer, to which a task of the tokio runtime writes that the guest runs in. At most 8 KiB are on their way to it; then
+    /// the guest waits.
     pub fn writer(writer: impl AsyncWrite + Send + Sync + 'static) -> Self {
         Self(Sink::Stream(Box::new(AsyncStdoutStream::new(BEHIND_BYTES, writer))))
     }
@@ -184,7 +182,7 @@ impl fmt::Debug for Stdout {
     }
 }
 
-/// What a guest has written; see [`Stdout::captured`], and the example at [`Stdout`]. Cheap to clone, and may be looked at from any
+/// What a guest has written; see [`Stdout::captured`], and the example at [`Stdout`]. Cheap to clone, and may be read from any
 /// thread, while the guest runs and when it is gone.
 #[derive(Clone, Debug)]
 pub struct Captured {
@@ -198,12 +196,12 @@ impl Captured {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of what has been written up to now.
+    /// A copy of what has been written so far.
     pub fn bytes(&self) -> Vec<u8> {
         self.content().clone()
     }
 
-    /// The same as text, with U+FFFD for what is not UTF-8.
+    /// The same as text, with U+FFFD for bytes that are not UTF-8.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.content()).into_owned()
     }

@@ -9,7 +9,7 @@ use crate::problem::{Problem, ProblemKind};
 /// A feature of WebAssembly that a plugin uses and this host does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    /// What it is called, as `legacy-exceptions`.
+    /// Its name, such as `legacy-exceptions`.
     pub feature: String,
     /// What uses it, and where in the file.
     pub why: String,

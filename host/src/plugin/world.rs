@@ -14,22 +14,22 @@ use crate::wasi::preview1;
 /// What a plugin imports and exports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
-    /// What it needs from the host.
+    /// Its imports: what it needs from the host.
     pub imports: Vec<Item>,
-    /// What it can be asked for.
+    /// Its exports: what can be called.
     pub exports: Vec<Item>,
 }
 
 /// One import or export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its name, with the version, as `wasi:cli/run@0.2.6`, or `_start` of a core module.
+    /// Its name with the version, such as `wasi:cli/run@0.2.6`, or `_start` for a core module.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ItemKind,
 }
 
-/// What an import or export is.
+/// The kind of an import or export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ItemKind {
@@ -38,11 +38,11 @@ pub enum ItemKind {
         /// Whether it is an `async func`.
         is_async: bool,
     },
-    /// An interface; for a core module, the module that the functions are of.
+    /// An interface; for a core module, the module that its functions are imported from.
     Interface(Vec<Function>),
     /// A type outside of any interface.
     Type,
-    /// What a core module exports, by its type: `func(i32, i32) -> i32`, `memory`, `table`, `global`, `tag`.
+    /// An export of a core module, by its type: `func(i32, i32) -> i32`, `memory`, `table`, `global`, `tag`.
     Core(String),
     /// A module or a component.
     Other,
@@ -51,7 +51,7 @@ pub enum ItemKind {
 /// A function of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name, as `stat` or `[method]request.wait`.
+    /// Its name, such as `stat` or `[method]request.wait`.
     pub name: String,
     /// Whether it is an `async func`.
     pub is_async: bool,
@@ -60,7 +60,7 @@ pub struct Function {
 /// The export by which a plugin is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
-    /// The name of the interface, as `wasi:cli/run@0.2.6`; of a core module it is the function `_start`.
+    /// The name of the interface, such as `wasi:cli/run@0.2.6`; for a core module, the function `_start`.
     pub interface: &'a str,
     /// 1 for WASI preview 1, 2 for WASI 0.2, 3 for WASI 0.3.
     pub wasi_minor: u64,
@@ -199,7 +199,7 @@ impl World {
         commands.max_by_key(|command| command.wasi_minor)
     }
 
-    /// Whether it imports or exports anything of WASI 0.2 or 0.3, or of preview 1, for which `minor` is 1.
+    /// Whether it imports or exports anything of WASI 0.2 or 0.3 (`minor` is 2 or 3), or of preview 1 (`minor` is 1).
     pub fn uses_wasi(&self, minor: u64) -> bool {
         if minor == 1 {
             return self.imports.iter().any(|import| import.name == preview1::MODULE);
@@ -210,7 +210,7 @@ impl World {
 }
 
 impl Item {
-    /// The functions of an interface; none for anything else.
+    /// The functions of an interface; empty for anything else.
     pub fn functions(&self) -> &[Function] {
         match &self.kind {
             ItemKind::Interface(functions) => functions,

@@ -1,4 +1,4 @@
-//! What keeps a path inside of a directory: the kernel, or portable code where the kernel cannot or may not.
+//! What keeps a path inside a directory: the kernel, or portable code where the kernel cannot or may not.
 
 use std::sync::OnceLock;
 
@@ -14,9 +14,9 @@ pub enum Resolver {
     /// `openat2` where it is available, otherwise portable.
     #[default]
     Auto,
-    /// The kernel does it: `openat2(2)` with `RESOLVE_BENEATH`, Linux 5.6 and later.
+    /// By the kernel: `openat2(2)` with `RESOLVE_BENEATH`, Linux 5.6 and later.
     Openat2,
-    /// cap-std does it. Slower, and nothing is done inline.
+    /// By cap-std. It is slower, and nothing with a path is done on the guest's own thread.
     Portable,
 }
 

@@ -9,7 +9,7 @@ pub struct Counters {
     pub queued: u64,
     /// Requests on a worker, and those that wait for a lock.
     pub running: u64,
-    /// Requests that ended well.
+    /// Requests that succeeded.
     pub done: u64,
     /// Requests that failed.
     pub failed: u64,

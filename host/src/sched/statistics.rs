@@ -12,18 +12,18 @@ use super::work::Kind;
 /// Kinds of request that there may be. 128: twice what there are.
 const KINDS_MAX: usize = 128;
 
-/// How the requests of one name went.
+/// Statistics of all requests with one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestStats {
-    /// Requests that came to an end, canceled ones too if they ran.
+    /// Requests that ended, including canceled ones if they ran.
     pub count: u64,
     /// How many of them failed.
     pub errors: u64,
     /// How many were done on the guest's own thread, because they could not block.
     pub inline: u64,
-    /// How long they waited for a worker, together.
+    /// How long they waited for a worker, in total.
     pub queued: Duration,
-    /// How long they ran on workers, together. What was done inline is not timed.
+    /// How long they ran on workers, in total. What was done inline is not timed.
     pub ran: Duration,
     /// Bytes read, written or copied.
     pub bytes: u64,
@@ -40,7 +40,7 @@ impl AddAssign<&Self> for RequestStats {
     }
 }
 
-/// How the requests of one guest went, by their names: those of the WIT package, and of functions of WASI.
+/// Statistics of one guest's requests by name: the names of the WIT package, and of functions of WASI.
 pub type Stats = BTreeMap<&'static str, RequestStats>;
 
 /// How a request went.

@@ -6,12 +6,12 @@ use wasmtime_wasi::WasiView;
 use super::{p2, p3, sockets};
 use crate::ctx::AioView;
 
-/// Adds all of WASI 0.2, and of 0.3 if the linker's engine has `Config::concurrency_support`, with files on aiohost's engine. A
-/// guest that is denied a socket is told of in the log, once. Examples are at the [module](super).
+/// Adds all of WASI 0.2, and of 0.3 if the linker's engine has `Config::concurrency_support`, with files on aiohost's engine. The
+/// first time that a guest is denied a socket, a warning is logged. The [module](super) has examples.
 ///
 /// # Errors
 ///
-/// If a name is taken in the linker.
+/// If the linker has one of the names already.
 pub fn add_to_linker<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     if linker.engine().get_concurrency_support() {
@@ -21,9 +21,8 @@ pub fn add_to_linker<T: AioView + WasiView + 'static>(linker: &mut Linker<T>) ->
     add_filesystem_to_linker(linker)
 }
 
-/// Adds the file system of WASI 0.2 and 0.3 alone, in place of one that is there; that of 0.3 if the linker's engine has
-/// `Config::concurrency_support`. From here on the linker refuses names that are taken, as a new one does. An
-/// example is at the [module](super).
+/// Adds only the file system of WASI 0.2, and of 0.3 if the linker's engine has `Config::concurrency_support`, in place of one that
+/// is there. Afterwards the linker refuses names that it has already, as a new one does. The [module](super) has an example.
 ///
 /// # Errors
 ///

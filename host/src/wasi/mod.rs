@@ -1,6 +1,6 @@
 //! WASI on aiohost's own engine: what programs that know only WASI call, through the same door as every request.
 //!
-//! An embedder has several ways. All of WASI 0.2 and, where the linker's engine has concurrency support, of 0.3, with files on
+//! An embedder has several choices. All of WASI 0.2, and of 0.3 where the linker's engine has concurrency support, with files on
 //! aiohost's engine:
 //!
 //! ```
@@ -12,7 +12,7 @@
 //! # }
 //! ```
 //!
-//! The file system alone, in place of that of `wasmtime_wasi`, which was added before:
+//! Only the file system, in place of that of `wasmtime_wasi`, which was added before:
 //!
 //! ```
 //! # use aiohost::AioView;
@@ -25,10 +25,11 @@
 //! # }
 //! ```
 //!
-//! And the functions of preview 1 for core modules, [`add_preview1_to_linker`]. Or `wasmtime_wasi` as it is, whose files are then beside all limits and counts of aiohost.
+//! The functions of preview 1 for core modules: [`add_preview1_to_linker`]. Or `wasmtime_wasi` as it is, whose files are then outside
+//! of aiohost's limits and counters.
 //!
-//! The directories are those of the guest's [`AioCtx`](crate::AioCtx). A guest that has its thread to itself waits on it:
-//! [`AioCtxBuilder::own_thread`](crate::AioCtxBuilder::own_thread).
+//! The directories are those of the guest's [`AioCtx`](crate::AioCtx). A guest that has its thread to itself waits for the file system
+//! on it: see [`AioCtxBuilder::own_thread`](crate::AioCtxBuilder::own_thread).
 
 mod filesystem;
 mod linker;

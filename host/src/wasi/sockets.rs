@@ -1,5 +1,5 @@
-//! Sockets are those of `wasmtime_wasi`, which denies them unless an embedder allows them. Here a guest that is denied one is told of
-//! in the log, once: the error that it gets itself says little.
+//! Sockets are those of `wasmtime_wasi`, which denies them unless an embedder allows them. Here the first denial is logged, since the
+//! error that the guest gets says little.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Accessor, Linker, Resource};

@@ -29,7 +29,7 @@ use crate::ctx::{AioCtx, AioView};
 /// The module whose functions these are.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
-/// What one guest has of preview 1 beside its [`AioCtx`]: its descriptors, and the standard streams. Each guest gets a new one.
+/// The state of one guest for preview 1, besides its [`AioCtx`]: its descriptors and the standard streams. Each guest gets a new one.
 ///
 /// ```
 /// use aiohost::wasi::{Preview1, Preview1View, add_preview1_to_linker};
@@ -99,13 +99,13 @@ impl fmt::Debug for Preview1 {
     }
 }
 
-/// A store's data with all that preview 1 needs. The store is for one guest, of which each module exports the same memory. The
-/// example is at [`Preview1`].
+/// A store's data with all that preview 1 needs. The store is for one guest; if it has several modules, they all export the same
+/// memory. [`Preview1`] has an example.
 pub trait Preview1View: AioView + WasiView {
-    /// What the guest has of preview 1.
+    /// The guest's state for preview 1.
     fn preview1(&mut self) -> &mut Preview1;
 
-    /// The same beside the directories and limits of the guest.
+    /// The same, together with the directories and limits of the guest.
     fn preview1_and_aio(&mut self) -> (&mut Preview1, &mut AioCtx);
 }
 
@@ -162,15 +162,15 @@ macro_rules! quick_functions {
     )*};
 }
 
-/// Adds every function of WASI preview 1, for core modules. Their files are those of the guest's [`AioCtx`], and everything else
-/// comes from its `WasiCtx`. The example is at [`Preview1`].
+/// Adds every function of WASI preview 1, for core modules. Files are those of the guest's [`AioCtx`], and everything else comes
+/// from its `WasiCtx`. [`Preview1`] has an example.
 ///
-/// The functions may suspend their guest, so that modules are instantiated and called by wasmtime's `async` functions, within a
-/// tokio runtime whose time is enabled.
+/// The functions may suspend their guest: instantiate and call modules with wasmtime's `async` functions, within a tokio runtime
+/// whose time is enabled.
 ///
 /// # Errors
 ///
-/// If a name is taken in the linker.
+/// If the linker has one of the names already.
 pub fn add_to_linker<T: Preview1View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     add_files(linker)?;
     add_paths(linker)?;
