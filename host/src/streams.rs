@@ -27,7 +27,7 @@ const STEP_BYTES: usize = 256 << 10;
 const TERMS: Terms =
     Terms { inline_bytes_max: INLINE_CALL_BYTES_MAX, unbooked_bytes_max: 0, waits_in_numbers: true, waits_on_own_thread: true };
 
-/// A step that a worker is at.
+/// A step that a worker does.
 type Step<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// A file, and on whose behalf it is read or written.

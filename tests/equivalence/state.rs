@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Who an object is: the file system, and the object on it.
+/// The identity of an object: the file system, and the object on it.
 pub(crate) type Identity = (u64, u64);
 
 pub(crate) fn identity(status: &Metadata) -> Identity {

@@ -50,12 +50,12 @@ impl Dir {
         Ok(blocking::readdir(self.at(), path)?)
     }
 
-    /// What the file system knows of what a path leads to.
+    /// The status of what a path leads to.
     pub fn metadata(&self, path: &str) -> io::Result<Status> {
         Ok(blocking::stat(self.at(), path)?)
     }
 
-    /// The same, and of a symbolic link itself.
+    /// The same, but of a symbolic link itself.
     pub fn symlink_metadata(&self, path: &str) -> io::Result<Status> {
         Ok(blocking::lstat(self.at(), path)?)
     }
@@ -65,7 +65,7 @@ impl Dir {
         Ok(blocking::mkdir(self.at(), path, 0o777)?)
     }
 
-    /// Remove a name that is not a directory's.
+    /// Remove a file, or anything else that is not a directory.
     pub fn remove_file(&self, path: &str) -> io::Result<()> {
         Ok(blocking::unlink(self.at(), path)?)
     }
@@ -75,12 +75,12 @@ impl Dir {
         Ok(blocking::rmdir(self.at(), path)?)
     }
 
-    /// Remove a directory and everything below it, and return how many names that were.
+    /// Remove a directory and everything below it, and return how many names were removed.
     pub fn remove_dir_all(&self, path: &str) -> io::Result<u64> {
         Ok(blocking::rmtree(self.at(), path, 0)?)
     }
 
-    /// Give an object another name in this directory, replacing what has that name.
+    /// Rename an object within this directory, replacing what has the new name.
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(blocking::rename(self.at(), from, self.at(), to)?)
     }
@@ -90,7 +90,7 @@ impl Dir {
         Ok(blocking::copy(self.at(), from, self.at(), to)?)
     }
 
-    /// Give an object another name beside the one it has.
+    /// Give an object an additional name.
     pub fn hard_link(&self, original: &str, link: &str) -> io::Result<()> {
         Ok(blocking::link(self.at(), original, self.at(), link)?)
     }
@@ -100,7 +100,7 @@ impl Dir {
         Ok(blocking::symlink(target, self.at(), link)?)
     }
 
-    /// What a symbolic link leads to, as it is written in it.
+    /// The target of a symbolic link, as it is written in the link.
     pub fn read_link(&self, path: &str) -> io::Result<String> {
         Ok(blocking::readlink(self.at(), path)?)
     }
@@ -110,7 +110,7 @@ impl Dir {
         Ok(blocking::realpath(self.at(), path)?)
     }
 
-    /// The handle, for functions of the bindings: their parameter `at`.
+    /// The handle, for the parameter `at` of functions of the bindings.
     pub fn at(&self) -> Option<&types::Dir> {
         self.handle.as_ref()
     }

@@ -22,7 +22,7 @@ impl From<Error> for io::Error {
     }
 }
 
-/// What the host said: the code, and the number that its system has for it. `None` for an error that is not the host's.
+/// The host's error: its code, and the error number of its system. `None` for an error that does not come from the host.
 ///
 /// [`io::Error::raw_os_error`] is `None` for all of them, since the numbers of the host's system are not those of WASI.
 pub fn reason(error: &io::Error) -> Option<Error> {

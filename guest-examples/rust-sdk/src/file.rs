@@ -8,8 +8,8 @@ use crate::{OpenOptions, blocking};
 /// How much is moved at a time, where it is not said otherwise.
 const PIECE: u32 = 128 * 1024;
 
-/// An open file, as `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same for many in
-/// flight. It is closed when it is dropped, without a report; [`close`](Self::close) reports.
+/// An open file, like `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same requests for
+/// many in flight. Dropping it closes the file and ignores errors; [`close`](Self::close) returns them.
 #[derive(Debug)]
 pub struct File {
     handle: types::File,
@@ -21,38 +21,38 @@ impl File {
         OpenOptions::new().read(true).open(path)
     }
 
-    /// Open a file for writing; it is made if it is not there, and emptied if it is.
+    /// Open a file for writing; create it if it is not there, and truncate it if it is.
     pub fn create(path: &str) -> io::Result<Self> {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
     }
 
-    /// Open a file in another way.
+    /// Options to open a file in another way.
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Close it, and tell whether what was written to it is safe with the file system.
+    /// Close it, and return an error if the file system could not keep what was written to it.
     pub fn close(self) -> io::Result<()> {
         Ok(blocking::close(self.handle)?)
     }
 
-    /// Read from an offset, whatever its position. 0 bytes are the end of the file.
+    /// Read from an offset; the position is neither used nor changed. 0 bytes mean the end of the file.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.read_from(buffer, Some(offset))
     }
 
-    /// Write at an offset, whatever its position, and return how many bytes were written.
+    /// Write at an offset, and return how many bytes were written. The position is neither used nor changed.
     pub fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         let written = blocking::write(&self.handle, Some(offset), data)?;
         Ok(usize::try_from(written).unwrap_or(data.len()))
     }
 
-    /// What the file system knows of it.
+    /// Its status.
     pub fn metadata(&self) -> io::Result<Status> {
         Ok(blocking::fstat(&self.handle)?)
     }
 
-    /// Set its length: it is cut, or filled up with zeroes.
+    /// Set its length: the file is cut, or extended with zeroes.
     pub fn set_len(&self, length: u64) -> io::Result<()> {
         Ok(blocking::ftruncate(&self.handle, length)?)
     }
@@ -72,12 +72,12 @@ impl File {
         Ok(blocking::fdatasync(&self.handle)?)
     }
 
-    /// Lock all of it, and wait until that is to be had.
+    /// Lock all of it, and wait for the lock.
     pub fn lock(&self) -> io::Result<()> {
         Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, true)?)
     }
 
-    /// Lock all of it, and let others have shared locks too.
+    /// Lock all of it with a shared lock, and wait for that.
     pub fn lock_shared(&self) -> io::Result<()> {
         Ok(blocking::lock(&self.handle, LockKind::Shared, 0, 0, true)?)
     }
@@ -87,7 +87,7 @@ impl File {
         Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, false)?)
     }
 
-    /// Give back its locks.
+    /// Release its locks.
     pub fn unlock(&self) -> io::Result<()> {
         Ok(blocking::unlock(&self.handle, 0, 0)?)
     }
@@ -140,7 +140,7 @@ impl Write for File {
         Ok(usize::try_from(written).unwrap_or(piece.len()))
     }
 
-    /// Nothing is kept back here: use [`sync_data`](File::sync_data) to bring it to the device.
+    /// There is no buffer, so this does nothing: use [`sync_data`](File::sync_data) to bring data to the device.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

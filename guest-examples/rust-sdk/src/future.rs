@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::completions;
 
-/// Run a future, whose requests are all in flight together, to its end. For a plain `fn main`, which WASI 0.2 has; there is no
-/// executor to choose and no thread.
+/// Run a future to its end; the requests that it waits for are in flight together. This is for the plain `fn main` of WASI 0.2, and
+/// needs neither an executor nor a thread.
 ///
 /// # Panics
 ///
-/// If the future waits for something else than a [`Request`](crate::Request), and for that alone: nobody would ever wake it.
+/// If the future waits only for something other than a [`Request`](crate::Request): nothing would ever wake it.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let woken = Arc::new(Woken(AtomicBool::new(true)));

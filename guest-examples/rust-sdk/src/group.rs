@@ -7,8 +7,8 @@ use crate::Request;
 use crate::control::{self, WhenFull};
 use crate::types::{self, Counters, GroupOutcome, Progress};
 
-/// Requests that belong together: to wait for them, to cancel them, and to bound how many are in flight. A request gets in with
-/// [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group changes nothing for its members.
+/// Requests that belong together: to wait for them, to cancel them, and to limit how many are in flight. A request becomes a member
+/// with [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group does not affect its members.
 #[derive(Debug)]
 pub struct Group {
     handle: types::Group,
@@ -31,7 +31,7 @@ impl Group {
         Ok(self.handle.add_group(&group.handle)?)
     }
 
-    /// Bound how many members may be in flight when one is submitted with [`Next::group`]; 0 for no bound.
+    /// Limit how many members may be in flight when one is submitted with [`Next::group`]; 0 for no limit.
     pub fn set_limit(&self, limit: u32) {
         self.handle.set_limit(limit);
     }
@@ -41,7 +41,7 @@ impl Group {
         self.handle.set_priority(priority);
     }
 
-    /// Set when its time is up: members that are not done by then fail. `None` takes that back.
+    /// Set its deadline: members that are not done by then fail. `None` removes it.
     pub fn set_deadline(&self, from_now: Option<Duration>) {
         self.handle.set_deadline(from_now.map(milliseconds));
     }
@@ -57,7 +57,7 @@ impl Group {
         self.handle.wait_below(members)
     }
 
-    /// Cancel every member. The group takes no more.
+    /// Cancel every member. The group takes no more members.
     pub fn cancel(&self) {
         self.handle.cancel();
     }
@@ -67,12 +67,12 @@ impl Group {
         self.handle.cancel_subs();
     }
 
-    /// How many of its members are where.
+    /// Number of its members in each state.
     pub fn count(&self) -> Counters {
         self.handle.count()
     }
 
-    /// How far its members have come together.
+    /// The progress of all members together.
     pub fn progress(&self) -> Progress {
         self.handle.progress()
     }
@@ -88,33 +88,33 @@ pub struct Next<'a> {
 }
 
 impl<'a> Next<'a> {
-    /// As any other.
+    /// A request like any other.
     #[expect(clippy::new_without_default, reason = "it is the start of a chain of calls")]
     pub fn new() -> Self {
         Self { priority: None, deadline: None, group: None, when_full: WhenFull::Wait }
     }
 
-    /// From -4, after all others, to 4, before all others.
+    /// Set its priority: from -4, after all others, to 4, before all others.
     pub fn priority(self, priority: i8) -> Self {
         Self { priority: Some(priority), ..self }
     }
 
-    /// If it is not done by then, it fails.
+    /// Set its deadline: it fails if it is not done by then.
     pub fn deadline(self, from_now: Duration) -> Self {
         Self { deadline: Some(from_now), ..self }
     }
 
-    /// The group that it becomes a member of.
+    /// Make it a member of a group.
     pub fn group(self, group: &'a Group) -> Self {
         Self { group: Some(group), ..self }
     }
 
-    /// Where as much is in flight as may be, it fails instead of waiting.
+    /// Let it fail instead of waiting if as much is in flight as is allowed.
     pub fn or_fail(self) -> Self {
         Self { when_full: WhenFull::Fail, ..self }
     }
 
-    /// Calls this, whose first request it is about.
+    /// Make a call, with these settings for the first request in it.
     pub fn submit<T>(self, call: impl FnOnce() -> T) -> T {
         let group = self.group.map(|group| &group.handle);
         control::next(self.priority, self.deadline.map(milliseconds), group, self.when_full);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::completions::{self, Queue};
 use crate::{FromOutcome, Request};
 
-/// Requests in flight, each with a key that tells it from the others: a name, or what is to be done next. They come out as they
-/// are done. Similar to `JoinSet` of tokio.
+/// Requests in flight, each with a key that identifies it, such as a name or the next thing to do. They come out as they are done.
+/// Similar to `JoinSet` of tokio.
 ///
 /// For requests of several types, `T` is [`Outcome`](crate::types::Outcome).
 pub struct InFlight<K, T> {
@@ -17,7 +17,7 @@ pub struct InFlight<K, T> {
 }
 
 impl<K, T: FromOutcome> InFlight<K, T> {
-    /// None yet.
+    /// An empty set.
     pub fn new() -> Self {
         Self { requests: HashMap::new(), done: Queue::default() }
     }
@@ -54,8 +54,8 @@ impl<K, T: FromOutcome> InFlight<K, T> {
         None
     }
 
-    /// The same, for `time` at most: `None`, too, if none was done until then. Others that are done meanwhile are told to whoever waits
-    /// for them.
+    /// The same, but wait for at most `time`: `None` also if none was done by then. Other requests of the plugin that are done
+    /// meanwhile are reported to those who wait for them.
     pub fn next_within(&mut self, time: Duration) -> Option<(K, io::Result<T>)> {
         let end = Instant::now().checked_add(time);
         while !self.requests.is_empty() {
@@ -76,7 +76,7 @@ impl<K, T: FromOutcome> InFlight<K, T> {
         None
     }
 
-    /// Take all of them back. [`next`](Self::next) still gives each, most of them with an error.
+    /// Cancel all of them. [`next`](Self::next) still returns each, most of them with an error.
     pub fn cancel(&self) {
         self.requests.values().for_each(|(_, request)| request.cancel());
     }

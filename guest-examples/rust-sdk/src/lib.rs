@@ -2,9 +2,9 @@
 //!
 //! * **One after the other**: [`File`], [`Dir`] and [`OpenOptions`] are used as those of `std`. A call returns when its work is
 //!   done. [`File`] is [`Read`](std::io::Read), [`Write`](std::io::Write) and [`Seek`](std::io::Seek).
-//! * **Many at a time**: the functions of [`submit`] return a [`Request`] at once. [`InFlight`] holds many and gives each as it
-//!   is done; a [`Group`] waits for its members, bounds and cancels them. A request is a [`Future`], too: [`block_on`] runs
-//!   `async` code in a plain `fn main`.
+//! * **Many at a time**: the functions of [`submit`] return a [`Request`] at once. [`InFlight`] holds many and returns each when it
+//!   is done; a [`Group`] waits for its members, cancels them, and limits how many are in flight. A request is also a [`Future`]:
+//!   [`block_on`] runs `async` code in a plain `fn main`.
 //! * **WASI 0.3**, with the feature `async`: the module `requests`, whose functions are async, and streams of a [`File`].
 //!
 //! ```ignore
@@ -28,12 +28,11 @@
 //! }
 //! ```
 //!
-//! The programs in `examples` are run by aiohost's tests. This crate has no file of its own to open and no right of its own: it
-//! gives names to what the host offers. What it has no name for is in [`blocking`], [`control`] and [`types`], as the host's WIT
-//! has it.
+//! The programs in `examples` are run by aiohost's tests. This crate only wraps what the host offers, and has no access of its own.
+//! What it does not wrap is in [`blocking`], [`control`] and [`types`], as in the host's WIT.
 //!
-//! A path is text. The host gives each byte of a name that is not UTF-8 as a character from U+F780 to U+F7FF; give it back as it
-//! came. A relative path starts from the first directory that the plugin was granted.
+//! A path is text. Each byte of a name that is not UTF-8 comes as a character from U+F780 to U+F7FF; pass it back unchanged. A
+//! relative path starts from the first directory that the plugin was granted.
 
 mod bindings;
 mod completions;

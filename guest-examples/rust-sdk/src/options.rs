@@ -5,7 +5,7 @@ use std::io;
 use crate::types::OpenFlags;
 use crate::{Dir, File, blocking};
 
-/// How a file is opened, as `OpenOptions` of `std`.
+/// How a file is opened, like `OpenOptions` of `std`.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
     flags: OpenFlags,
@@ -13,7 +13,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// With nothing set: at least one of `read`, `write` and `append` is needed.
+    /// Options with nothing set: at least one of `read`, `write` and `append` is needed.
     #[expect(clippy::new_without_default, reason = "it is the start of a chain of calls, as in std")]
     pub fn new() -> Self {
         Self { flags: OpenFlags::empty(), mode: 0o666 }
@@ -34,27 +34,27 @@ impl OpenOptions {
         self.set(OpenFlags::APPEND, on)
     }
 
-    /// Cut to no length.
+    /// Truncate it to length 0.
     pub fn truncate(self, on: bool) -> Self {
         self.set(OpenFlags::TRUNCATE, on)
     }
 
-    /// Made if it is not there.
+    /// Create it if it is not there.
     pub fn create(self, on: bool) -> Self {
         self.set(OpenFlags::CREATE, on)
     }
 
-    /// Made, and an error if it is there.
+    /// Create it, and fail if it is there.
     pub fn create_new(self, on: bool) -> Self {
         self.set(OpenFlags::CREATE | OpenFlags::EXCLUSIVE, on)
     }
 
-    /// An error if the last part of the path is a symbolic link.
+    /// Fail if the last part of the path is a symbolic link.
     pub fn no_follow(self, on: bool) -> Self {
         self.set(OpenFlags::NO_FOLLOW, on)
     }
 
-    /// Permission bits of a new file, of which the host's umask is taken away. `0o666` unless set.
+    /// Permission bits of a new file, less the host's umask. `0o666` unless set.
     pub fn mode(self, mode: u16) -> Self {
         Self { mode, ..self }
     }

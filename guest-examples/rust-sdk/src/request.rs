@@ -1,4 +1,4 @@
-//! A request on its way, and the type of what it comes to.
+//! A request on its way, and the type of its result.
 
 use std::io;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use crate::{Dir, File, completions};
 /// A request on its way, from a function of [`submit`](crate::submit). [`wait`](Self::wait) for it, `.await` it, or put it
 /// into an [`InFlight`](crate::InFlight).
 ///
-/// Dropping it gives up interest in the result: the request still runs. Use [`cancel`](Self::cancel) to take it back.
+/// Dropping it discards the result, but the request still runs. Use [`cancel`](Self::cancel) to take it back.
 #[must_use = "a request has a result, and may have failed"]
 pub struct Request<T> {
     handle: types::Request,
@@ -28,7 +28,7 @@ impl Drop for Interest {
     }
 }
 
-/// What a request may come to.
+/// A type that the result of a request may have.
 pub trait FromOutcome: Sized {
     /// The result, or `None` if the outcome is of another type.
     fn from_outcome(outcome: Outcome) -> Option<Self>;
@@ -46,18 +46,18 @@ impl<T> Request<T> {
         self.interest.0
     }
 
-    /// Take it back. If it is queued it never runs; in any case its result is [`ErrorCode::Canceled`](crate::ErrorCode), unless it
-    /// is done already.
+    /// Cancel it. If it is queued it never runs. In any case its result is [`ErrorCode::Canceled`](crate::ErrorCode), unless it is
+    /// done already.
     pub fn cancel(&self) {
         self.handle.cancel();
     }
 
-    /// How far it has come.
+    /// Its progress.
     pub fn progress(&self) -> Progress {
         self.handle.progress()
     }
 
-    /// The same request with any result: for requests of several types in one place.
+    /// The same request with a result of any type, to keep requests of several types together.
     pub fn untyped(self) -> Request<Outcome> {
         Request { handle: self.handle, interest: self.interest, result: PhantomData }
     }

@@ -1,7 +1,7 @@
 //! Every request, for many in flight: each function returns a [`Request`] at once, and the work goes on while the program does.
 //!
 //! The functions and their parameters have the names of the host's WIT, which says how each one fails. `at` is the directory
-//! that a relative path starts from. `move_` has an underscore, since `move` is a word of the language.
+//! that a relative path starts from. `move_` has an underscore, since `move` is a keyword.
 
 use crate::bindings::aiohost::aio::submit;
 use crate::types::{
@@ -21,17 +21,17 @@ pub fn open_dir(at: &Dir, path: &str) -> Request<Dir> {
     Request::new(submit::open_dir(at.at(), path))
 }
 
-/// Close a file, and tell whether what was written to it is safe with the file system.
+/// Close a file. Fails if the file system could not keep what was written to it.
 pub fn close(file: File) -> Request<()> {
     Request::new(submit::close(file.into_handle()))
 }
 
-/// Move the position of a file, and return where it is then.
+/// Move the position of a file, and return the new one.
 pub fn seek(file: &File, offset: i64, from: Whence) -> Request<u64> {
     Request::new(submit::seek(file.handle(), offset, from))
 }
 
-/// Read up to `length` bytes, from an offset or at the position of the file. None at all are its end.
+/// Read up to `length` bytes, from an offset or at the position of the file. An empty result means the end of the file.
 pub fn read(file: &File, offset: Option<u64>, length: u32) -> Request<Vec<u8>> {
     Request::new(submit::read(file.handle(), offset, length))
 }
@@ -66,7 +66,7 @@ pub fn copy(at: &Dir, path: &str, to_at: &Dir, to_path: &str) -> Request<u64> {
     Request::new(submit::copy(at.at(), path, to_at.at(), to_path))
 }
 
-/// Rename, or where that is another file system, copy and then unlink.
+/// Rename a file, or move it to another file system: copy and then unlink.
 pub fn move_(at: &Dir, path: &str, to_at: &Dir, to_path: &str) -> Request<()> {
     Request::new(submit::move_(at.at(), path, to_at.at(), to_path))
 }
@@ -81,17 +81,17 @@ pub fn stat(at: &Dir, path: &str) -> Request<Status> {
     Request::new(submit::stat(at.at(), path))
 }
 
-/// The status of what a path names; of a symbolic link itself.
+/// The status of what a path names, and of a symbolic link itself.
 pub fn lstat(at: &Dir, path: &str) -> Request<Status> {
     Request::new(submit::lstat(at.at(), path))
 }
 
-/// What a file system has, and has left.
+/// The size of a file system, and what is free of it.
 pub fn statvfs(at: &Dir, path: &str) -> Request<Volume> {
     Request::new(submit::statvfs(at.at(), path))
 }
 
-/// Set when an object was last read and last changed.
+/// Set the times at which an object was last read and last changed.
 pub fn utime(at: &Dir, path: &str, accessed: NewTime, modified: NewTime) -> Request<()> {
     Request::new(submit::utime(at.at(), path, accessed, modified))
 }
@@ -126,7 +126,7 @@ pub fn ftruncate(file: &File, length: u64) -> Request<()> {
     Request::new(submit::ftruncate(file.handle(), length))
 }
 
-/// Give space on the device to a range of a file, or take it back.
+/// Allocate space on the device for a range of a file, or release it.
 pub fn allocate(file: &File, flags: AllocateFlags, offset: u64, length: u64) -> Request<()> {
     Request::new(submit::allocate(file.handle(), flags, offset, length))
 }
@@ -141,12 +141,12 @@ pub fn extents(file: &File, offset: u64, length: Option<u64>) -> Request<Vec<Ext
     Request::new(submit::extents(file.handle(), offset, length))
 }
 
-/// Lock a range of a file; with `wait`, once that is to be had.
+/// Lock a range of a file; with `wait`, wait for the lock.
 pub fn lock(file: &File, kind: LockKind, offset: u64, length: u64, wait: bool) -> Request<()> {
     Request::new(submit::lock(file.handle(), kind, offset, length, wait))
 }
 
-/// Give back locks of this handle.
+/// Release locks of this handle.
 pub fn unlock(file: &File, offset: u64, length: u64) -> Request<()> {
     Request::new(submit::unlock(file.handle(), offset, length))
 }
@@ -156,7 +156,7 @@ pub fn clone_range(output: &File, output_offset: u64, input: &File, input_offset
     Request::new(submit::clone_range(output.handle(), output_offset, input.handle(), input_offset, length))
 }
 
-/// Remove a name that is not a directory's.
+/// Remove a name of anything but a directory.
 pub fn unlink(at: &Dir, path: &str) -> Request<()> {
     Request::new(submit::unlink(at.at(), path))
 }
@@ -171,17 +171,17 @@ pub fn mkdir(at: &Dir, path: &str, mode: u16) -> Request<()> {
     Request::new(submit::mkdir(at.at(), path, mode))
 }
 
-/// Give an object another name, replacing what has that name.
+/// Rename an object, replacing what has the new name.
 pub fn rename(old_at: &Dir, old_path: &str, new_at: &Dir, new_path: &str) -> Request<()> {
     Request::new(submit::rename(old_at.at(), old_path, new_at.at(), new_path))
 }
 
-/// `rename` with a say in what becomes of the target.
+/// `rename` with flags for what becomes of the target.
 pub fn rename2(old_at: &Dir, old_path: &str, new_at: &Dir, new_path: &str, flags: RenameFlags) -> Request<()> {
     Request::new(submit::rename2(old_at.at(), old_path, new_at.at(), new_path, flags))
 }
 
-/// Give an object another name beside the one it has.
+/// Give an object an additional name.
 pub fn link(old_at: &Dir, old_path: &str, new_at: &Dir, new_path: &str) -> Request<()> {
     Request::new(submit::link(old_at.at(), old_path, new_at.at(), new_path))
 }
@@ -191,7 +191,7 @@ pub fn symlink(target: &str, at: &Dir, path: &str) -> Request<()> {
     Request::new(submit::symlink(target, at.at(), path))
 }
 
-/// What a symbolic link leads to, as it is written in it.
+/// The target of a symbolic link, as it is written in the link.
 pub fn readlink(at: &Dir, path: &str) -> Request<String> {
     Request::new(submit::readlink(at.at(), path))
 }
@@ -211,12 +211,12 @@ pub fn readdir(at: &Dir, path: &str) -> Request<Vec<String>> {
     Request::new(submit::readdir(at.at(), path))
 }
 
-/// The names in a directory, told apart. `maxreq` is usually 0.
+/// The names in a directory, split into directories and others. `maxreq` is usually 0.
 pub fn scandir(at: &Dir, path: &str, maxreq: u32) -> Request<Scan> {
     Request::new(submit::scandir(at.at(), path, maxreq))
 }
 
-/// The entries of a directory, with a say in what is told of them and in their order.
+/// The entries of a directory, with flags for what is told of each and for their order.
 pub fn readdirx(at: &Dir, path: &str, flags: ReaddirxFlags) -> Request<Listing> {
     Request::new(submit::readdirx(at.at(), path, flags))
 }
@@ -226,12 +226,12 @@ pub fn walk(at: &Dir, path: &str, max_depth: u32, maxreq: u32) -> Request<Walker
     Request::new(submit::walk(at.at(), path, max_depth, maxreq))
 }
 
-/// The next entries of a walk. None at all are its end.
+/// The next entries of a walk. An empty result means its end.
 pub fn walk_next(walker: &Walker, max: u32) -> Request<Vec<WalkEntry>> {
     Request::new(submit::walk_next(walker, max))
 }
 
-/// Remove a directory and everything below it, and return how many names that were.
+/// Remove a directory and everything below it, and return how many names were removed.
 pub fn rmtree(at: &Dir, path: &str, maxreq: u32) -> Request<u64> {
     Request::new(submit::rmtree(at.at(), path, maxreq))
 }
@@ -266,7 +266,7 @@ pub fn pathsync(at: &Dir, path: &str) -> Request<()> {
     Request::new(submit::pathsync(at.at(), path))
 }
 
-/// Do nothing, in turn with the others.
+/// Do nothing, after waiting in the queue like other requests.
 pub fn nop() -> Request<()> {
     Request::new(submit::nop())
 }

@@ -125,7 +125,7 @@ enum Next<J> {
     Nothing,
 }
 
-/// Goes on with the work of a request; done once there is nothing left, or enough was done, and nobody is at it.
+/// Goes on with the work of a request; done once no worker has a job of it, and no job is left or enough was done.
 pub(super) fn go_on<S: SharedWork>(shared: &Arc<S>, ticket: &dyn Ticket) -> Flow<()> {
     loop {
         match next(shared, Some(ticket)) {

@@ -466,7 +466,7 @@ impl Place<Write> {
         Ok(())
     }
 
-    /// `rename` with a say in what becomes of the target.
+    /// `rename` with flags for what becomes of the target.
     pub(crate) fn rename2(&self, new: &Self, how: RenameHow) -> Result<()> {
         let flags = match how {
             RenameHow::Replace => return self.rename(new),

@@ -237,7 +237,7 @@ impl<R: Outcome> Pool<R> {
         }
     }
 
-    /// How many requests of all guests are where, those of guests that are gone too.
+    /// Number of requests of all guests in each state, including guests that are gone.
     pub(crate) fn counters(&self) -> Counters {
         let (mut counters, guests) = {
             let staff = self.staff();

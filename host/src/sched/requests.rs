@@ -37,7 +37,7 @@ use crate::budget::{Budget, Reservation, Waiter};
 enum Phase<R: Outcome> {
     Queued(Work<R>),
     Running,
-    /// A worker was at it and will be again.
+    /// A worker has run it and will run it again.
     Parked(Work<R>),
     Done(R),
 }

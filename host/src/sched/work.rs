@@ -102,7 +102,7 @@ pub(crate) struct ToQueue {
     pub(crate) id: RequestId,
     pub(crate) priority: Priority,
     pub(crate) place: Option<Reservation>,
-    /// A worker was at it before.
+    /// A worker has run it before.
     pub(crate) begun: bool,
 }
 

@@ -9,7 +9,7 @@ use super::reference::is_loopback;
 pub(super) enum Challenge {
     /// With a name and a password.
     Basic,
-    /// With a token, which is to be had elsewhere.
+    /// With a token, which the server at `realm` gives.
     Bearer { realm: String, service: Option<String>, scope: Option<String> },
 }
 

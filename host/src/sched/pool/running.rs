@@ -20,7 +20,7 @@ pub(in crate::sched) const TIME_SLICE: Duration = Duration::from_millis(20);
 pub(super) struct AtWork<'a, R: Outcome> {
     pub(super) pool: &'a Arc<Pool<R>>,
     pub(super) request: InHand<R>,
-    /// Since when this worker is at it.
+    /// When this worker began to run it.
     pub(super) since: Instant,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::face::{Error, Face, FileType, Status};
 
-/// Who an object is: the file system, and the object on it.
+/// The identity of an object: the file system, and the object on it.
 pub type Identity = (u64, u64);
 
 pub fn identity(status: &Status) -> Identity {

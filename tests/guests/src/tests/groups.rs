@@ -104,7 +104,7 @@ async fn group_add_group<F: Face>() {
     came_to(&leaf, (10, 1, 0));
     drop((leaf, late));
     came_to(&middle, (10, 1, 0));
-    // Sixteen stand one in the other, and no more.
+    // Sixteen can be nested, and no more.
     let mut chain = vec![top, middle];
     let end = loop {
         let above = Group::new();

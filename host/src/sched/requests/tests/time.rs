@@ -95,7 +95,7 @@ fn a_parked_request_that_is_canceled_goes_on_at_once_to_clear_up() {
     assert_eq!(f.counters(), [0, 1, 0, 0, 0], "it has begun, so it comes to its end");
     f.run(parked);
     assert_eq!(f.pass(SECOND), []);
-    // Canceled while a worker is at it, which then wants to try again.
+    // Canceled while a worker runs it, which then wants to try again.
     let running = f.submit();
     assert!(f.start(running));
     assert_eq!(f.cancel(running), []);
