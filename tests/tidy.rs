@@ -448,6 +448,20 @@ fn the_code_map_lists_every_file_of_the_host() {
     assert_none(missing.map(|path| format!("ARCHITECTURE.md: no line for `{}`", path.display())).collect());
 }
 
+#[test]
+fn the_table_of_suites_has_every_suite() {
+    let manifest = fs::read_to_string(root().join("host/Cargo.toml")).expect("there is a Cargo.toml");
+    let map = fs::read_to_string(root().join("host/ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");
+    let (_, section) = map.split_once("\n## Tests\n").expect("there is a section on tests");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let names: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+    let suites = manifest.split("\n[[test]]\nname = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let suites: Vec<String> = suites.map(|suite| format!("`{suite}`")).collect();
+    assert!(suites.len() > 10, "only {} suites were found", suites.len());
+    let missing = suites.iter().filter(|suite| !names.iter().any(|names| names.contains(suite.as_str())));
+    assert_none(missing.map(|suite| format!("ARCHITECTURE.md: no row for the suite {suite}")).collect());
+}
+
 /// Whether a suite has a test: a function with `#[test]`, or the name of one in a list of the suite's own.
 fn has_test(sources: &[(PathBuf, String)], suite: &str, test: &str) -> bool {
     let folder = match suite {

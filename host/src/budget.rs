@@ -1,4 +1,4 @@
-//! How much of something may be had at a time: bytes, places, descriptors. What was taken gives itself back when it is dropped.
+//! How much of something may be taken at a time: bytes, places, descriptors. What was taken is given back when it is dropped.
 //!
 //! A budget may stand below another one, as that of a guest below that of its engine. Then it holds at most a share of what is
 //! left above, see [`share`]: so however many guests take all that they can get, something is left for one that comes later.

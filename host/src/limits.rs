@@ -1,4 +1,4 @@
-//! Every ceiling, with its default and its reason.
+//! The limits of guests, requests and engines, with their defaults and reasons. A limit of one part alone is a constant in its file.
 
 use std::time::Duration;
 

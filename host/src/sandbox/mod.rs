@@ -1,10 +1,10 @@
 //! The sandbox: the only code that touches the file system.
 //!
 //! `grant` finds the directory that a guest's path starts from, `resolve` opens what a path leads to without ever leaving
-//! that directory, `mount` knows what it is on and whether it may be had at all, and `place` and `file` have the operations. A
+//! that directory, `mount` knows what it is on and whether it may be used at all, and `place` and `file` have the operations. A
 //! raw call ends in `_unchecked` and is made only here.
 //!
-//! Rights are types: `Place<Read>` has no operation that changes anything, and a `Place<Write>` can only be had from a
+//! Rights are types: `Place<Read>` has no operation that changes anything, and a `Place<Write>` can only be obtained from a
 //! directory that was granted for writing.
 
 mod adopt;

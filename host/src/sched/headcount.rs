@@ -1,4 +1,5 @@
-//! How many requests of one guest are at what. Unlike what a budget gives, nobody waits for it, so it may be given up under a lock.
+//! How many requests of one guest are on their way, begun, to be taken, or to be announced. Unlike for what a budget gives, nobody
+//! waits for these numbers, so they may be lowered under a lock.
 //!
 //! All numbers of a guest lie together: its own thread and the workers change them in turn, and each place in memory that goes to
 //! and fro between processors costs more than the change.

@@ -1,5 +1,5 @@
-//! What was looked at last. Programs ask for the identity of a file and then for its status, and a listing asks twice for the
-//! first: one look at the file answers all of these.
+//! The last look at a file, which answers the next question about it. Programs ask for the identity of a file and then for its
+//! status, and a listing asks twice for the identity: one look at the file answers all of these.
 //!
 //! Whatever else a guest calls may tell it that the file is another by now, or may have made it so: what it writes to standard output
 //! may go there. So a look answers only the call right after it, and only where each call is counted: see [`HostCalls`]. In WASI 0.3
