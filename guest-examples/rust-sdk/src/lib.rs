@@ -1,4 +1,4 @@
-//! The requests of aiohost for plugins in Rust, in the shape of `std`.
+//! The requests of aiohost for plugins in Rust, in the style of `std`.
 //!
 //! * **One after the other**: [`File`], [`Dir`] and [`OpenOptions`] are used as those of `std`. A call returns when its work is
 //!   done. [`File`] is [`Read`](std::io::Read), [`Write`](std::io::Write) and [`Seek`](std::io::Seek).
