@@ -66,17 +66,38 @@ pub struct Problem {
     kind: ProblemKind,
     what: String,
     cause: Option<anyhow::Error>,
-    help: Option<Help>,
+    help: Option<Remedy>,
 }
 
 /// What to do about a problem, for whoever writes a program and for whoever uses the command.
 #[derive(Debug)]
-struct Help {
+pub(crate) struct Remedy {
     program: String,
     command: String,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
+
+impl Remedy {
+    /// Where a program does it by a function and a user of the command by an option.
+    pub(crate) fn of(program: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { program: showable(program), command: showable(command) }
+    }
+}
+
+/// The same for both.
+impl From<String> for Remedy {
+    fn from(text: String) -> Self {
+        Self::of(text.clone(), text)
+    }
+}
+
+/// The same for both.
+impl From<&str> for Remedy {
+    fn from(text: &str) -> Self {
+        Self::of(text, text)
+    }
+}
 
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
@@ -92,15 +113,14 @@ impl Problem {
         self.because(anyhow::Error::msg(showable(cause)))
     }
 
-    pub(crate) fn help_with(self, help: impl Into<String>) -> Self {
-        let help = help.into();
-        self.help_for(help.clone(), help)
+    pub(crate) fn help_with(mut self, help: impl Into<Remedy>) -> Self {
+        self.help = Some(help.into());
+        self
     }
 
-    /// The same where a program does it by a function and a user of the command by an option.
-    pub(crate) fn help_for(mut self, program: impl Into<String>, command: impl Into<String>) -> Self {
-        self.help = Some(Help { program: showable(program), command: showable(command) });
-        self
+    /// With a text for each of the two; see [`Remedy::of`].
+    pub(crate) fn help_for(self, program: impl Into<String>, command: impl Into<String>) -> Self {
+        self.help_with(Remedy::of(program, command))
     }
 
     /// The class of the problem; see the example at [`Problem`].

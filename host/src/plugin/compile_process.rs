@@ -236,7 +236,9 @@ fn start_thread<'scope, T: Send + 'scope>(
 
 /// It is refused, and not compiled here: then nothing would hold the plugin, and whoever sends it may be who is at fault.
 fn cannot_start(error: io::Error) -> Problem {
-    Problem::new(ProblemKind::Host, "cannot start the process that compiles plugins").because(error).help_with(
+    Problem::new(ProblemKind::Host, "cannot start the process that compiles plugins").because(error).help_for(
+        "compile the plugin where processes can be started, and load what Plugin::compiled returned there; what is in the code \
+         cache needs no process",
         "compile the plugin where processes can be started, with `aiohost compile`, and run what comes out; what is in the \
          code cache needs no process",
     )

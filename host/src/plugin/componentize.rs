@@ -54,7 +54,10 @@ pub fn componentize(name: &str, module: &[u8], world: Option<BuiltFor<'_>>) -> R
         return encode(&binary).map_err(|error| {
             Problem::new(ProblemKind::Format, format!("{name} does not say what it imports and exports"))
                 .because(error)
-                .help_with("name the world that it was built for, as in: --world submit-guest, or --wit wit --world my-plugin")
+                .help_for(
+                    "name the world that it was built for in a BuiltFor, and where its WIT is if that is your own",
+                    "name the world that it was built for, as in: --world submit-guest, or --wit wit --world my-plugin",
+                )
         });
     };
     let (resolve, id) = find(world)?;
@@ -71,8 +74,10 @@ pub fn componentize(name: &str, module: &[u8], world: Option<BuiltFor<'_>>) -> R
 }
 
 fn is_a_component(name: &str) -> Problem {
-    Problem::new(ProblemKind::Format, format!("{name} is a component already"))
-        .help_with("there is nothing to be done: `aiohost run` takes it as it is")
+    Problem::new(ProblemKind::Format, format!("{name} is a component already")).help_for(
+        "there is nothing to be done: Host::load takes it as it is",
+        "there is nothing to be done: `aiohost run` takes it as it is",
+    )
 }
 
 /// The world, in the package that it is to be looked for in.
@@ -98,9 +103,10 @@ fn find(world: BuiltFor<'_>) -> Result<(Resolve, WorldId)> {
                 Some(name) => format!("there is no world `{name}` in {origin}"),
                 None => format!("there is not exactly one world in {origin}"),
             };
-            Err(Problem::new(ProblemKind::Wit, what)
-                .because_text(format!("its worlds are: {}", worlds.join(", ")))
-                .help_with("name one of them with --world, or the folder of your own WIT with --wit"))
+            Err(Problem::new(ProblemKind::Wit, what).because_text(format!("its worlds are: {}", worlds.join(", "))).help_for(
+                "name one of them in BuiltFor::world, or the folder of your own WIT in BuiltFor::wit",
+                "name one of them with --world, or the folder of your own WIT with --wit",
+            ))
         }
     }
 }
@@ -108,9 +114,10 @@ fn find(world: BuiltFor<'_>) -> Result<(Resolve, WorldId)> {
 /// Reads a package. It may use this host's own without having it among its `deps`.
 fn read(path: &Path) -> Result<(Resolve, PackageId)> {
     path.metadata().map_err(|error| {
-        Problem::new(ProblemKind::Wit, format!("cannot read the WIT in {}", path.display()))
-            .because(error)
-            .help_with("name a folder with .wit files, or one such file; without --wit the package of this host is used")
+        Problem::new(ProblemKind::Wit, format!("cannot read the WIT in {}", path.display())).because(error).help_for(
+            "name a folder with .wit files, or one such file; without BuiltFor::wit the package of this host is used",
+            "name a folder with .wit files, or one such file; without --wit the package of this host is used",
+        )
     })?;
     let mut alone = Resolve::new();
     let failure = match alone.push_path(path) {
@@ -137,9 +144,15 @@ fn unusable(path: &Path, resolve: &Resolve, error: &anyhow::Error) -> Problem {
     };
     let problem = Problem::new(ProblemKind::Wit, format!("cannot use the WIT in {}", path.display())).because_text(cause);
     match lacking(error) {
-        Some("aiohost") => problem.help_with(format!("this host has aiohost:aio@{AIO_VERSION}: `aiohost wit` prints it")),
+        Some("aiohost") => problem.help_for(
+            format!("this host has aiohost:aio@{AIO_VERSION}: it is in plugin::WIT"),
+            format!("this host has aiohost:aio@{AIO_VERSION}: `aiohost wit` prints it"),
+        ),
         Some(_) => problem.help_with("put the package into a folder of its own below the folder `deps`, beside the world"),
-        None => problem.help_with("`aiohost wit` prints a package that is correct, to compare it with"),
+        None => problem.help_for(
+            "plugin::WIT is a package that is correct, to compare it with",
+            "`aiohost wit` prints a package that is correct, to compare it with",
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 use wasmparser::{Parser, Payload};
 
 use super::memory;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::{Problem, ProblemKind, Remedy};
 use crate::shown;
 use crate::wasi::preview1;
 
@@ -57,32 +57,49 @@ pub(super) fn problem(name: &str, module: &[u8], error: anyhow::Error) -> Proble
         .help_with(remedy(from))
 }
 
-/// The command that brings the types. The smallest world that has what is imported is enough.
-fn componentize(name: &str, face: Option<&str>) -> String {
+/// What brings the types. The smallest world that has what is imported is enough.
+fn componentize(name: &str, face: Option<&str>) -> Remedy {
     let world = match face {
-        Some("blocking") => "--world blocking-guest",
-        Some("requests" | "streams") => "--world async-guest",
-        Some(_) => "--world submit-guest",
-        None => "--wit wit --world my-plugin",
+        Some("blocking") => "blocking-guest",
+        Some("requests" | "streams") => "async-guest",
+        Some(_) => "submit-guest",
+        None => {
+            return Remedy::of(
+                "tell plugin::componentize the world that it was built for, and where its WIT is",
+                format!("{TELL_WORLD}: aiohost componentize {name} --wit wit --world my-plugin -o plugin.wasm"),
+            );
+        }
     };
-    format!("tell the world that it was built for: aiohost componentize {name} {world} -o plugin.wasm")
+    Remedy::of(
+        format!("tell plugin::componentize the world that it was built for: `{world}`"),
+        format!("{TELL_WORLD}: aiohost componentize {name} --world {world} -o plugin.wasm"),
+    )
 }
 
+const TELL_WORLD: &str = "tell the world that it was built for";
+
 /// What to do about imports that some toolchain makes for another host.
-fn remedy(from: &str) -> &'static str {
+fn remedy(from: &str) -> Remedy {
     match from {
         "env" => {
             "a function that is declared and nowhere defined becomes such an import: link what defines it. With Emscripten, \
-             build with -sSTANDALONE_WASM; better, build for wasm32-wasip1 or wasm32-wasip2"
+                  build with -sSTANDALONE_WASM; better, build for wasm32-wasip1 or wasm32-wasip2"
+                .into()
         }
-        "wasi_unstable" => "it is built for an early form of WASI: build it again with a newer toolchain",
-        "go" | "gojs" => "it is built for a browser: build it with GOOS=wasip1 GOARCH=wasm, as `aiohost new go` does",
+        "wasi_unstable" => "it is built for an early form of WASI: build it again with a newer toolchain".into(),
+        "go" | "gojs" => Remedy::of(FOR_BROWSER_BY_GO, format!("{FOR_BROWSER_BY_GO}, as `aiohost new go` does")),
         _ if from.starts_with("__wbindgen") || from == "wbg" => {
-            "it is built for a browser, with wasm-bindgen: build it for wasm32-wasip2 without it, as `aiohost new rust` does"
+            Remedy::of(FOR_BROWSER_BY_RUST, format!("{FOR_BROWSER_BY_RUST}, as `aiohost new rust` does"))
         }
-        _ => "a plugin imports WASI, and interfaces of WIT: `aiohost new` starts one that does",
+        _ => Remedy::of(
+            "a plugin imports WASI, and interfaces of WIT: build it for wasm32-wasip1 or wasm32-wasip2",
+            "a plugin imports WASI, and interfaces of WIT: `aiohost new` starts one that does",
+        ),
     }
 }
+
+const FOR_BROWSER_BY_GO: &str = "it is built for a browser: build it with GOOS=wasip1 GOARCH=wasm";
+const FOR_BROWSER_BY_RUST: &str = "it is built for a browser, with wasm-bindgen: build it for wasm32-wasip2 without it";
 
 impl Module {
     fn read(module: &[u8]) -> wasmparser::Result<Self> {

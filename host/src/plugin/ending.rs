@@ -7,7 +7,7 @@ use wasmtime::{ThrownException, Trap};
 use wasmtime_wasi::I32Exit;
 
 use super::trace;
-use crate::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Remedy, Result};
 
 const MISTAKE: &str = "this is a mistake in the plugin's own code";
 
@@ -56,8 +56,7 @@ fn failure(name: &str, error: wasmtime::Error) -> Problem {
     }
     if let Some(remedy) = remedy_for_limit(&error) {
         let cause = anyhow::Error::msg(error.root_cause().to_string());
-        let problem = Problem::new(ProblemKind::Limit, format!("{name} reached a limit")).because(cause);
-        return problem.help_for(remedy.program, remedy.command);
+        return Problem::new(ProblemKind::Limit, format!("{name} reached a limit")).because(cause).help_with(remedy);
     }
     let (cause, trace) = (error.root_cause().to_string(), trace::of(&error));
     if trace.is_none() && !is_about_values(&cause) {
@@ -93,35 +92,29 @@ fn is_about_values(cause: &str) -> bool {
         .any(|text| cause.contains(text))
 }
 
-/// What to do, in a program and with the command.
-struct Remedy {
-    program: &'static str,
-    command: &'static str,
-}
-
 /// What to do about a limit, if one was reached. wasmtime has no types for these errors, so it goes by their texts; should
 /// one change, a test fails and users get the bare error.
 fn remedy_for_limit(error: &wasmtime::Error) -> Option<Remedy> {
     let text = error.root_cause().to_string();
     if text.contains("exceeds memory limits") {
-        return Some(Remedy {
-            program: "give it more memory with Limits::memory_bytes_max",
-            command: "give it more memory with --max-memory, as in --max-memory 2GiB",
-        });
+        return Some(Remedy::of(
+            "give it more memory with Limits::memory_bytes_max",
+            "give it more memory with --max-memory, as in --max-memory 2GiB",
+        ));
     }
     if text.contains("GC heap out of memory") {
-        return Some(Remedy {
-            program: "give it more memory with Limits::memory_bytes_max: what it makes takes all of that",
-            command: "give it more memory with --max-memory, as in --max-memory 2GiB: what it makes takes all of that",
-        });
+        return Some(Remedy::of(
+            "give it more memory with Limits::memory_bytes_max: what it makes takes all of that",
+            "give it more memory with --max-memory, as in --max-memory 2GiB: what it makes takes all of that",
+        ));
     }
     if text.contains("File too large") {
-        return Some(Remedy {
-            program: "raise the limit of this process for files, RLIMIT_FSIZE: wasmtime keeps a plugin's data in a file without a name",
-            command: "raise the limit for files, as with `ulimit -f unlimited`: wasmtime keeps a plugin's data in a file without a name",
-        });
+        return Some(Remedy::of(
+            "raise the limit of this process for files, RLIMIT_FSIZE: wasmtime keeps a plugin's data in a file without a name",
+            "raise the limit for files, as with `ulimit -f unlimited`: wasmtime keeps a plugin's data in a file without a name",
+        ));
     }
-    remedy_in_the_plugin(error, &text).map(|help| Remedy { program: help, command: help })
+    remedy_in_the_plugin(error, &text).map(Remedy::from)
 }
 
 /// The same where nothing can be done about it but in the plugin.

@@ -16,7 +16,7 @@ use super::invoke;
 use super::invoke_core::{CoreCall, IsFirst};
 use super::load::Plugin;
 use super::state::{GuestState, KeptStore};
-use crate::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Remedy, Result};
 use crate::sched::{Counters, Stats};
 use crate::spin::on_own_thread;
 use crate::ticker::Ticks;
@@ -404,9 +404,9 @@ impl Guest {
 
     fn no_command(&self) -> Problem {
         let world = &self.plugin.description().world;
-        let (lacking, invoke) = match self.plugin.linked {
-            Linked::Component(_) => ("`wasi:cli/run` export", CALL_ONE),
-            Linked::Module(_) => ("`_start` function without parameters", CALL_ONE_OF_A_MODULE),
+        let lacking = match self.plugin.linked {
+            Linked::Component(_) => "`wasi:cli/run` export",
+            Linked::Module(_) => "`_start` function without parameters",
         };
         let problem = Problem::new(ProblemKind::Export, format!("{} cannot be run: it has no {lacking}", self.plugin.name));
         if world.exports.is_empty() {
@@ -414,32 +414,39 @@ impl Guest {
         }
         let exports: Vec<String> = world.exports.iter().map(|export| format!("`{}`", export.name)).collect();
         let problem = problem.because_text(format!("it exports {}", exports.join(", ")));
-        let exports = |interface: &str| world.exports.iter().any(|export| export.name.starts_with(interface));
-        let [program, command] = if exports("wasi:cli/run") {
-            ["this host runs wasi:cli/run of WASI 0.2 and 0.3: build the plugin with a toolchain for one of these"; 2]
-        } else if exports("run") && matches!(self.plugin.linked, Linked::Component(_)) {
-            ["a world that is to be run has `export wasi:cli/run@0.2.6;`, not a function of its own: see `aiohost new`"; 2]
-        } else if exports("wasi:http/") {
-            ["it is built for an HTTP server, and this host has none: build it for a world with `export wasi:cli/run@0.2.6;`";
-                2]
-        } else {
-            invoke
+        problem.help_with(self.remedy_for_export())
+    }
+
+    /// What can be done with a plugin that is no command.
+    fn remedy_for_export(&self) -> Remedy {
+        let exports = |interface: &str| {
+            let exports = &self.plugin.description().world.exports;
+            exports.iter().any(|export| export.name.starts_with(interface))
         };
-        problem.help_for(program, command)
+        let is_component = matches!(self.plugin.linked, Linked::Component(_));
+        if exports("wasi:cli/run") {
+            "this host runs wasi:cli/run of WASI 0.2 and 0.3: build the plugin with a toolchain for one of these".into()
+        } else if exports("run") && is_component {
+            Remedy::of(NOT_OF_ITS_OWN, format!("{NOT_OF_ITS_OWN}: see `aiohost new`"))
+        } else if exports("wasi:http/") {
+            "it is built for an HTTP server, and this host has none: build it for a world with `export wasi:cli/run@0.2.6;`"
+                .into()
+        } else if is_component {
+            Remedy::of(
+                "call one of its functions with Guest::call or Guest::invoke, or build it as a command, with a main function",
+                "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function",
+            )
+        } else {
+            Remedy::of(
+                "call one of its functions with Guest::invoke, or build it as a command, with a main function",
+                "call one of its functions with --invoke NAME and arguments behind the plugin, or build it as a command, with a \
+                 main function",
+            )
+        }
     }
 }
 
-/// What can be done with a plugin that is no command.
-const CALL_ONE: [&str; 2] = [
-    "call one of its functions with Guest::call or Guest::invoke, or build it as a command, with a main function",
-    "call one of its functions with --invoke 'NAME(ARGUMENTS)', or build it as a command, with a main function",
-];
-
-/// The same for a core module.
-const CALL_ONE_OF_A_MODULE: [&str; 2] = [
-    "call one of its functions with Guest::invoke, or build it as a command, with a main function",
-    "call one of its functions with --invoke NAME and arguments behind the plugin, or build it as a command, with a main function",
-];
+const NOT_OF_ITS_OWN: &str = "a world that is to be run has `export wasi:cli/run@0.2.6;`, not a function of its own";
 
 /// How a guest is waited for.
 struct Supervision {

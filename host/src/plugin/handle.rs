@@ -162,7 +162,7 @@ mod tests {
             load(epochs).expect("it is of this kind");
             let problem = load(!epochs).expect_err("it is of the other kind");
             assert_eq!(problem.to_string(), "test.cwasm was compiled with other settings");
-            assert!(problem.help().is_some_and(|help| help.contains("epoch-interruption")), "{problem:?}");
+            assert!(problem.help().is_some_and(|help| help.contains("HostBuilder::epoch_interruption")), "{problem:?}");
         }
     }
 }

@@ -12,11 +12,11 @@ use super::compile_how::Epochs;
 use super::format::{self, Format};
 use super::host::Host;
 use super::machine::{EngineKind, Machine};
-use super::prepare::{Prepared, REBUILD, check, prepare, untrusted};
+use super::prepare::{Prepared, check, prepare, rebuild, untrusted};
 use super::validate::Unsupported;
 use super::world::World;
 use super::{difference, sealed, source, trust};
-use crate::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Remedy, Result};
 
 /// A plugin that is ready to run, any number of times, on any threads. Cheap to clone. The [module](super) and [`Plugin::guest`]
 /// have examples.
@@ -185,8 +185,8 @@ impl Host {
         };
         let linked = code.link(machine).map_err(|error| {
             check(name, &world, self.0.machines.how().offer).err().unwrap_or_else(|| match &code {
-                Code::Component(_) => wrong_types(name, difference(name, format, source), error, REBUILD),
-                Code::Module(_) => wrong_types(name, None, error, REBUILD_MODULE),
+                Code::Component(_) => wrong_types(name, difference(name, format, source), error).help_with(rebuild()),
+                Code::Module(_) => wrong_types(name, None, error).help_with(REBUILD_MODULE),
             })
         })?;
         let description = Description { format, world, engine: machine.kind, unsupported: Vec::new() };
@@ -259,7 +259,12 @@ impl Host {
 
     /// Compiled code, for whichever engine it was compiled.
     fn deserialize(&self, name: &str, bytes: &[u8]) -> Result<(&Machine, Code)> {
-        let refuse = |problem: Problem| problem.help_with("compile it again with this version: aiohost compile PLUGIN.wasm");
+        let refuse = |problem: Problem| {
+            problem.help_for(
+                "compile it again with this version, and keep what Plugin::compiled returns",
+                "compile it again with this version: aiohost compile PLUGIN.wasm",
+            )
+        };
         let Some(code) = sealed::unseal(bytes) else {
             let what = format!("{name} is damaged, or was not made by `aiohost compile`");
             return Err(refuse(Problem::new(ProblemKind::Format, what).because_text("its checksum is missing or wrong")));
@@ -278,10 +283,14 @@ impl Host {
             // wasmtime has no type for this error either.
             Some(error) if format!("{error:#}").contains("epoch interruption") => {
                 problem("with other settings").because(error).help_with(match self.0.machines.how().epochs {
-                    Epochs::Checked => {
-                        "compile it with `aiohost compile --epoch-interruption`, or set HostBuilder::epoch_interruption to false"
-                    }
-                    Epochs::Unchecked => "compile it again, without --epoch-interruption",
+                    Epochs::Checked => Remedy::of(
+                        "compile it on a host with HostBuilder::epoch_interruption, or set that to false here",
+                        "compile it with `aiohost compile --epoch-interruption`",
+                    ),
+                    Epochs::Unchecked => Remedy::of(
+                        "compile it on a host without HostBuilder::epoch_interruption, or set that to true here",
+                        "compile it again, without --epoch-interruption",
+                    ),
                 })
             }
             Some(error) => refuse(problem("by another version or for another machine").because(error)),
@@ -305,14 +314,13 @@ fn difference(name: &str, format: Format, source: &PluginBytes<'_>) -> Option<St
     }
 }
 
-fn wrong_types(name: &str, difference: Option<String>, error: wasmtime::Error, help: &str) -> Problem {
+fn wrong_types(name: &str, difference: Option<String>, error: wasmtime::Error) -> Problem {
     let problem =
         Problem::new(ProblemKind::World, format!("{name} imports something with another type than it has in this host"));
     match difference {
         Some(difference) => problem.because_text(difference),
         None => problem.because(error),
     }
-    .help_with(help)
 }
 
 /// What to do about a core module whose imports do not fit.

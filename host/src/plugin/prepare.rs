@@ -11,7 +11,7 @@ use super::offer::Missing;
 use super::validate::{self, Unsupported};
 use super::world::World;
 use super::{footprint, streams_of_flags};
-use crate::problem::{Problem, ProblemKind, Result};
+use crate::problem::{Problem, ProblemKind, Remedy, Result};
 use crate::shown;
 
 /// A plugin that can be compiled, unless it uses what is not supported.
@@ -112,21 +112,34 @@ pub(super) fn check(name: &str, world: &World, offer: Offer) -> Result<()> {
         .help_with(remedy_for_import(first)))
 }
 
-fn remedy_for_import(missing: &Missing) -> String {
+fn remedy_for_import(missing: &Missing) -> Remedy {
     match &missing.closest {
-        _ if missing.is_other_version => {
-            format!("{REBUILD}; or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here")
-        }
+        _ if missing.is_other_version => Remedy::of(
+            format!("{REBUILD}; or load it with an aiohost of its own age: World::missing lists what is missing here"),
+            format!(
+                "{REBUILD_BY_COMMAND}; or run it with an aiohost of its own age: `aiohost inspect` lists what is missing here"
+            ),
+        ),
         _ if missing.import.starts_with("wasi:http/") => {
-            "plugins have no network here, and so no HTTP: let it read what it needs from a file or from standard input"
-                .to_owned()
+            "plugins have no network here, and so no HTTP: let it read what it needs from a file or from standard input".into()
         }
-        Some(closest) => format!("the closest that it has is `{closest}`; `aiohost inspect` lists all that is missing"),
-        None if missing.import.starts_with("aiohost:aio/") => REBUILD.to_owned(),
-        None => "`aiohost inspect` lists all that is missing".to_owned(),
+        Some(closest) => Remedy::of(
+            format!("the closest that it has is `{closest}`; {LIST_MISSING}"),
+            format!("the closest that it has is `{closest}`; {LIST_MISSING_BY_COMMAND}"),
+        ),
+        None if missing.import.starts_with("aiohost:aio/") => rebuild(),
+        None => Remedy::of(LIST_MISSING, LIST_MISSING_BY_COMMAND),
     }
 }
 
+const LIST_MISSING: &str = "World::missing lists all that is missing, and plugin::describe reads the world";
+const LIST_MISSING_BY_COMMAND: &str = "`aiohost inspect` lists all that is missing";
+
 /// What to do about a plugin that was built with another WIT package than this host's.
-pub(super) const REBUILD: &str =
+pub(super) fn rebuild() -> Remedy {
+    Remedy::of(REBUILD, REBUILD_BY_COMMAND)
+}
+
+const REBUILD: &str = "build the plugin again with this host's WIT, which is in plugin::WIT";
+const REBUILD_BY_COMMAND: &str =
     "write this host's WIT with `aiohost wit --out wit/deps/aiohost-aio --force` and build the plugin again";

@@ -139,15 +139,15 @@ pub(super) fn problem(path: &Path, error: io::Error) -> Problem {
 }
 
 fn problem_of(what: &str, path: &Path, error: io::Error) -> Problem {
+    if error.kind() == io::ErrorKind::IsADirectory {
+        return cannot_read(what, path, error).help_for(
+            "name the plugin's file; directories for it are granted with HostBuilder::dir",
+            "name the plugin's file; directories for it are granted with --dir",
+        );
+    }
     let help = match error.kind() {
         io::ErrorKind::NotFound if what == "module" => "name the file that your compiler made",
         io::ErrorKind::NotFound => "check the path of the plugin",
-        io::ErrorKind::IsADirectory => {
-            return cannot_read(what, path, error).help_for(
-                "name the plugin's file; directories for it are granted with HostBuilder::dir",
-                "name the plugin's file; directories for it are granted with --dir",
-            );
-        }
         io::ErrorKind::PermissionDenied => "the user who runs the host needs the right to read it",
         io::ErrorKind::InvalidInput => "write the plugin into a file first, and name that",
         io::ErrorKind::FileTooLarge => "build it without debug information: `wasm-tools strip` removes it",
