@@ -100,7 +100,7 @@ impl Plugin {
             wanted: Vec::new(),
             allowed: host.allowed.clone(),
             limits: host.limits.clone(),
-            weight: 1,
+            weight: host.weight,
             stdin,
             stdout,
             stderr,
@@ -161,8 +161,8 @@ impl GuestBuilder {
         self
     }
 
-    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; 1 unless set, and at
-    /// least 1.
+    /// Sets how many requests of this guest are begun in its turn, when several guests wait for workers; what
+    /// [`HostBuilder::weight`](super::HostBuilder::weight) says unless set, and at least 1.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
@@ -300,6 +300,13 @@ mod tests {
         assert_eq!(block_on(plugin.invoke(&format!("f({most})"))).expect("it may").as_deref(), Some("4194304"));
         let error = block_on(plugin.invoke(&format!("f({})", most + 1))).expect_err("it is more than a call gives");
         assert_eq!(error.kind(), ProblemKind::Trap, "{error}");
+    }
+
+    #[test]
+    fn a_guest_has_the_weight_that_its_host_gives_unless_it_is_given_another() {
+        assert_eq!(plugin(Host::builder(), "(component)").guest().weight, 1);
+        let plugin = plugin(Host::builder().weight(3), "(component)");
+        assert_eq!((plugin.guest().weight, plugin.guest().weight(2).weight), (3, 2));
     }
 
     /// Writes what it reads to its output, and ends with 1 once it cannot.

@@ -58,6 +58,7 @@ pub(super) struct Inner {
     pub(super) machines: Machines,
     pub(super) workers: AioEngine,
     pub(super) limits: Limits,
+    pub(super) weight: u32,
     pub(super) argv0: Option<String>,
     pub(super) cache: Option<Cache>,
     pub(super) cache_place: Option<CachePlace>,
@@ -90,6 +91,8 @@ type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 ///     .env("LANG", "C")
 ///     .argv0("plugin")
 ///     .limits(Limits { memory_bytes_max: 64 << 20, ..Limits::default() })
+///     // Twice as many requests in a turn as guests of other hosts have on the same workers.
+///     .weight(2)
 ///     .allow(Gated::Mkfifo)
 ///     .resolver(Resolver::Auto)
 ///     .wasi(|wasi| {
@@ -123,6 +126,7 @@ pub struct HostBuilder {
     environment: Vec<(String, String)>,
     argv0: Option<String>,
     limits: Limits,
+    weight: u32,
     workers: Workers,
     engine: Option<Engine>,
     additions: Vec<Additions>,
@@ -183,6 +187,14 @@ impl HostBuilder {
     /// Sets the limits of every guest for which its builder sets none.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets how many requests of a guest are begun in its turn, when several guests wait for workers, for each guest that is not
+    /// given another weight by [`GuestBuilder::weight`](super::GuestBuilder::weight); 1 unless set, and 1 at least. It is a share of
+    /// the workers beside other guests, and no limit: a guest alone has all of them.
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
         self
     }
 
@@ -357,6 +369,7 @@ impl HostBuilder {
                 Workers::Shared(workers) => workers,
             },
             limits: self.limits,
+            weight: self.weight,
             argv0: self.argv0,
             cache: place.as_ref().and_then(open_cache),
             cache_place: place,
@@ -413,6 +426,7 @@ impl Host {
             environment: Vec::new(),
             argv0: None,
             limits: Limits::default(),
+            weight: 1,
             workers: Workers::Own(AioEngine::builder()),
             engine: None,
             additions: Vec::new(),
