@@ -67,3 +67,15 @@ fn blocking_links_without_concurrency_support() {
 fn submit_links_without_concurrency_support() {
     link("submit-guest", false);
 }
+
+#[test]
+fn a_second_time_was_told_by_the_name_of_a_resource() {
+    let mut linker: Linker<State> = Linker::new(&engine(true));
+    aiohost::add_to_linker(&mut linker).expect("a fresh linker takes everything");
+    for again in [aiohost::add_to_linker(&mut linker), aiohost::add_plain_to_linker(&mut linker)] {
+        let error = again.expect_err("it is there");
+        assert_eq!(error.to_string(), "aiohost:aio is in this linker already");
+        // What wasmtime says stays below.
+        assert!(format!("{error:?}").contains("defined twice"), "{error:?}");
+    }
+}

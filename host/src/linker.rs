@@ -29,7 +29,8 @@ const TYPES: &str = "aiohost:aio/types@0.1.0";
 /// // `State` implements `AioView`.
 /// let mut linker = Linker::<State>::new(&Engine::default());
 /// aiohost::add_to_linker(&mut linker)?;
-/// assert!(aiohost::add_to_linker(&mut linker).is_err(), "it is there already");
+/// let again = aiohost::add_to_linker(&mut linker).expect_err("it is there");
+/// assert_eq!(again.to_string(), "aiohost:aio is in this linker already");
 /// # Ok(())
 /// # }
 /// ```
@@ -70,7 +71,8 @@ pub fn add_plain_to_linker<T: AioView + 'static>(linker: &mut Linker<T>) -> wasm
 }
 
 fn add<T: AioView + 'static>(linker: &mut Linker<T>, faces: Faces) -> wasmtime::Result<()> {
-    add_types(linker)?;
+    // The types come first. Whoever has added them has added the rest.
+    add_types(linker).map_err(|error| error.context("aiohost:aio is in this linker already"))?;
     ops::control::add(linker)?;
     let mut requests = Registrar::new(linker, faces, ops::streams::KINDS.len());
     ops::path::add(&mut requests)?;
