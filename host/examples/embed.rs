@@ -56,6 +56,8 @@ async fn main() -> anyhow::Result<()> {
     let workers = AioEngine::new();
     let mut linker: Linker<State> = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    // Without this the guest's `std::fs` sees no directory.
+    aiohost::wasi::add_filesystem_to_linker(&mut linker)?;
     aiohost::add_plain_to_linker(&mut linker)?;
 
     // For each plugin: its own store, with its own directories.

@@ -35,6 +35,8 @@
 //!     let workers = AioEngine::new();
 //!     let mut linker: Linker<State> = Linker::new(&engine);
 //!     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+//!     // Without this the guest's `std::fs` sees no directory.
+//!     aiohost::wasi::add_filesystem_to_linker(&mut linker)?;
 //!     aiohost::add_to_linker(&mut linker)?;
 //!
 //!     // For each plugin: a store of its own, with the directories that it gets.
