@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aiohost::{AioEngine, Counters};
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Counters, EpochTicker, Gated, Limits, StoreCeiling};
 use tempfile::TempDir;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
 
 use embedded::{descriptors, guest, run, store, workers_named_in_proc};
 
@@ -234,4 +236,93 @@ fn a_store_that_is_killed_leaves_the_old_content_or_the_new() {
         assert!(whole(&fs::read(&path).expect("it was there")));
     }
     assert!(reads > 40 * KILLS);
+}
+
+/// Computes for some ticks, and then waits for ten requests that workers do.
+const WITHOUT_WASI: &str = r#"(component
+    (import "aiohost:aio/types@0.1.0" (instance $types (export "request" (type (sub resource)))))
+    (alias export $types "request" (type $request))
+    (import "aiohost:aio/submit@0.1.0" (instance $aio
+        (export "request" (type $r (eq $request)))
+        (export "busy" (func (param "time-ms" u64) (result (own $r))))))
+    (import "aiohost:aio/control@0.1.0" (instance $control
+        (export "flush" (func))))
+    (core func $busy (canon lower (func $aio "busy")))
+    (core func $flush (canon lower (func $control "flush")))
+    (core module $code
+        (import "host" "busy" (func $busy (param i64) (result i32)))
+        (import "host" "flush" (func $flush))
+        (func (export "work") (local $count i32)
+            (local.set $count (i32.const 50000000))
+            (loop $again
+                (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+                (br_if $again (local.get $count)))
+            (loop $again
+                (drop (call $busy (i64.const 1))) (call $flush)
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get $count) (i32.const 10))))))
+    (core instance $code (instantiate $code (with "host" (instance
+        (export "busy" (func $busy)) (export "flush" (func $flush))))))
+    (func (export "work") (canon lift (core func $code "work"))))"#;
+
+/// What a store holds whose guest has `aiohost:aio` and no WASI.
+struct Bare {
+    aio: AioCtx,
+    table: ResourceTable,
+    ceiling: StoreCeiling,
+}
+
+impl AioView for Bare {
+    fn aio(&mut self) -> AioCtxView<'_> {
+        AioCtxView { ctx: &mut self.aio, table: &mut self.table }
+    }
+}
+
+/// Waits for a future with nothing but the standard library.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    use std::task::{Context, Wake, Waker};
+
+    struct Unpark(std::thread::Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return outcome;
+        }
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_guest_without_wasi_needs_no_event_loop() {
+    // The other tests count threads.
+    let _turn = turn();
+    assert!(tokio::runtime::Handle::try_current().is_err(), "there is an event loop");
+    let engine = Engine::new(Config::new().concurrency_support(false).epoch_interruption(true)).expect("an engine");
+    let component = wat::parse_str(WITHOUT_WASI).expect("a valid test component");
+    let component = Component::new(&engine, component).expect("a valid test component");
+    let mut linker = Linker::<Bare>::new(&engine);
+    aiohost::add_plain_to_linker(&mut linker).expect("a fresh linker");
+    let (workers, limits) = (AioEngine::new(), Limits::default());
+    let aio = AioCtx::builder().limits(limits.clone()).allow(Gated::Busy).build(&workers);
+    let mut store = Store::new(&engine, Bare { aio, table: limits.table(), ceiling: limits.ceiling() });
+    limits.apply(&mut store, |state| &mut state.ceiling);
+    let ticker = EpochTicker::new();
+    ticker.add(&engine);
+    let ticks = ticker.run().expect("a thread that ticks");
+    let outcome = block_on(async {
+        let instance = linker.instantiate_async(&mut store, &component).await?;
+        instance.get_typed_func::<(), ()>(&mut store, "work")?.call_async(&mut store, ()).await
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert_eq!(store.data().aio.counters().done, 10);
+    drop((ticks, store));
+    assert!(block_on(workers.shutdown_async(LONG)), "workers are left");
 }

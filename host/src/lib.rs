@@ -144,7 +144,11 @@
 //! # Which thread does what
 //!
 //! What cannot wait is done on the thread that polls the guest; the rest is done by the threads of an [`AioEngine`], which many
-//! guests share. Nothing here needs tokio: any executor will do, since only a [`Waker`](std::task::Waker) is used.
+//! guests share.
+//!
+//! `aiohost:aio`, the [`AioEngine`], [`Limits::apply`] and the [`EpochTicker`] need no runtime of tokio: any executor will do, since
+//! only a [`Waker`](std::task::Waker) is used. WASI needs one whose time is enabled, that of `wasmtime_wasi` as well as that of
+//! [`wasi`]: a guest that sleeps does so by tokio's clock. So do the guests of `Host`, which have WASI and may have a timeout.
 //!
 //! # Cancellation
 //!
