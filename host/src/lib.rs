@@ -130,9 +130,14 @@
 //! | what | how |
 //! |---|---|
 //! | memory, tables, handles, bytes of a call | [`Limits::apply`] |
+//! | memories of a guest, and of all guests of the process | the same, by the ceiling of [`Limits::ceiling`]: 64, and 16,384 |
+//! | what instances and types take beside memories and tables | `PoolingAllocationConfig` has the largest instance and how many there may be. `Host` refuses a plugin whose instances take more than 16 MiB, and one whose streams of flags take more than is counted for them; no store sees either |
+//! | the stack | `Config::async_stack_size` of twice `Config::max_wasm_stack` and 1 MiB at least, as by default: with less a guest can end the process. `Host` gives WebAssembly 1 MiB, and 4 MiB in all |
 //! | the end of a guest that computes | `Config::epoch_interruption`, an [`EpochTicker`], [`Limits::timeout`] with [`Limits::apply`] |
 //! | the end of a guest that waits | drop the future of its call, as `tokio::time::timeout` does |
 //! | files of WASI with the limits and counters of aiohost | [`wasi::add_filesystem_to_linker`] |
+//! | identity and status of a file by one look, for programs of WASI 0.2 | [`AioCtxBuilder::host_calls`], and a `Store::call_hook` that counts by [`HostCalls`] |
+//! | random bytes of one call of WASI 0.2 or 0.3 | `WasiCtxBuilder::max_random_size`: `Host` gives 4 MiB, and 64 MiB is the default |
 //! | core modules of WASI preview 1 | [`wasi::add_preview1_to_linker`] |
 //! | no network | `WasiCtx` as it is: it grants none |
 //! | compiled code that is kept | `wasmtime::Cache`, in a place that no guest reaches |
