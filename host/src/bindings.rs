@@ -32,6 +32,21 @@
 //! ```
 //!
 //! `host/examples/processor` is a whole program.
+//!
+//! The error that a guest gives or gets by such a world is [`types::Error`], and becomes an [`Error`](crate::Error), which has a
+//! text, and the other way round; so do the codes:
+//!
+//! ```
+//! use aiohost::bindings::types;
+//! use aiohost::{Error, ErrorCode};
+//!
+//! let error = Error { code: ErrorCode::NoEntry, errno: 2 };
+//! let for_guest = types::Error::from(error);
+//! assert_eq!(for_guest.code, types::ErrorCode::NoEntry);
+//! assert_eq!(Error::from(for_guest), error);
+//! ```
+
+use crate::error::{Error, ErrorCode};
 
 /// Made of the WIT package.
 #[allow(dead_code, missing_docs, clippy::all, reason = "it is generated, and what it adds to a linker is not used")]
@@ -91,6 +106,46 @@ pub mod types {
     pub use crate::sandbox::{OpenDir as Dir, OpenFile as File, Walker};
 
     is_added_elsewhere!();
+}
+
+/// Codes have the same names on both sides: one that is missing here does not compile.
+macro_rules! same_codes {
+    ($($code:ident)*) => {
+        impl From<types::ErrorCode> for ErrorCode {
+            fn from(code: types::ErrorCode) -> Self {
+                match code {
+                    $(types::ErrorCode::$code => Self::$code,)*
+                }
+            }
+        }
+
+        impl From<ErrorCode> for types::ErrorCode {
+            fn from(code: ErrorCode) -> Self {
+                match code {
+                    $(ErrorCode::$code => Self::$code,)*
+                }
+            }
+        }
+    };
+}
+
+same_codes! {
+    Access Already BadDescriptor Busy Canceled CrossDevice Deadlock Quota Exist FileTooLarge IllegalByteSequence
+    Invalid Io IsDirectory Loop TooManyLinks NameTooLong NoDevice NoEntry NoLock InsufficientMemory InsufficientSpace
+    NotDirectory NotEmpty NotPermitted Overflow ReadOnly InvalidSeek TimedOut TextFileBusy TooManyOpenFiles
+    Unsupported WouldBlock Other
+}
+
+impl From<types::Error> for Error {
+    fn from(error: types::Error) -> Self {
+        Self { code: error.code.into(), errno: error.errno }
+    }
+}
+
+impl From<Error> for types::Error {
+    fn from(error: Error) -> Self {
+        Self { code: error.code.into(), errno: error.errno }
+    }
 }
 
 /// `aiohost:aio/control`.

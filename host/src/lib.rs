@@ -218,6 +218,9 @@ mod ticker;
 mod types;
 pub mod wasi;
 
+/// Crates whose types stand in signatures here, in the versions that these signatures mean.
+pub use {cap_std, wasmtime, wasmtime_wasi};
+
 pub use allowed::Gated;
 pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView, HostCalls};
 pub use engine::{AioEngine, AioEngineBuilder};
