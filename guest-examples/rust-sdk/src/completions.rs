@@ -58,7 +58,12 @@ pub(crate) fn wait() -> bool {
 
 /// The same, for so long at most. `false` also if none was done.
 pub(crate) fn wait_for(time: Duration) -> bool {
-    tell(control::wait_any_for(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    tell(control::wait_any_for(milliseconds(time)))
+}
+
+/// As the host counts, rounded up: with less, whoever waits until a time would be told too early that it is over.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn tell(done: Vec<u64>) -> bool {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::Request;
+use crate::completions::milliseconds;
 use crate::control::{self, WhenFull};
 use crate::types::{self, Counters, GroupOutcome, Progress};
 
@@ -120,8 +121,4 @@ impl<'a> Next<'a> {
         control::next(self.priority, self.deadline.map(milliseconds), group, self.when_full);
         call()
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
