@@ -18,8 +18,32 @@ mod toolchains;
 type Left = (&'static str, &'static str);
 
 /// Each example, what it prints, and the files that it leaves beside `one` and `two`.
-const EXAMPLES: [(&str, &str, &[Left]); 6] = [
-    ("files", "[\"final\"] has \"one\\ntwo\\n\"\nErrorCode::Exist, errno 17\n", &[("notes/final", "one\ntwo\n")]),
+const EXAMPLES: [(&str, &str, &[Left]); 13] = [
+    (
+        "files",
+        "[\"final\"] has \"one\\ntwo\\n\"\nthe last line is \"stopped\\n\"\nErrorCode::Exist, errno 17\n",
+        &[("notes/final", "one\ntwo\n"), ("notes/log", "started\nstopped\n")],
+    ),
+    ("directories", "the copy has \"hello\\n\"\n5 names were removed\n", &[]),
+    ("attributes", "one: 5 bytes, mode 640, of 1704067200\ntwo: 100 bytes, mode 600, of 1704067200\n", &[("one", "first")]),
+    ("ranges", "the last piece is \"west \"\n3145733 bytes are shared or copied\nsyncfs: Err(PermissionDenied)\n", &[]),
+    (
+        "names",
+        "\"old edition\\n\" was replaced\nhome index one start two\n\"edition\\n\"\nno pipe: Some(ErrorCode::NotPermitted)\n",
+        &[("site/start", "new edition\n"), ("site/one", "first line\nx\n"), ("site/two", "zwei\n")],
+    ),
+    (
+        "trees",
+        "8 names were copied\n[\"below/\", \"below/root\", \"leaf\"]\n4 names were removed\n",
+        &[("second/below/root", "brown")],
+    ),
+    ("locks", "1 request waits\nthe first line is locked\n", &[]),
+    (
+        "deadlines",
+        "100 done, 1 failed\nbusy: Err(PermissionDenied)\nof a request: ErrorCode::TimedOut, errno 110\n\
+         of a group: ErrorCode::TimedOut, errno 110\ntaken back: ErrorCode::Canceled, errno 125\n",
+        &[],
+    ),
     ("overview", "2 lines, 18 bytes\n2 done, 1 failed\n", &[]),
     ("in_flight", "2 files, 18 bytes\n", &[]),
     ("futures", "first line zwei\n2 files, 18 bytes\n", &[]),
