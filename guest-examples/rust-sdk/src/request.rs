@@ -36,7 +36,7 @@ pub trait FromOutcome: Sized {
 
 impl<T> Request<T> {
     /// A request of the bindings. `T` has to be the type of its result.
-    pub fn new(handle: types::Request) -> Self {
+    pub(crate) fn new(handle: types::Request) -> Self {
         let interest = Interest(handle.id());
         Self { handle, interest, result: PhantomData }
     }
@@ -62,8 +62,7 @@ impl<T> Request<T> {
         Request { handle: self.handle, interest: self.interest, result: PhantomData }
     }
 
-    /// The handle, for functions of the bindings.
-    pub fn handle(&self) -> &types::Request {
+    pub(crate) fn handle(&self) -> &types::Request {
         &self.handle
     }
 }
