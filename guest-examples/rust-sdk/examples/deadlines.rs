@@ -4,12 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use aiohost_guest::types::LockKind;
-use aiohost_guest::{Dir, File, Group, Next, Request, submit};
+use aiohost_guest::{Dir, File, Group, Next, OpenOptions, Request, submit};
 
 fn main() -> io::Result<()> {
     side_by_side()?;
     // A lock that somebody has is waited for as long as it takes.
-    let (holder, waiter) = (File::create("lock")?, File::options().write(true).open("lock")?);
+    let (holder, waiter) = (File::create("lock")?, OpenOptions::new().write(true).open("lock")?);
     holder.lock()?;
     let wait = || submit::lock(&waiter, LockKind::Exclusive, 0, 0, true);
 

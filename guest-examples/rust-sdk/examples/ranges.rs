@@ -10,8 +10,7 @@ const STEP: u64 = 1 << 20;
 
 fn main() -> io::Result<()> {
     let here = Dir::current();
-    let options = OpenOptions::new().read(true).write(true).create_new(true);
-    let file = submit::open(&here, "pieces", options).wait()?;
+    let file = submit::open(&here, "pieces", OpenOptions::new().read(true).write(true).create_new(true)).wait()?;
     write(&file)?;
 
     // What lies between the pieces is a hole, where the file system knows of holes.
@@ -25,7 +24,7 @@ fn main() -> io::Result<()> {
     let last = submit::read(&file, None, 5).wait()?; // at the position
     println!("the last piece is {:?}", String::from_utf8_lossy(&last));
 
-    let copy = submit::open(&here, "copy", options).wait()?;
+    let copy = submit::open(&here, "copy", OpenOptions::new().write(true).create(true).truncate(true)).wait()?;
     println!("{} bytes are shared or copied", share(&file, &copy)?);
     // To bring all of a file system to the device takes `--allow syncfs`.
     println!("syncfs: {:?}", submit::syncfs(&copy).wait().map_err(|error| error.kind()));

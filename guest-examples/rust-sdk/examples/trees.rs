@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use aiohost_guest::{Dir, FileType, Group, InFlight, Next, submit};
+use aiohost_guest::{Dir, FileType, Group, InFlight, Next, Request, submit};
 
 fn main() -> io::Result<()> {
     let here = Dir::current();
@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
 
     println!("{} names were copied", copy(&here, "tree", &["first", "second"])?);
     println!("{:?}", list(&here, "second")?);
-    let removal = submit::rmtree(&here, "first", 0);
+    let removal: Request<u64> = submit::rmtree(&here, "first", 0);
     eprintln!("{} names are removed so far", removal.progress().names);
     println!("{} names were removed", removal.wait()?);
     Ok(())

@@ -24,7 +24,8 @@ impl From<Error> for io::Error {
 
 /// The host's error: its code, and the error number of its system. `None` for an error that does not come from the host.
 ///
-/// [`io::Error::raw_os_error`] is `None` for all of them, since the numbers of the host's system are not those of WASI.
+/// [`io::Error::raw_os_error`] is `None` for all of them, since the numbers of the host's system are not those of WASI. The program at
+/// [`File`](crate::File) has an example.
 pub fn reason(error: &io::Error) -> Option<Error> {
     error.get_ref()?.downcast_ref::<Reason>().map(|reason| reason.0)
 }

@@ -8,8 +8,20 @@ use crate::{OpenOptions, blocking};
 /// How much is moved at a time, where it is not said otherwise.
 const PIECE: u32 = 128 * 1024;
 
-/// An open file, like `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same requests for
-/// many in flight. Dropping it closes the file and ignores errors; [`close`](Self::close) returns them.
+/// An open file, as `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same for many in
+/// flight. It is closed when it is dropped, without a report; [`close`](Self::close) reports. Offsets and lengths are in bytes.
+///
+/// # Examples
+///
+/// ```no_run
+#[doc = include_str!("../examples/files.rs")]
+/// ```
+///
+/// Locks:
+///
+/// ```no_run
+#[doc = include_str!("../examples/locks.rs")]
+/// ```
 #[derive(Debug)]
 pub struct File {
     handle: types::File,
@@ -17,77 +29,136 @@ pub struct File {
 
 impl File {
     /// Open a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::open`](crate::submit::open).
     pub fn open(path: &str) -> io::Result<Self> {
         OpenOptions::new().read(true).open(path)
     }
 
-    /// Open a file for writing; create it if it is not there, and truncate it if it is.
+    /// Open a file for writing; it is made if it is not there, and emptied if it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::open`](crate::submit::open).
     pub fn create(path: &str) -> io::Result<Self> {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
     }
 
-    /// Options to open a file in another way.
+    /// Open a file in another way: see [`OpenOptions`].
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Close it, and return an error if the file system could not keep what was written to it.
+    /// Close it, and tell whether what was written to it is safe with the file system.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::close`](crate::submit::close).
     pub fn close(self) -> io::Result<()> {
         Ok(blocking::close(self.handle)?)
     }
 
-    /// Read from an offset; the position is neither used nor changed. 0 bytes mean the end of the file.
+    /// Read from an offset, whatever its position, and return how many bytes were read. 0 are the end of the file, if the buffer is
+    /// not empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::read`](crate::submit::read).
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.read_from(buffer, Some(offset))
     }
 
-    /// Write at an offset, and return how many bytes were written. The position is neither used nor changed.
+    /// Write at an offset, whatever its position, and return how many bytes were written: on a full device fewer than given. A file
+    /// that was opened with [`append`](OpenOptions::append) is written at its end all the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::write`](crate::submit::write).
     pub fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         let written = blocking::write(&self.handle, Some(offset), data)?;
         Ok(usize::try_from(written).unwrap_or(data.len()))
     }
 
-    /// Its status.
+    /// What the file system knows of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::fstat`](crate::submit::fstat).
     pub fn metadata(&self) -> io::Result<Status> {
         Ok(blocking::fstat(&self.handle)?)
     }
 
-    /// Set its length: the file is cut, or extended with zeroes.
+    /// Set its length: it is cut, or filled up with zeroes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::ftruncate`](crate::submit::ftruncate).
     pub fn set_len(&self, length: u64) -> io::Result<()> {
         Ok(blocking::ftruncate(&self.handle, length)?)
     }
 
-    /// Set its permission bits.
+    /// Set its permission bits, `0o777` at most.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::fchmod`](crate::submit::fchmod).
     pub fn set_permissions(&self, mode: u16) -> io::Result<()> {
         Ok(blocking::fchmod(&self.handle, mode)?)
     }
 
     /// Bring its data and its status to the device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::fsync`](crate::submit::fsync).
     pub fn sync_all(&self) -> io::Result<()> {
         Ok(blocking::fsync(&self.handle)?)
     }
 
     /// Bring its data to the device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::fdatasync`](crate::submit::fdatasync).
     pub fn sync_data(&self) -> io::Result<()> {
         Ok(blocking::fdatasync(&self.handle)?)
     }
 
-    /// Lock all of it, and wait for the lock.
+    /// Lock all of it, and wait as long as another handle has a lock on it. For an end to the waiting there is
+    /// [`submit::lock`](crate::submit::lock) with a deadline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::lock`](crate::submit::lock) with `wait`.
     pub fn lock(&self) -> io::Result<()> {
         Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, true)?)
     }
 
-    /// Lock all of it with a shared lock, and wait for that.
+    /// Lock all of it, and let others have shared locks too. Waits as [`lock`](Self::lock) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::lock`](crate::submit::lock) with `wait`.
     pub fn lock_shared(&self) -> io::Result<()> {
         Ok(blocking::lock(&self.handle, LockKind::Shared, 0, 0, true)?)
     }
 
     /// Lock all of it, or fail with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::lock`](crate::submit::lock).
     pub fn try_lock(&self) -> io::Result<()> {
         Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, false)?)
     }
 
-    /// Release its locks.
+    /// Give back its locks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::unlock`](crate::submit::unlock).
     pub fn unlock(&self) -> io::Result<()> {
         Ok(blocking::unlock(&self.handle, 0, 0)?)
     }

@@ -8,8 +8,22 @@ use crate::completions::milliseconds;
 use crate::control::{self, WhenFull};
 use crate::types::{self, Counters, GroupOutcome, Progress};
 
-/// Requests that belong together: to wait for them, to cancel them, and to limit how many are in flight. A request becomes a member
-/// with [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group does not affect its members.
+/// Requests that belong together: to wait for them, to cancel them, and to bound how many are in flight. A request gets in with
+/// [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group changes nothing for its members.
+///
+/// # Examples
+///
+/// A bound, and what became of the members:
+///
+/// ```no_run
+#[doc = include_str!("../examples/groups.rs")]
+/// ```
+///
+/// Deadlines, groups in a group, and what is taken back:
+///
+/// ```no_run
+#[doc = include_str!("../examples/deadlines.rs")]
+/// ```
 #[derive(Debug)]
 pub struct Group {
     handle: types::Group,
@@ -22,12 +36,21 @@ impl Group {
         Self { handle: types::Group::new() }
     }
 
-    /// Make a request a member.
+    /// Make a request a member. One that is done counts as done.
+    ///
+    /// # Errors
+    ///
+    /// `Exist` (it is in a group already), `Canceled` (the group was canceled; the request goes on).
     pub fn add<T>(&self, request: &Request<T>) -> io::Result<()> {
         Ok(self.handle.add(request.handle())?)
     }
 
     /// Make a group a member.
+    ///
+    /// # Errors
+    ///
+    /// `Exist` (it is in a group already), `Deadlock` (this group is in it, or is it), `Canceled` (this group was canceled),
+    /// `Overflow` (more than 16 groups, one in the other).
     pub fn add_group(&self, group: &Self) -> io::Result<()> {
         Ok(self.handle.add_group(&group.handle)?)
     }
@@ -37,17 +60,23 @@ impl Group {
         self.handle.set_limit(limit);
     }
 
-    /// Set the priority of members without one of their own, from -4 to 4.
+    /// Set the priority of members without one of their own: from -4, after all others, to 4, before all others.
     pub fn set_priority(&self, priority: i8) {
         self.handle.set_priority(priority);
     }
 
-    /// Set its deadline: members that are not done by then fail. `None` removes it.
+    /// Set when its time is up, in milliseconds, rounded up: members that are not done by then fail with `TimedOut`. `None` takes that
+    /// back.
     pub fn set_deadline(&self, from_now: Option<Duration>) {
         self.handle.set_deadline(from_now.map(milliseconds));
     }
 
     /// Wait until no member is in flight, and return what became of them.
+    ///
+    /// # Errors
+    ///
+    /// `Canceled` after [`cancel`](Self::cancel), and `TimedOut` once the deadline has passed and cut a member short. That a
+    /// member failed is no error here: the outcome says so.
     pub fn wait(&self) -> io::Result<GroupOutcome> {
         Ok(self.handle.wait()?)
     }
@@ -73,13 +102,14 @@ impl Group {
         self.handle.count()
     }
 
-    /// The progress of all members together.
+    /// How far its members have come together, in bytes and in names.
     pub fn progress(&self) -> Progress {
         self.handle.progress()
     }
 }
 
-/// How the next request is carried out: `Next::new().priority(2).group(&group).submit(|| submit::stat(&dir, name))`.
+/// How the next request is carried out: `Next::new().priority(2).group(&group).submit(|| submit::stat(&dir, name))`. The programs at
+/// [`Group`] have more.
 #[derive(Clone, Copy, Debug)]
 pub struct Next<'a> {
     priority: Option<i8>,
@@ -100,7 +130,7 @@ impl<'a> Next<'a> {
         Self { priority: Some(priority), ..self }
     }
 
-    /// Set its deadline: it fails if it is not done by then.
+    /// If it is not done by then, it fails with `TimedOut`. Counted in milliseconds, rounded up.
     pub fn deadline(self, from_now: Duration) -> Self {
         Self { deadline: Some(from_now), ..self }
     }
@@ -110,7 +140,7 @@ impl<'a> Next<'a> {
         Self { group: Some(group), ..self }
     }
 
-    /// Let it fail instead of waiting if as much is in flight as is allowed.
+    /// Where as much is in flight as may be, it fails with `WouldBlock` instead of waiting.
     pub fn or_fail(self) -> Self {
         Self { when_full: WhenFull::Fail, ..self }
     }

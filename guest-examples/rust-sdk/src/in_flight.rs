@@ -11,6 +11,24 @@ use crate::{FromOutcome, Request};
 /// Similar to `JoinSet` of tokio.
 ///
 /// For requests of several types, `T` is [`Outcome`](crate::types::Outcome).
+///
+/// Dropping it gives up the results and stops nothing: [`cancel`](Self::cancel) takes the requests back.
+///
+/// # Errors
+///
+/// A result is what the request comes to: each function of [`submit`](crate::submit) says how it fails.
+///
+/// # Examples
+///
+/// ```no_run
+#[doc = include_str!("../examples/in_flight.rs")]
+/// ```
+///
+/// With a time limit, of which a program can make use to say how far it is:
+///
+/// ```no_run
+#[doc = include_str!("../examples/trees.rs")]
+/// ```
 pub struct InFlight<K, T> {
     requests: HashMap<u64, (K, Request<T>)>,
     done: Queue,
@@ -54,8 +72,8 @@ impl<K, T: FromOutcome> InFlight<K, T> {
         None
     }
 
-    /// The same, but wait for at most `time`: `None` also if none was done by then. Other requests of the plugin that are done
-    /// meanwhile are reported to those who wait for them.
+    /// The same, for `time` at most, in milliseconds, rounded up: `None`, too, if none was done until then. Others that are done
+    /// meanwhile are told to whoever waits for them.
     pub fn next_within(&mut self, time: Duration) -> Option<(K, io::Result<T>)> {
         let end = Instant::now().checked_add(time);
         while !self.requests.is_empty() {

@@ -7,29 +7,30 @@
 //!   [`block_on`] runs `async` code in a plain `fn main`.
 //! * **WASI 0.3**, with the feature `async`: the module `requests`, whose functions are async, and streams of a [`File`].
 //!
-//! ```ignore
-//! use std::io::Read;
-//! use aiohost_guest::{Dir, File, InFlight, submit};
+//! # Examples
 //!
-//! fn main() -> std::io::Result<()> {
-//!     let mut text = String::new();
-//!     File::open("notes/today.txt")?.read_to_string(&mut text)?;
-//!
-//!     let dir = Dir::open("notes")?;
-//!     let mut in_flight = InFlight::new();
-//!     for name in dir.read_dir(".")? {
-//!         let request = submit::stat(&dir, &name);
-//!         in_flight.push(name, request);
-//!     }
-//!     while let Some((name, status)) = in_flight.next() {
-//!         println!("{name}: {} bytes", status?.size);
-//!     }
-//!     Ok(())
-//! }
+//! ```no_run
+#![doc = include_str!("../examples/overview.rs")]
 //! ```
 //!
-//! The programs in `examples` are run by aiohost's tests. This crate only wraps what the host offers, and has no access of its own.
-//! What it does not wrap is in [`blocking`], [`control`] and [`types`], as in the host's WIT.
+//! [`File`], [`Dir`], [`Group`], [`InFlight`] and [`submit`] have more.
+//!
+//! # Errors
+//!
+//! Whatever fails says what the host said, as an [`io::Error`](std::io::Error): its kind is the nearest that `std` has, and [`reason`]
+//! gives the host's own [`ErrorCode`]. The names in the sections on errors are those of `ErrorCode`; `submit` says which any request
+//! may come to.
+//!
+//! # Cancellation
+//!
+//! A call that waits cannot be canceled. A [`Request`] can, and is not by being dropped. The functions of the module `requests`, with
+//! the feature `async`, are canceled when their future is dropped: what is in the queue never runs, and what runs loses its result.
+//!
+//! # More
+//!
+//! The programs in `examples` are run by aiohost's tests. This crate has no file of its own to open and no right of its own: it
+//! gives names to what the host offers. What it has no name for is in [`blocking`], [`control`] and [`types`], as the host's WIT
+//! has it.
 //!
 //! A path is text. Each byte of a name that is not UTF-8 comes as a character from U+F780 to U+F7FF; pass it back unchanged. A
 //! relative path starts from the first directory that the plugin was granted.

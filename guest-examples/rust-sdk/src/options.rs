@@ -5,7 +5,8 @@ use std::io;
 use crate::types::OpenFlags;
 use crate::{Dir, File, blocking};
 
-/// How a file is opened, like `OpenOptions` of `std`.
+/// How a file is opened, as `OpenOptions` of `std`. What contradicts itself is found by the host, when it is opened. The program at
+/// [`File`] has examples.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
     flags: OpenFlags,
@@ -54,17 +55,25 @@ impl OpenOptions {
         self.set(OpenFlags::NO_FOLLOW, on)
     }
 
-    /// Permission bits of a new file, less the host's umask. `0o666` unless set.
+    /// Permission bits of a new file, of which the host's umask is taken away; `0o777` at most, and `0o666` unless set.
     pub fn mode(self, mode: u16) -> Self {
         Self { mode, ..self }
     }
 
     /// Open the file, starting from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::open`](crate::submit::open).
     pub fn open(self, path: &str) -> io::Result<File> {
         self.open_at(&Dir::current(), path)
     }
 
     /// Open the file, starting from this directory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit::open`](crate::submit::open).
     pub fn open_at(self, at: &Dir, path: &str) -> io::Result<File> {
         Ok(blocking::open(at.at(), path, self.flags, self.mode)?.into())
     }

@@ -11,7 +11,16 @@ use crate::{Dir, File, completions};
 /// A request on its way, from a function of [`submit`](crate::submit). [`wait`](Self::wait) for it, `.await` it, or put it
 /// into an [`InFlight`](crate::InFlight).
 ///
-/// Dropping it discards the result, but the request still runs. Use [`cancel`](Self::cancel) to take it back.
+/// Dropping it gives up interest in the result: the request still runs. Use [`cancel`](Self::cancel) to take it back. As a future it
+/// is done once, and starts nothing by being polled: it is on its way from the start.
+///
+/// # Examples
+///
+/// One after the other it is `submit::stat(&dir, "name").wait()?`; as futures:
+///
+/// ```no_run
+#[doc = include_str!("../examples/futures.rs")]
+/// ```
 #[must_use = "a request has a result, and may have failed"]
 pub struct Request<T> {
     handle: types::Request,
@@ -52,7 +61,7 @@ impl<T> Request<T> {
         self.handle.cancel();
     }
 
-    /// Its progress.
+    /// How far it has come, in bytes and in names: for what takes long. Nothing yet in the queue.
     pub fn progress(&self) -> Progress {
         self.handle.progress()
     }
@@ -69,6 +78,10 @@ impl<T> Request<T> {
 
 impl<T: FromOutcome> Request<T> {
     /// Wait until it is done, and take its result.
+    ///
+    /// # Errors
+    ///
+    /// What the request fails with, as the function of [`submit`](crate::submit) says.
     pub fn wait(self) -> io::Result<T> {
         self.take()
     }
