@@ -346,6 +346,92 @@ fn every_function_of_the_library_is_called_in_an_example() {
     assert_none(problems);
 }
 
+/// The sources of the crate for plugins, or its examples.
+fn guest_crate(folder: &str) -> Vec<(PathBuf, String)> {
+    let folder = root().join("guest-examples/rust-sdk").join(folder);
+    texts("rs").into_iter().filter(|(path, _)| path.starts_with(&folder)).collect()
+}
+
+/// Whether a name stands in a text, and not as a part of another one.
+fn has_name(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
+}
+
+/// The type that an `impl` is about.
+fn type_of_impl(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("impl")?;
+    let rest = if rest.starts_with('<') { rest.split_once("> ")?.1 } else { rest.trim_start() };
+    rest.split(|c: char| !c.is_ascii_alphanumeric()).next()
+}
+
+/// Several types have methods of one name, so a program that calls one has to name the type, too.
+#[test]
+fn every_function_of_the_crate_for_guests_is_called_in_an_example() {
+    let programs = guest_crate("examples");
+    let (mut problems, mut count) = (Vec::new(), 0);
+    for (path, text) in guest_crate("src") {
+        let mut of_type = "";
+        for line in text.lines() {
+            of_type = type_of_impl(line).unwrap_or(of_type);
+            let Some(name) = public_function(line) else { continue };
+            let takes_self = line.split([')', ',']).next().is_some_and(|start| start.ends_with("self"));
+            let is_called = |program: &str| match line.starts_with("pub") {
+                true if path.ends_with("submit.rs") => has_name(program, &format!("submit::{name}")),
+                true => has_name(program, name),
+                false if takes_self => has_name(program, of_type) && program.contains(&format!(".{name}(")),
+                false => has_name(program, &format!("{of_type}::{name}")),
+            };
+            if !programs.iter().any(|(_, program)| is_called(program)) {
+                problems.push(format!("{}: no example calls `{name}`", path.display()));
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 120, "only {count} functions were found");
+    assert_none(problems);
+}
+
+#[test]
+fn the_crate_for_guests_says_what_fails() {
+    let (mut problems, mut count) = (Vec::new(), 0);
+    for (path, text) in guest_crate("src") {
+        let results = if path.ends_with("submit.rs") { "-> Request<" } else { "-> io::Result<" };
+        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(name) = public_function(line).filter(|_| line.contains(results)) else { continue };
+            let mut docs = lines[..at].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+            if !docs.any(|line| *line == "/// # Errors") {
+                problems.push(format!("{}: `{name}` has no section on errors", path.display()));
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 90, "only {count} functions were found");
+    assert_none(problems);
+}
+
+/// Nobody would run a program that stands there alone: the crate is for another machine. The suite `sdk` runs its examples.
+#[test]
+fn the_crate_for_guests_shows_programs_that_are_run() {
+    let suite = fs::read_to_string(root().join("tests/sdk.rs")).expect("the suite is there");
+    let mut problems = Vec::new();
+    for (path, text) in guest_crate("src") {
+        let lines: Vec<&str> =
+            text.lines().map(|line| line.trim_start().trim_start_matches("//!").trim_start_matches("///")).collect();
+        let fences: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].trim_start().starts_with("```")).collect();
+        for start in fences.into_iter().step_by(2) {
+            let included =
+                lines[start + 1].split_once("include_str!(\"../examples/").and_then(|(_, rest)| rest.split_once(".rs\""));
+            let is_run = included.is_some_and(|(name, _)| suite.contains(&format!("\"{name}\",")));
+            if !is_run || lines[start].trim() != "```no_run" {
+                problems.push(format!("{}:{}: it is no example that is run", path.display(), start + 1));
+            }
+        }
+    }
+    assert_none(problems);
+}
+
 /// The functions of `requests.wit`, and whether a path is among their parameters.
 fn requests() -> Vec<(String, bool)> {
     let mut resolve = Resolve::default();
