@@ -117,7 +117,7 @@ pub enum ErrorCode {
 }
 
 /// Why a request failed: `aiohost:aio/types.error`. A guest gets it from a request, and functions of an application may return it
-/// to guests as well. A world of your own has it as [`bindings::types::Error`](crate::bindings::types::Error); `into` converts one
+/// to guests as well. A world of your own has it as `aiohost::bindings::types::Error`; `into` converts one
 /// to the other.
 ///
 /// ```

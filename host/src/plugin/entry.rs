@@ -40,7 +40,7 @@ impl CacheEntry {
             let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
             // SAFETY: the seal says that the file is the work of this user's `Code::serialize`. It cannot change: what is
             // in the cache is only ever renamed and removed, and nobody but this user may write it. A plugin that could is not
-            // run with a cache; see `trust`.
+            // run with a cache, unless somebody insists on it: see `trust`.
             match unsafe { Code::deserialize_file(engine, Path::new(&path)) } {
                 Ok(code) => return Ok(code),
                 // There is no procfs, or the file system is mounted so that nothing of it may be run.
