@@ -1,4 +1,4 @@
-//! What a file system knows of a file, by name and for a file that is open.
+//! The status of a file and changes to it, by name and for an open file.
 
 use std::io;
 
@@ -13,7 +13,7 @@ fn main() -> io::Result<()> {
     block_on(async {
         let here = Dir::current();
         submit::truncate(&here, "one", 5).await?;
-        // The two go on together: neither changes what the other does.
+        // The two run at the same time: neither affects what the other changes.
         try_join!(submit::chmod(&here, "one", 0o640), submit::utime(&here, "one", NewTime::Omit, THEN))?;
         show("one", &submit::stat(&here, "one").await?);
 

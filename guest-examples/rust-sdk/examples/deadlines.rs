@@ -1,4 +1,4 @@
-//! An end to waiting: deadlines of groups and of requests, and requests that are taken back.
+//! Limits to waiting: deadlines of groups and of requests, and cancellation.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use aiohost_guest::{Dir, File, Group, Next, OpenOptions, Request, submit};
 
 fn main() -> io::Result<()> {
     side_by_side()?;
-    // A lock that somebody has is waited for as long as it takes.
+    // A request for a lock that another handle has waits as long as it takes.
     let (holder, waiter) = (File::create("lock")?, OpenOptions::new().write(true).open("lock")?);
     holder.lock()?;
     let wait = || submit::lock(&waiter, LockKind::Exclusive, 0, 0, true);
@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
     let request = wait();
     request.cancel();
     println!("taken back: {}", request.wait().expect_err("it never had the lock"));
-    // A group can be used again after the first, and not after the second.
+    // A group can still be used after `cancel_members`, but not after `cancel`.
     let group = Group::new();
     let (first, second) = (wait(), wait());
     group.add(&first)?;
@@ -37,7 +37,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Two groups in one, with a deadline for both: what is urgent comes first, and the rest is fed as it gets done.
+/// Two groups in one, with a deadline for both: urgent requests come first, and more of the rest are submitted as others get
+/// done.
 fn side_by_side() -> io::Result<()> {
     let (all, urgent, rest) = (Group::new(), Group::new(), Group::new());
     all.set_deadline(Some(Duration::from_secs(60)));
@@ -49,7 +50,7 @@ fn side_by_side() -> io::Result<()> {
     let missing = Next::new().group(&urgent).submit(|| submit::stat(&here, "none"));
     for _ in 0..100 {
         rest.wait_below(8);
-        // The group knows what becomes of it.
+        // The group keeps track of its result.
         drop(Next::new().group(&rest).submit(submit::nop));
     }
     let outcome = all.wait()?;
@@ -57,13 +58,13 @@ fn side_by_side() -> io::Result<()> {
     assert_eq!(outcome.first_failure.map(|failure| failure.id), Some(missing.id()));
     assert_eq!(all.count().running, 0);
 
-    // Where as much is in flight as may be, this one comes to an error in place of waiting.
+    // If as much is in flight as is allowed, this one fails instead of waiting.
     let request: Request<()> = Next::new().priority(-4).or_fail().submit(submit::nop);
     match request.wait() {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => println!("too much is in flight"),
         outcome => outcome?,
     }
-    // To keep a worker of the host busy takes `--allow busy`.
+    // Keeping a worker of the host busy requires `--allow busy`.
     println!("busy: {:?}", submit::busy(10).wait().map_err(|error| error.kind()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Directories and names, as with `std::fs`: all of it in a directory that was opened.
+//! Directories and names, as with `std::fs`, all within a directory that was opened.
 
 use std::io;
 
@@ -14,24 +14,24 @@ fn main() -> io::Result<()> {
     project.hard_link("src/main", "same")?;
     project.symlink("src/main", "latest")?;
 
-    // A symbolic link is followed, unless it is asked for itself.
+    // A symbolic link is followed, unless the call asks for the link itself.
     assert_eq!(project.metadata("latest")?.size, 6);
     assert_eq!(project.symlink_metadata("latest")?.type_, FileType::SymbolicLink);
     assert_eq!(project.read_link("latest")?, "src/main");
     assert!(project.canonicalize("latest")?.ends_with("/project/src/main"));
-    // A file with two names is there until both are removed.
+    // A file with two names exists until both are removed.
     assert_eq!(project.metadata("src/main")?.links, 2);
     project.remove_file("same")?;
 
-    // It is the same directory, whatever it is called.
+    // An open directory remains the same when it is renamed.
     let source = project.open_dir("src")?;
     project.rename("src", "source")?;
     println!("the copy has {:?}", String::from_utf8_lossy(&source.read("copy")?));
-    // No path leads out of a directory, not even to where the program may read as well.
+    // No path leads out of a directory, not even to a place that the program may read in another way.
     let error = source.read("../latest").expect_err("it lies outside");
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
 
-    // What has no method here is called with the handle.
+    // A function without a method here can be called with the handle.
     let volume = blocking::statvfs(project.at(), ".")?;
     eprintln!("{} bytes are free", volume.blocks_available * volume.fragment_size);
 

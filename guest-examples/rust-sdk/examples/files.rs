@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
     log(&notes, "stopped\n")?;
     println!("the last line is {:?}", tail(&notes.open_file("log")?, 8)?);
 
-    // What the host says is in the error.
+    // The error contains that of the host.
     let error = notes.metadata("none").expect_err("there is no such file");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let why = reason(&error).expect("the host says why");
@@ -35,17 +35,17 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Appends a line to a log that only its owner may read, and has it on the device when it returns.
+/// Appends a line to a log that only its owner may read, and returns once it is on the device.
 fn log(at: &Dir, line: &str) -> io::Result<()> {
     let mut log = OpenOptions::new().append(true).create(true).no_follow(true).mode(0o600).open_at(at, "log")?;
-    log.set_permissions(0o600)?; // of one that was there before, too
+    log.set_permissions(0o600)?; // also if it was there before
     log.write_all(line.as_bytes())?;
     log.sync_all()
 }
 
 /// The last bytes of a file.
 fn tail(file: &File, length: usize) -> io::Result<String> {
-    // What has no method here is called with the handle.
+    // A function without a method here can be called with the handle.
     blocking::advise(file.handle(), 0, 0, Advice::Random)?;
     let (mut tail, mut read) = (vec![0; length], 0);
     let start = file.metadata()?.size.saturating_sub(length as u64);

@@ -1,4 +1,4 @@
-//! Requests that belong together: a bound, a deadline, and what became of them.
+//! Requests that belong together: a limit, a deadline, and their outcome.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
     let failed = outcome.first_failure.expect("one file is not there");
     assert_eq!(failed.id, requests[2].id());
 
-    // The whole request set has its names here, too.
+    // More methods of `File` and `Dir`.
     let mut file = File::create("sparse")?;
     file.set_len(100)?;
     file.seek(SeekFrom::End(-3))?;

@@ -1,4 +1,4 @@
-//! Locks: of a whole file, as with `std`, and of a range, with an end to the waiting.
+//! Locks: of a whole file, as with `std`, and of a range, with a limit to the wait.
 
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
     mine.unlock()?;
     other.unlock()?;
 
-    // One waits for the first ten bytes, and the program goes on meanwhile.
+    // A request waits for the first ten bytes, and the program continues meanwhile.
     mine.lock()?;
     let mut in_flight = InFlight::new();
     in_flight.push("the first line", submit::lock(&other, LockKind::Exclusive, 0, 10, true));
@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
     let error = outcome.expect_err("it was taken back");
     assert_eq!(reason(&error).map(|why| why.code), Some(ErrorCode::Canceled));
 
-    // Only these bytes are given back, and the other one has them at once.
+    // Only these bytes are unlocked, and the other handle can lock them at once.
     submit::unlock(&mine, 0, 10).wait()?;
     submit::lock(&other, LockKind::Exclusive, 0, 10, false).wait()?;
     println!("{name} is locked");

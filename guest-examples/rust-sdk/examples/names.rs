@@ -1,4 +1,4 @@
-//! Names: a new edition of a directory is made aside, and takes the place of the old one in one step.
+//! Names: a new edition of a directory is prepared under another name, and replaces the old one in one step.
 
 use std::io;
 
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
     })
 }
 
-/// Makes what will be in a directory, and brings the directory to the device.
+/// Fills a directory, and brings the directory to the device.
 async fn fill(at: &Dir, path: &str) -> io::Result<()> {
     let dir = submit::open_dir(at, path).await?;
     submit::store(&dir, "index", b"new edition\n", 0o666).await?;
@@ -35,7 +35,7 @@ async fn fill(at: &Dir, path: &str) -> io::Result<()> {
     submit::pathsync(&dir, ".").await
 }
 
-/// Gives each of two directories the name of the other, or where the file system cannot do that, one after the other.
+/// Exchanges the names of two directories, in one step or, where the file system cannot do that, in several.
 async fn replace(at: &Dir, new: &str, old: &str) -> io::Result<()> {
     match submit::rename2(at, new, at, old, RenameFlags::EXCHANGE).await {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -51,7 +51,7 @@ async fn show(at: &Dir, path: &str) -> io::Result<()> {
     let mut names = submit::readdir(at, path).await?;
     names.sort();
     println!("{}", names.join(" "));
-    // The kinds come with the names, where the file system has them there.
+    // The types come with the names, where the file system lists them together.
     let listing = submit::readdirx(at, path, ReaddirxFlags::DENTS | ReaddirxFlags::STAT_ORDER).await?;
     for link in listing.entries.iter().filter(|entry| entry.type_ == FileType::SymbolicLink) {
         let name = format!("{path}/{}", link.name);
@@ -60,7 +60,7 @@ async fn show(at: &Dir, path: &str) -> io::Result<()> {
         // The last eight bytes.
         println!("{:?}", String::from_utf8_lossy(&submit::slurp(at, &name, -8, None).await?));
     }
-    // Other programs may come to wait for a pipe, so it takes `--allow mkfifo`.
+    // A pipe can make other programs wait, so this requires `--allow mkfifo`.
     if let Err(error) = submit::mkfifo(at, "pipe", 0o666).await {
         println!("no pipe: {:?}", reason(&error).map(|why| why.code));
     }

@@ -1,11 +1,11 @@
-//! Parts of a file: written side by side, found, read ahead, brought to the device and copied inside the host.
+//! Parts of a file: written in parallel, found, read ahead, brought to the device, and copied inside the host.
 
 use std::io;
 
 use aiohost_guest::types::{Advice, AllocateFlags, SyncRangeFlags, Whence};
 use aiohost_guest::{Dir, File, InFlight, OpenOptions, submit};
 
-/// How far one piece is from the next, in bytes.
+/// The distance from one piece to the next, in bytes.
 const STEP: u64 = 1 << 20;
 
 fn main() -> io::Result<()> {
@@ -13,7 +13,7 @@ fn main() -> io::Result<()> {
     let file = submit::open(&here, "pieces", OpenOptions::new().read(true).write(true).create_new(true)).wait()?;
     write(&file)?;
 
-    // What lies between the pieces is a hole, where the file system knows of holes.
+    // What lies between the pieces is a hole, where the file system supports holes.
     let extents = submit::extents(&file, 0, None).wait()?;
     let data: u64 = extents.iter().map(|extent| extent.length).sum();
     eprintln!("{data} bytes in {} ranges", extents.len());
@@ -26,12 +26,12 @@ fn main() -> io::Result<()> {
 
     let copy = submit::open(&here, "copy", OpenOptions::new().write(true).create(true).truncate(true)).wait()?;
     println!("{} bytes are shared or copied", share(&file, &copy)?);
-    // To bring all of a file system to the device takes `--allow syncfs`.
+    // Bringing a whole file system to the device requires `--allow syncfs`.
     println!("syncfs: {:?}", submit::syncfs(&copy).wait().map_err(|error| error.kind()));
     submit::close(copy).wait()
 }
 
-/// Four pieces at a time, each at an offset of its own, in space that is certain to be there where the file system can promise it.
+/// Writes four pieces in parallel, each at its own offset. Space is allocated first, where the file system can do that.
 fn write(file: &File) -> io::Result<()> {
     is_supported(submit::allocate(file, AllocateFlags::KEEP_SIZE, 0, 5).wait())?;
     let pieces = [b"north", b"east ", b"south", b"west "];
@@ -40,12 +40,12 @@ fn write(file: &File) -> io::Result<()> {
     while let Some((at, written)) = in_flight.next() {
         assert_eq!(written?, 5, "piece {at} is short: the device may be full");
     }
-    // The device begins with it here, and has all of it after the second one.
+    // The first request starts the transfer to the device, and after the second one all of it is there.
     submit::sync_file_range(file, 0, 0, SyncRangeFlags::WRITE).wait()?;
     submit::fdatasync(file).wait()
 }
 
-/// Makes one file the same as another, and brings it to the device. The two share their space where the file system can do that.
+/// Makes one file a copy of another, and brings it to the device. The two share their space where the file system can do that.
 fn share(from: &File, to: &File) -> io::Result<u64> {
     let length = submit::fstat(from).wait()?.size;
     if !is_supported(submit::clone_range(to, 0, from, 0, length).wait())? {

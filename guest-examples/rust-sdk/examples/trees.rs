@@ -1,4 +1,4 @@
-//! Trees: two are copied side by side while the program says how far they are, one is listed, and one is removed.
+//! Trees: two are copied side by side while the program reports their progress, one is listed, and one is removed.
 
 use std::io;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn copy(at: &Dir, from: &str, copies: &[&str]) -> io::Result<u64> {
     Ok(names)
 }
 
-/// All that is below a directory.
+/// Everything below a directory.
 fn list(at: &Dir, path: &str) -> io::Result<Vec<String>> {
     let walker = submit::walk(at, path, 0, 0).wait()?;
     let mut found = Vec::new();
@@ -55,7 +55,7 @@ fn list(at: &Dir, path: &str) -> io::Result<Vec<String>> {
         }
         for entry in entries {
             match entry.error {
-                // A directory that cannot be read. It has come before, without this.
+                // A directory that cannot be read: its entry came before, without this error.
                 Some(error) => eprintln!("{}: {}", entry.path, io::Error::from(error)),
                 None if entry.type_ == FileType::Directory => found.push(format!("{}/", entry.path)),
                 None => found.push(entry.path),

@@ -1,4 +1,4 @@
-//! The functions of the host, as wit-bindgen makes them of its WIT.
+//! The functions of the host, as wit-bindgen generates them from its WIT.
 
 #[cfg(not(feature = "async"))]
 wit_bindgen::generate!({

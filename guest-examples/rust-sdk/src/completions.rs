@@ -1,4 +1,5 @@
-//! Which requests are done. The host tells each one once, whoever asks; so whoever waits says here how to be told.
+//! Which requests are done. The host reports each one only once, no matter who asks, so whoever waits registers here to be
+//! told.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use crate::control;
 
-/// The numbers of requests that are done, for who holds many.
+/// The numbers of requests that are done, for a holder of many.
 pub(crate) type Queue = Rc<RefCell<VecDeque<u64>>>;
 
 enum State {
@@ -16,12 +17,12 @@ enum State {
     Wakes(Waker),
     /// It is one of many.
     Queues(Queue),
-    /// The host has told that it is done.
+    /// The host has reported that it is done.
     Done,
 }
 
 thread_local! {
-    /// By the request's number, from when somebody asks for it until its handle is gone.
+    /// By the request's number, from when somebody first asks about it until its handle is gone.
     static STATES: RefCell<HashMap<u64, State>> = RefCell::default();
 }
 
@@ -51,17 +52,17 @@ pub(crate) fn forget(id: u64) {
     STATES.with_borrow_mut(|states| states.remove(&id));
 }
 
-/// Waits until a request is done, and tells who waits for it. `false` if the host knows of none.
+/// Waits until a request is done, and notifies whoever waits for it. `false` if the host has none to wait for.
 pub(crate) fn wait() -> bool {
     tell(control::wait_any())
 }
 
-/// The same, for so long at most. `false` also if none was done.
+/// The same, but waits for at most `time`. `false` also if none was done by then.
 pub(crate) fn wait_for(time: Duration) -> bool {
     tell(control::wait_any_for(milliseconds(time)))
 }
 
-/// As the host counts, rounded up: with less, whoever waits until a time would be told too early that it is over.
+/// A time in the unit of the host, rounded up: if it were rounded down, a wait would end too early.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
@@ -77,7 +78,7 @@ fn tell(done: Vec<u64>) -> bool {
             }
         }
     });
-    // What is woken may come back here.
+    // Waking a task may call back into this module.
     wakers.into_iter().for_each(Waker::wake);
     !done.is_empty()
 }

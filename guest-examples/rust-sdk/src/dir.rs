@@ -1,14 +1,14 @@
-//! A directory, and what is done by name in it.
+//! A directory, and operations on the names in it.
 
 use std::io;
 
 use crate::types::{self, Status};
 use crate::{File, OpenOptions, blocking};
 
-/// A directory that paths start from: the working directory, or one that was opened. Its calls are those of `std::fs` and return
-/// when the work is done; [`submit`](crate::submit) has the same for many in flight.
+/// A directory that paths start from: the working directory, or one that was opened. Its methods are like the functions of
+/// `std::fs` and return when the work is done; [`submit`](crate::submit) has the same requests for many in flight.
 ///
-/// No path leads out of it, neither by `..` nor by a symbolic link.
+/// No path leads out of it, neither through `..` nor through a symbolic link.
 ///
 /// # Examples
 ///
@@ -21,7 +21,8 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// The working directory: the first one that the plugin was granted. From it alone, an absolute path leads to the others.
+    /// The working directory: the first one that the plugin was granted. Only from here does an absolute path lead to the
+    /// others.
     pub fn current() -> Self {
         Self { handle: None }
     }
@@ -44,7 +45,7 @@ impl Dir {
         Ok(blocking::open_dir(self.at(), path)?.into())
     }
 
-    /// Open a file for reading. For anything else there is [`OpenOptions::open_at`].
+    /// Open a file for reading. To open it in another way, use [`OpenOptions::open_at`].
     ///
     /// # Errors
     ///
@@ -53,7 +54,7 @@ impl Dir {
         OpenOptions::new().read(true).open_at(self, path)
     }
 
-    /// Read a whole file, of what the host gives at a time at most: 16 MiB unless set otherwise.
+    /// Read a whole file, of at most the size that the host returns at once: 16 MiB unless set otherwise.
     ///
     /// # Errors
     ///
@@ -62,8 +63,8 @@ impl Dir {
         Ok(blocking::load(self.at(), path)?)
     }
 
-    /// Write a whole file in one step: others see the old content or the new one, also after a crash. A new file has the permission
-    /// bits `0o666` but for those of the host's umask.
+    /// Write a whole file in one step: others see either the old content or the new, even after a crash. A new file has the
+    /// permission bits `0o666`, less the host's umask.
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ impl Dir {
         Ok(blocking::store(self.at(), path, data, 0o666)?)
     }
 
-    /// The names in a directory, in no order.
+    /// The names in a directory, in no particular order.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ impl Dir {
         Ok(blocking::readdir(self.at(), path)?)
     }
 
-    /// What the file system knows of what a path leads to.
+    /// The status of what a path leads to.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl Dir {
         Ok(blocking::stat(self.at(), path)?)
     }
 
-    /// The same, and of a symbolic link itself.
+    /// The same, but of a symbolic link itself.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ impl Dir {
         Ok(blocking::mkdir(self.at(), path, 0o777)?)
     }
 
-    /// Remove a name that is not a directory's.
+    /// Remove a file, or anything else that is not a directory.
     ///
     /// # Errors
     ///
@@ -126,7 +127,7 @@ impl Dir {
         Ok(blocking::rmdir(self.at(), path)?)
     }
 
-    /// Remove a directory and everything below it, and return how many names that were.
+    /// Remove a directory and everything below it, and return how many names were removed.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ impl Dir {
         Ok(blocking::rmtree(self.at(), path, 0)?)
     }
 
-    /// Give an object another name in this directory, replacing what has that name.
+    /// Rename an object within this directory, replacing what has the new name.
     ///
     /// # Errors
     ///
@@ -153,7 +154,7 @@ impl Dir {
         Ok(blocking::copy(self.at(), from, self.at(), to)?)
     }
 
-    /// Give an object another name beside the one it has.
+    /// Give an object an additional name.
     ///
     /// # Errors
     ///
@@ -171,7 +172,7 @@ impl Dir {
         Ok(blocking::symlink(target, self.at(), link)?)
     }
 
-    /// What a symbolic link leads to, as it is written in it.
+    /// The target of a symbolic link, as it is written in the link.
     ///
     /// # Errors
     ///

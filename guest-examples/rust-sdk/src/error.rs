@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use crate::types::{Error, ErrorCode};
 
-/// What the host said, within an [`io::Error`].
+/// The error of the host, inside an [`io::Error`].
 #[derive(Debug)]
 struct Reason(Error);
 

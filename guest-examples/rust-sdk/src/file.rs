@@ -5,11 +5,12 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use crate::types::{self, LockKind, Status, Whence};
 use crate::{OpenOptions, blocking};
 
-/// How much is moved at a time, where it is not said otherwise.
+/// How many bytes `read_to_end` reads at a time, and `write` writes at most.
 const PIECE: u32 = 128 * 1024;
 
-/// An open file, as `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same for many in
-/// flight. It is closed when it is dropped, without a report; [`close`](Self::close) reports. Offsets and lengths are in bytes.
+/// An open file, like `File` of `std`: its calls return when the work is done. [`submit`](crate::submit) has the same requests
+/// for many in flight. Dropping it closes the file and ignores errors; [`close`](Self::close) returns them. Offsets and lengths
+/// are in bytes.
 ///
 /// # Examples
 ///
@@ -37,7 +38,7 @@ impl File {
         OpenOptions::new().read(true).open(path)
     }
 
-    /// Open a file for writing; it is made if it is not there, and emptied if it is.
+    /// Open a file for writing; create it if it is not there, and truncate it if it is.
     ///
     /// # Errors
     ///
@@ -46,12 +47,12 @@ impl File {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
     }
 
-    /// Open a file in another way: see [`OpenOptions`].
+    /// Options to open a file in another way: see [`OpenOptions`].
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Close it, and tell whether what was written to it is safe with the file system.
+    /// Close it, and return an error if the file system could not keep what was written to it.
     ///
     /// # Errors
     ///
@@ -60,8 +61,8 @@ impl File {
         Ok(blocking::close(self.handle)?)
     }
 
-    /// Read from an offset, whatever its position, and return how many bytes were read. 0 are the end of the file, if the buffer is
-    /// not empty.
+    /// Read from an offset, and return how many bytes were read; the position is neither used nor changed. 0 bytes mean the end
+    /// of the file, unless the buffer is empty.
     ///
     /// # Errors
     ///
@@ -70,8 +71,9 @@ impl File {
         self.read_from(buffer, Some(offset))
     }
 
-    /// Write at an offset, whatever its position, and return how many bytes were written: on a full device fewer than given. A file
-    /// that was opened with [`append`](OpenOptions::append) is written at its end all the same.
+    /// Write at an offset, and return how many bytes were written: fewer than given if the device is full. The position is
+    /// neither used nor changed. A file that was opened with [`append`](OpenOptions::append) is written at its end regardless
+    /// of the offset.
     ///
     /// # Errors
     ///
@@ -81,7 +83,7 @@ impl File {
         Ok(usize::try_from(written).unwrap_or(data.len()))
     }
 
-    /// What the file system knows of it.
+    /// Its status.
     ///
     /// # Errors
     ///
@@ -90,7 +92,7 @@ impl File {
         Ok(blocking::fstat(&self.handle)?)
     }
 
-    /// Set its length: it is cut, or filled up with zeroes.
+    /// Set its length: the file is cut, or extended with zeroes.
     ///
     /// # Errors
     ///
@@ -99,7 +101,7 @@ impl File {
         Ok(blocking::ftruncate(&self.handle, length)?)
     }
 
-    /// Set its permission bits, `0o777` at most.
+    /// Set its permission bits, at most `0o777`.
     ///
     /// # Errors
     ///
@@ -126,7 +128,7 @@ impl File {
         Ok(blocking::fdatasync(&self.handle)?)
     }
 
-    /// Lock all of it, and wait as long as another handle has a lock on it. For an end to the waiting there is
+    /// Lock all of it, and wait for the lock as long as another handle has one. To limit the wait, use
     /// [`submit::lock`](crate::submit::lock) with a deadline.
     ///
     /// # Errors
@@ -136,7 +138,8 @@ impl File {
         Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, true)?)
     }
 
-    /// Lock all of it, and let others have shared locks too. Waits as [`lock`](Self::lock) does.
+    /// Lock all of it with a shared lock, which other handles can have at the same time, and wait for that as
+    /// [`lock`](Self::lock) does.
     ///
     /// # Errors
     ///
@@ -154,7 +157,7 @@ impl File {
         Ok(blocking::lock(&self.handle, LockKind::Exclusive, 0, 0, false)?)
     }
 
-    /// Give back its locks.
+    /// Release its locks.
     ///
     /// # Errors
     ///
@@ -205,7 +208,7 @@ impl Read for File {
 
 impl Write for File {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        // The host copies what it is given, and has a limit for that.
+        // The host copies the data, and limits how much.
         let piece = &data[..data.len().min(PIECE as usize)];
         let written = blocking::write(&self.handle, None, piece)?;
         Ok(usize::try_from(written).unwrap_or(piece.len()))

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::completions;
 
-/// Run a future, whose requests are all in flight together, to its end. For a plain `fn main`, which WASI 0.2 has; there is no
-/// executor to choose and no thread. It returns when the future does, with whatever that comes to.
+/// Run a future to its end, and return its output; the requests that it waits for are in flight together. This is for the plain
+/// `fn main` of WASI 0.2, and needs neither an executor nor a thread.
 ///
 /// # Examples
 ///

@@ -8,18 +8,19 @@ use crate::completions::milliseconds;
 use crate::control::{self, WhenFull};
 use crate::types::{self, Counters, GroupOutcome, Progress};
 
-/// Requests that belong together: to wait for them, to cancel them, and to bound how many are in flight. A request gets in with
-/// [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group changes nothing for its members.
+/// Requests that belong together: to wait for them, to cancel them, and to limit how many are in flight. A request becomes a
+/// member with [`add`](Self::add), or with [`Next::group`] when it is submitted. Dropping the group does not affect its
+/// members.
 ///
 /// # Examples
 ///
-/// A bound, and what became of the members:
+/// A limit, and the outcome of the members:
 ///
 /// ```no_run
 #[doc = include_str!("../examples/groups.rs")]
 /// ```
 ///
-/// Deadlines, groups in a group, and what is taken back:
+/// Deadlines, groups within a group, and cancellation:
 ///
 /// ```no_run
 #[doc = include_str!("../examples/deadlines.rs")]
@@ -30,17 +31,17 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group without members, limit and deadline.
+    /// A group without members, a limit, or a deadline.
     #[expect(clippy::new_without_default, reason = "each one is a resource of the host")]
     pub fn new() -> Self {
         Self { handle: types::Group::new() }
     }
 
-    /// Make a request a member. One that is done counts as done.
+    /// Make a request a member. One that is already done counts as done.
     ///
     /// # Errors
     ///
-    /// `Exist` (it is in a group already), `Canceled` (the group was canceled; the request goes on).
+    /// `Exist` (it is in a group already), `Canceled` (the group was canceled; the request itself goes on).
     pub fn add<T>(&self, request: &Request<T>) -> io::Result<()> {
         Ok(self.handle.add(request.handle())?)
     }
@@ -49,8 +50,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// `Exist` (it is in a group already), `Deadlock` (this group is in it, or is it), `Canceled` (this group was canceled),
-    /// `Overflow` (more than 16 groups, one in the other).
+    /// `Exist` (it is in a group already), `Deadlock` (it contains this group, or is this group), `Canceled` (this group was
+    /// canceled), `Overflow` (more than 16 nested groups).
     pub fn add_group(&self, group: &Self) -> io::Result<()> {
         Ok(self.handle.add_group(&group.handle)?)
     }
@@ -65,24 +66,24 @@ impl Group {
         self.handle.set_priority(priority);
     }
 
-    /// Set when its time is up, in milliseconds, rounded up: members that are not done by then fail with `TimedOut`. `None` takes that
-    /// back.
+    /// Set its deadline, in milliseconds, rounded up: members that are not done by then fail with `TimedOut`. `None` removes
+    /// it.
     pub fn set_deadline(&self, from_now: Option<Duration>) {
         self.handle.set_deadline(from_now.map(milliseconds));
     }
 
-    /// Wait until no member is in flight, and return what became of them.
+    /// Wait until no member is in flight, and return the outcome of the members.
     ///
     /// # Errors
     ///
-    /// `Canceled` after [`cancel`](Self::cancel), and `TimedOut` once the deadline has passed and cut a member short. That a
-    /// member failed is no error here: the outcome says so.
+    /// `Canceled` after [`cancel`](Self::cancel), and `TimedOut` once the deadline has passed and cut a member short. A member
+    /// that failed is not an error here: the outcome reports it.
     pub fn wait(&self) -> io::Result<GroupOutcome> {
         Ok(self.handle.wait()?)
     }
 
-    /// Wait until fewer than this many members are in flight, and return how many are: a loop of this and of submissions keeps
-    /// a group fed.
+    /// Wait until fewer than this many members are in flight, and return how many are. Called before each submission in a loop,
+    /// it keeps a group supplied with work.
     pub fn wait_below(&self, members: u32) -> u32 {
         self.handle.wait_below(members)
     }
@@ -102,14 +103,14 @@ impl Group {
         self.handle.count()
     }
 
-    /// How far its members have come together, in bytes and in names.
+    /// The progress of all members together, in bytes and in names.
     pub fn progress(&self) -> Progress {
         self.handle.progress()
     }
 }
 
-/// How the next request is carried out: `Next::new().priority(2).group(&group).submit(|| submit::stat(&dir, name))`. The programs at
-/// [`Group`] have more.
+/// How the next request is carried out: `Next::new().priority(2).group(&group).submit(|| submit::stat(&dir, name))`. The
+/// programs at [`Group`] have more examples.
 #[derive(Clone, Copy, Debug)]
 pub struct Next<'a> {
     priority: Option<i8>,
@@ -130,7 +131,7 @@ impl<'a> Next<'a> {
         Self { priority: Some(priority), ..self }
     }
 
-    /// If it is not done by then, it fails with `TimedOut`. Counted in milliseconds, rounded up.
+    /// Set its deadline, in milliseconds, rounded up: it fails with `TimedOut` if it is not done by then.
     pub fn deadline(self, from_now: Duration) -> Self {
         Self { deadline: Some(from_now), ..self }
     }
@@ -140,7 +141,7 @@ impl<'a> Next<'a> {
         Self { group: Some(group), ..self }
     }
 
-    /// Where as much is in flight as may be, it fails with `WouldBlock` instead of waiting.
+    /// Let it fail with `WouldBlock` instead of waiting if as much is in flight as is allowed.
     pub fn or_fail(self) -> Self {
         Self { when_full: WhenFull::Fail, ..self }
     }

@@ -12,11 +12,11 @@ use crate::{FromOutcome, Request};
 ///
 /// For requests of several types, `T` is [`Outcome`](crate::types::Outcome).
 ///
-/// Dropping it gives up the results and stops nothing: [`cancel`](Self::cancel) takes the requests back.
+/// Dropping it discards the results, but the requests still run. Use [`cancel`](Self::cancel) to take them back.
 ///
 /// # Errors
 ///
-/// A result is what the request comes to: each function of [`submit`](crate::submit) says how it fails.
+/// Each result is that of its request: see the function of [`submit`](crate::submit) that made it.
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ use crate::{FromOutcome, Request};
 #[doc = include_str!("../examples/in_flight.rs")]
 /// ```
 ///
-/// With a time limit, of which a program can make use to say how far it is:
+/// With a time limit, which lets a program report its progress:
 ///
 /// ```no_run
 #[doc = include_str!("../examples/trees.rs")]
@@ -40,23 +40,23 @@ impl<K, T: FromOutcome> InFlight<K, T> {
         Self { requests: HashMap::new(), done: Queue::default() }
     }
 
-    /// Put a request in.
+    /// Add a request.
     pub fn push(&mut self, key: K, request: Request<T>) {
         completions::queues(request.id(), &self.done);
         self.requests.insert(request.id(), (key, request));
     }
 
-    /// How many there are. 64 keep a fast disk busy.
+    /// Number of requests in it. 64 keep a fast disk busy.
     pub fn len(&self) -> usize {
         self.requests.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no requests in it.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
 
-    /// Wait until one of them is done, and take it out with its result. `None` if there is none.
+    /// Wait until one of them is done, remove it, and return its key and its result. `None` if there are none.
     #[expect(clippy::should_implement_trait, reason = "it does not end with the first `None`, and waits")]
     pub fn next(&mut self) -> Option<(K, io::Result<T>)> {
         while !self.requests.is_empty() {
@@ -72,8 +72,8 @@ impl<K, T: FromOutcome> InFlight<K, T> {
         None
     }
 
-    /// The same, for `time` at most, in milliseconds, rounded up: `None`, too, if none was done until then. Others that are done
-    /// meanwhile are told to whoever waits for them.
+    /// The same, but wait for at most `time`, in milliseconds, rounded up: `None` also if none was done by then. Other requests
+    /// of the plugin that are done meanwhile are reported to those who wait for them.
     pub fn next_within(&mut self, time: Duration) -> Option<(K, io::Result<T>)> {
         let end = Instant::now().checked_add(time);
         while !self.requests.is_empty() {
@@ -88,7 +88,7 @@ impl<K, T: FromOutcome> InFlight<K, T> {
             if end.is_some_and(|end| end <= Instant::now()) {
                 return None;
             }
-            // It was answered before the time was up: somebody else has asked which requests are done, and kept the answer.
+            // The host answered before the time was up: somebody else has asked which requests are done, and kept the answer.
             self.done.borrow_mut().extend(self.requests.keys());
         }
         None

@@ -5,8 +5,8 @@ use std::io;
 use crate::types::OpenFlags;
 use crate::{Dir, File, blocking};
 
-/// How a file is opened, as `OpenOptions` of `std`. What contradicts itself is found by the host, when it is opened. The program at
-/// [`File`] has examples.
+/// How a file is opened, like `OpenOptions` of `std`. Options that contradict each other are reported by the host when the file
+/// is opened. The program at [`File`] has examples.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
     flags: OpenFlags,
@@ -20,17 +20,17 @@ impl OpenOptions {
         Self { flags: OpenFlags::empty(), mode: 0o666 }
     }
 
-    /// For reading.
+    /// Open it for reading.
     pub fn read(self, on: bool) -> Self {
         self.set(OpenFlags::READ, on)
     }
 
-    /// For writing.
+    /// Open it for writing.
     pub fn write(self, on: bool) -> Self {
         self.set(OpenFlags::WRITE, on)
     }
 
-    /// For writing at the end, wherever an offset may point.
+    /// Open it for writing at its end, regardless of any offset.
     pub fn append(self, on: bool) -> Self {
         self.set(OpenFlags::APPEND, on)
     }
@@ -55,7 +55,7 @@ impl OpenOptions {
         self.set(OpenFlags::NO_FOLLOW, on)
     }
 
-    /// Permission bits of a new file, of which the host's umask is taken away; `0o777` at most, and `0o666` unless set.
+    /// Permission bits of a new file, less the host's umask; at most `0o777`, and `0o666` unless set.
     pub fn mode(self, mode: u16) -> Self {
         Self { mode, ..self }
     }

@@ -11,12 +11,12 @@ use crate::{Dir, File, completions};
 /// A request on its way, from a function of [`submit`](crate::submit). [`wait`](Self::wait) for it, `.await` it, or put it
 /// into an [`InFlight`](crate::InFlight).
 ///
-/// Dropping it gives up interest in the result: the request still runs. Use [`cancel`](Self::cancel) to take it back. As a future it
-/// is done once, and starts nothing by being polled: it is on its way from the start.
+/// Dropping it discards the result, but the request still runs. Use [`cancel`](Self::cancel) to take it back. As a future, it
+/// completes once, and does not need to be polled to start: it is on its way from the beginning.
 ///
 /// # Examples
 ///
-/// One after the other it is `submit::stat(&dir, "name").wait()?`; as futures:
+/// One request at a time is `submit::stat(&dir, "name").wait()?`. As futures:
 ///
 /// ```no_run
 #[doc = include_str!("../examples/futures.rs")]
@@ -28,7 +28,7 @@ pub struct Request<T> {
     result: PhantomData<fn() -> T>,
 }
 
-/// The number of a request, whose end somebody may wait for.
+/// The number of a request that somebody may wait for.
 struct Interest(u64);
 
 impl Drop for Interest {
@@ -61,7 +61,7 @@ impl<T> Request<T> {
         self.handle.cancel();
     }
 
-    /// How far it has come, in bytes and in names: for what takes long. Nothing yet in the queue.
+    /// Its progress, in bytes and in names, for requests that take long. Both are 0 while it is in the queue.
     pub fn progress(&self) -> Progress {
         self.handle.progress()
     }
@@ -81,7 +81,7 @@ impl<T: FromOutcome> Request<T> {
     ///
     /// # Errors
     ///
-    /// What the request fails with, as the function of [`submit`](crate::submit) says.
+    /// Those of the request: see the function of [`submit`](crate::submit) that made it.
     pub fn wait(self) -> io::Result<T> {
         self.take()
     }

@@ -15,7 +15,7 @@ use crate::types::Error;
 /// # fn main() {}
 /// ```
 impl File {
-    /// The bytes of the file from an offset to its end, and whether all went well, which is known after the last one. The offset is in
+    /// The bytes of the file from an offset to its end, and the outcome, which is known after the last byte. The offset is in
     /// bytes. Dropping the stream ends the reading.
     ///
     /// # Errors
@@ -25,8 +25,8 @@ impl File {
         streams::read_stream(self.handle(), offset)
     }
 
-    /// Write what comes from a stream, from an offset on, and return how many bytes that were once the stream is closed. The offset is
-    /// in bytes.
+    /// Write the bytes of a stream, from an offset on, and return how many were written, once the stream is closed. The offset
+    /// is in bytes.
     ///
     /// # Errors
     ///
@@ -34,8 +34,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// To drop the future loses the count, and is no way to stop: if the call has begun, what is sent into the stream is still
-    /// written, until the stream is closed. What was written stays written.
+    /// Dropping the future loses the count, and does not stop the writing: once the call has begun, what is sent into the
+    /// stream is still written until the stream is closed. What was written stays written.
     pub async fn write_stream(&self, offset: u64, data: StreamReader<u8>) -> io::Result<u64> {
         Ok(streams::write_stream(self.handle(), offset, data).await?)
     }
