@@ -33,8 +33,8 @@
 //!
 //! `host/examples/processor` is a whole program.
 //!
-//! The error that a guest gives or gets by such a world is [`types::Error`], and becomes an [`Error`](crate::Error), which has a
-//! text, and the other way round; so do the codes:
+//! An error in such a world is a [`types::Error`]. `into` converts it to an [`Error`], which can be printed, and back; the same holds
+//! for the codes:
 //!
 //! ```
 //! use aiohost::bindings::types;
