@@ -16,7 +16,7 @@ use crate::sched::work::ToQueue;
 impl<R: Outcome> Pool<R> {
     /// Does what a lock was not to be held for. What may take time to drop is left to a worker of the guest.
     pub(in crate::sched) fn carry_out(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let mut rest = after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now()));
+        let mut rest = self.begin(seat, account, after);
         rest.drop_light();
         if !rest.waste.is_empty()
             && let Some(left) = account.waste.try_take(1)
@@ -28,8 +28,12 @@ impl<R: Outcome> Pool<R> {
 
     /// The same on a worker, which may take its time.
     pub(super) fn carry_out_here(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) {
-        let rest = after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now()));
+        let rest = self.begin(seat, account, after);
         self.clear(seat, account, rest);
+    }
+
+    fn begin(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) -> Rest {
+        after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now()))
     }
 
     pub(super) fn clear(self: &Arc<Self>, seat: Seat, account: &Account<R>, rest: Rest) {
@@ -45,7 +49,7 @@ impl<R: Outcome> Pool<R> {
         }
         drop(hope);
         let after = account.look_after_the_hungry();
-        drop(after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now())));
+        drop(self.begin(seat, account, after));
     }
 
     pub(in crate::sched) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>, now: Instant) {
