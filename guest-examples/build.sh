@@ -122,7 +122,9 @@ zig() {
 componentize() {
   if [[ -z ${AIOHOST:-} ]]; then
     say "building aiohost, which makes components of core modules"
-    cargo build --quiet --release --manifest-path "$root/Cargo.toml" --target-dir "$target" --bin aiohost >&2
+    local flags
+    read -ra flags <<<"${AIOHOST_CARGO_FLAGS-}"
+    cargo build --quiet --release "${flags[@]}" --manifest-path "$root/Cargo.toml" --target-dir "$target" --bin aiohost >&2
   fi
   "${AIOHOST:-$target/release/aiohost}" componentize "$@"
 }

@@ -61,7 +61,9 @@ fi
 target=${CARGO_TARGET_DIR:-target}
 
 cd "$here/.."
-show cargo build --release --bin aiohost
+# Flags of cargo's that tests/run.sh sets, so that aiohost is built once.
+read -ra flags <<<"${AIOHOST_CARGO_FLAGS-}"
+show cargo build --release "${flags[@]}" --bin aiohost
 show guest-examples/build.sh rust
 echo
 show "$target/release/aiohost" run "$target/guests/manifest-rust.wasm" --dir "$directory"

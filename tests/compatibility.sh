@@ -32,7 +32,8 @@ if [[ ${#releases[@]} -eq 0 ]]; then
   exit 77
 fi
 if [[ -z ${AIOHOST:-} ]]; then
-  cargo build --quiet --release --manifest-path "$root/Cargo.toml" --target-dir "$target" --bin aiohost >&2
+  read -ra flags <<<"${AIOHOST_CARGO_FLAGS-}"
+  cargo build --quiet --release "${flags[@]}" --manifest-path "$root/Cargo.toml" --target-dir "$target" --bin aiohost >&2
   AIOHOST=$target/release/aiohost
 fi
 AIOHOST=$(realpath "$AIOHOST")
