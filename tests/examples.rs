@@ -22,8 +22,14 @@ const LANGUAGES: [&str; 8] = ["rust", "rust-async", "c", "cpp", "zig", "go", "py
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = LANGUAGES.into_iter().map(of_language).collect();
-    let applications: [(&str, fn()); 4] =
-        [("embed", embed), ("processor", processor), ("server", server), ("server_ends_a_plugin_that_takes_too_long", slow)];
+    let applications: [(&str, fn()); 6] = [
+        ("embed", embed),
+        ("processor", processor),
+        ("server", server),
+        ("server_ends_a_plugin_that_takes_too_long", slow),
+        ("server_refuses_a_plugin_that_takes_too_much", large),
+        ("server_answers_what_is_under_way_when_it_ends", ending),
+    ];
     trials.extend(applications.map(|(name, test)| {
         Trial::test(name, move || {
             test();
@@ -93,6 +99,10 @@ fn processor() {
     let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
     fs::write(dir.path().join("b"), "not this one").expect("it is new");
     fs::write(dir.path().join("a"), "one\ntwo\nthree").expect("it is new");
+    fs::create_dir(dir.path().join("more")).expect("it is new");
+    for name in ["second", "first"] {
+        fs::write(dir.path().join("more").join(name), "").expect("it is new");
+    }
     let said =
         succeeds(Command::new(target("release/examples/processor")).arg(target("guests/processor.wasm")).arg(dir.path()));
     let expected = [
@@ -100,6 +110,7 @@ fn processor() {
         "anna: 2 lines in 13 bytes",
         "the file has 13 bytes",
         "anna: 2 lines in 13 bytes",
+        "in the directory: first, second",
         "2 lines, 13 bytes, 3 reports",
     ];
     assert!(said.contains(&expected.join("\n")), "{said}");
@@ -137,10 +148,20 @@ impl Server {
         (status, head.to_owned(), body.to_owned())
     }
 
-    /// Ends it as an operator does, and gives what else it has said.
-    fn end(mut self) -> String {
+    /// Tells it to end as an operator does.
+    fn terminate(&self) {
         let pid = self.process.id().to_string();
         succeeds(Command::new("kill").args(["-TERM", &pid]));
+    }
+
+    /// Ends it, and gives what else it has said.
+    fn end(self) -> String {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    fn ended(mut self) -> String {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).expect("it can be read");
         assert!(self.process.wait().expect("it ends").success(), "{rest}");
@@ -216,4 +237,60 @@ fn slow() {
         }
     });
     assert_eq!(server.end(), "ended\n");
+}
+
+/// A plugin that asks for more memory than it may have is told so, and the server goes on.
+fn large() {
+    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    fs::create_dir(root.path().join("anna")).expect("it is new");
+    let plugin = root.path().join("large.wat");
+    // 128 MiB, of 64.
+    fs::write(&plugin, r#"(module (memory (export "memory") 2048) (func (export "_start")))"#).expect("it is new");
+    let server = Server::start(&plugin, root.path(), "10");
+    for _ in 0..2 {
+        let (status, _, body) = server.ask("POST /run/anna", "");
+        assert_eq!(status, 507, "{body}");
+        assert!(body.contains("memory") && body.contains("64 MiB"), "{body}");
+    }
+    let (_, _, metrics) = server.ask("GET /metrics", "");
+    assert!(metrics.contains("plugin_runs_failed_total 2\n"), "{metrics}");
+    assert_eq!(server.end(), "ended\n");
+}
+
+/// What is under way when the server is to end is answered first, and nothing new is begun.
+fn ending() {
+    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
+    let dir = root.path().join("anna");
+    fs::create_dir(&dir).expect("it is new");
+    let plugin = root.path().join("waits.wat");
+    // It makes the file `begun`, and tries to open `go` until that is there.
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "begungo")
+        (func (export "_start")
+            (drop (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 1)
+                (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 64)))
+            (loop $again
+                (br_if $again (call $open (i32.const 3) (i32.const 0) (i32.const 5) (i32.const 2) (i32.const 0)
+                    (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 64))))))"#;
+    fs::write(&plugin, text).expect("it is new");
+    let server = Server::start(&plugin, root.path(), "60");
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| server.ask("POST /run/anna", ""));
+        while !dir.join("begun").exists() {
+            assert!(!run.is_finished(), "it waits");
+            std::thread::yield_now();
+        }
+        server.terminate();
+        while TcpStream::connect(&server.address).is_ok() {
+            std::thread::yield_now();
+        }
+        assert!(!run.is_finished(), "it waits still");
+        fs::write(dir.join("go"), "").expect("it is new");
+        let (status, head, body) = run.join().expect("it is answered");
+        assert_eq!(status, 200, "{head} {body}");
+    });
+    assert_eq!(server.ended(), "ended\n");
 }

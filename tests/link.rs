@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use aiohost::{AioCtx, AioCtxView, AioView};
-use wasmtime::component::{Component, Linker, ResourceTable};
+use aiohost::bindings::types;
+use aiohost::{
+    AioCtx, AioCtxBuilder, AioCtxView, AioEngine, AioView, EpochTicker, Guest, GuestBuilder, GuestHandle, Host, HostBuilder,
+    HostCalls, Plugin, Stdin, Stdout, StoreCeiling,
+};
+use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Config, Engine};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
@@ -79,3 +83,58 @@ fn a_second_time_was_told_by_the_name_of_a_resource() {
         assert!(format!("{error:?}").contains("defined twice"), "{error:?}");
     }
 }
+
+/// A world of an application that has every face, and whose functions take and give every handle.
+mod application {
+    wasmtime::component::bindgen!({
+        inline: r#"
+            package example:app;
+
+            world everything {
+                include aiohost:aio/guest@0.1.0;
+                use aiohost:aio/types@0.1.0.{dir, error, file, group, request, walker};
+                import pass: func(file: file, dir: borrow<dir>) -> result<dir, error>;
+                export take: func(file: borrow<file>, dir: dir) -> result<file, error>;
+                export find: async func(of: borrow<dir>) -> list<dir>;
+                export begin: func(into: borrow<group>) -> request;
+                export walk: func(through: walker);
+            }
+        "#,
+        path: "../wit",
+        with: { "aiohost:aio": ::aiohost::bindings },
+        exports: { default: async },
+    });
+}
+
+impl application::EverythingImports for State {
+    fn pass(&mut self, _file: Resource<types::File>, dir: Resource<types::Dir>) -> Result<Resource<types::Dir>, types::Error> {
+        Ok(dir)
+    }
+}
+
+#[test]
+fn a_world_of_an_application_has_every_face() {
+    let mut linker: Linker<State> = Linker::new(&engine(true));
+    aiohost::add_to_linker(&mut linker).expect("a fresh linker takes everything");
+    application::Everything::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).expect("nothing is there twice");
+}
+
+/// What the documentation says of threads. The compiler looks at it.
+const _: () = {
+    const fn moves<T: Send>() {}
+    const fn is_shared<T: Send + Sync>() {}
+    moves::<AioCtx>();
+    moves::<AioCtxBuilder>();
+    moves::<GuestBuilder>();
+    moves::<HostBuilder>();
+    moves::<Guest>();
+    moves::<Stdin>();
+    moves::<Stdout>();
+    moves::<StoreCeiling>();
+    is_shared::<AioEngine>();
+    is_shared::<EpochTicker>();
+    is_shared::<GuestHandle>();
+    is_shared::<Host>();
+    is_shared::<HostCalls>();
+    is_shared::<Plugin>();
+};

@@ -140,7 +140,11 @@ fn host_builds() -> Outcome {
     fs::write(place.join("Cargo.toml"), workspace.replace(members, "members = [\"aiohost\"]"))?;
     fs::copy(root().join("Cargo.lock"), place.join("Cargo.lock"))?;
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target directory has a folder for tests")?;
-    said(cargo(&place).args(["check", "--release", "--locked", "--quiet", "--target-dir"]).arg(target))?;
+    // As it is used, with its examples, and as docs.rs builds it.
+    for what in [&[][..], &["--examples"], &["--all-features"]] {
+        let mut check = cargo(&place);
+        said(check.args(["check", "--release", "--locked", "--quiet"]).args(what).arg("--target-dir").arg(target))?;
+    }
     Ok(())
 }
 

@@ -26,7 +26,8 @@ static MEMORIES: LazyLock<Budget> = LazyLock::new(|| Budget::new(PROCESS_MEMORIE
 
 /// How much memory and how many table elements a guest may still have. It lives in the store's data; see [`Limits::apply`].
 ///
-/// wasmtime's own `StoreLimits` limits each memory, of which a guest may have many; this limits all of them together.
+/// wasmtime's own `StoreLimits` limits each memory, of which a guest may have many; this limits all of them together. It goes with
+/// its store to any thread.
 #[derive(Debug)]
 pub struct StoreCeiling {
     memory_bytes: Allowance,

@@ -1,4 +1,4 @@
-//! A plugin for an application with a world of its own: it exports typed functions, takes and gives handles of files, and calls a
+//! A plugin for an application with a world of its own: it exports typed functions, takes and gives handles of files and directories, and calls a
 //! function of the application. `host/examples/processor` is the application.
 
 use aiohost::aio::blocking;
@@ -23,6 +23,16 @@ impl Guest for Processor {
         }
         report(&format!("{} lines in {} bytes", summary.lines, summary.bytes));
         Ok(summary)
+    }
+
+    fn names(of: &Dir) -> Result<Vec<String>, Error> {
+        let mut names = blocking::readdir(Some(of), ".")?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn enter(name: String) -> Result<Dir, Error> {
+        blocking::open_dir(None, &name)
     }
 
     fn choose() -> Result<File, Error> {

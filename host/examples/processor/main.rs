@@ -1,5 +1,5 @@
-//! An application with a world of its own: its plugins export typed functions and take and give handles of files, and it offers them
-//! a function beside those of aiohost. The world is `wit/processor.wit`, beside this file.
+//! An application with a world of its own: its plugins export typed functions and take and give handles of files and directories, and it
+//! offers them a function beside those of aiohost. The world is `wit/processor.wit`, beside this file.
 //!
 //! ```sh
 //! guest-examples/build.sh processor
@@ -70,6 +70,18 @@ async fn main() -> anyhow::Result<()> {
         let given = store.data_mut().aio().give_file(file)?;
         let again = processor.call_count(&mut *store, wasmtime::component::Resource::new_borrow(given.rep())).await?;
         store.data_mut().aio().take_file(given)?;
+
+        // Directories alike: this one is taken from the plugin, and given to it once more by a name that the application chooses.
+        let dir = match processor.call_enter(&mut *store, "more").await? {
+            Ok(dir) => store.data_mut().aio().take_dir(dir)?,
+            Err(error) => return Ok(Err(error)),
+        };
+        let given = store.data_mut().aio().give_dir(dir, "elsewhere", Rights::Read)?;
+        let names = processor.call_names(&mut *store, wasmtime::component::Resource::new_borrow(given.rep())).await?;
+        store.data_mut().aio().take_dir(given)?;
+        if let Ok(names) = names {
+            println!("in the directory: {}", names.join(", "));
+        }
         Ok(summary.and(again))
     });
     let summary = summary.await?.map_err(|error| anyhow::anyhow!("the plugin failed: {:?}", error.code))?;

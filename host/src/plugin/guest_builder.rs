@@ -25,7 +25,8 @@ use crate::sandbox::Rights;
 /// Random bytes of one call of WASI 0.2 or 0.3. 4 MiB: they take some 10 ms, in which nothing ends the guest, and are not counted.
 const RANDOM_BYTES_MAX: u64 = 4 << 20;
 
-/// Settings for a [`Guest`], made by [`Plugin::guest`]. What is not set is as in the [`Host`](super::Host).
+/// Settings for a [`Guest`], made by [`Plugin::guest`]. What is not set is as in the [`Host`](super::Host). They may be made on one
+/// thread and built on another one.
 ///
 /// ```
 /// use std::time::Duration;

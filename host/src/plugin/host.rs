@@ -32,6 +32,9 @@ use crate::sched::Counters;
 /// One host is enough for all tenants of an application: its settings are the defaults of every guest, and a
 /// [`GuestBuilder`](super::GuestBuilder) gives one guest directories, limits and streams of its own.
 ///
+/// All methods may be called from any thread. None waits for a guest, but for [`shutdown`](Self::shutdown) and
+/// [`shutdown_async`](Self::shutdown_async); to load a plugin may take seconds, since it is compiled on the thread that calls.
+///
 /// ```
 /// use aiohost::{Host, Limits, Rights, Stdout};
 ///
@@ -75,7 +78,7 @@ pub(super) struct Inner {
 
 type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 
-/// Settings for a [`Host`].
+/// Settings for a [`Host`]. They may be made on one thread and built on another one.
 ///
 /// ```
 /// use aiohost::{AioEngine, Gated, Host, Limits, Resolver, Rights};

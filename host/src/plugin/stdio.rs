@@ -17,7 +17,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use super::standard_output::{BEHIND_BYTES, Elsewhere, OnOwnThread, Standard};
 use super::whereabouts::Whereabouts;
 
-/// The standard input of one guest: [`GuestBuilder::stdin`](super::GuestBuilder::stdin) takes it.
+/// The standard input of one guest: [`GuestBuilder::stdin`](super::GuestBuilder::stdin) takes it. It may be made on any
+/// thread.
 ///
 /// ```
 /// use aiohost::Stdin;
@@ -83,6 +84,7 @@ impl fmt::Debug for Stdin {
 }
 
 /// Where the standard output or the standard error of one guest goes: [`GuestBuilder::stdout`] and [`GuestBuilder::stderr`] take it.
+/// It may be made on any thread.
 ///
 /// ```
 /// use aiohost::{Host, Stdout};
