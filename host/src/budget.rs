@@ -73,6 +73,10 @@ pub(crate) struct Reservation {
     amount: usize,
 }
 
+/// What was given back, and of which those who wait for it have not been told. Dropping it tells them.
+#[derive(Debug)]
+pub(crate) struct Freed(Reservation);
+
 /// A place among those who wait for a budget. Dropping it gives the place up.
 #[derive(Debug)]
 pub(crate) struct Waiter {
@@ -149,16 +153,22 @@ impl Budget {
         false
     }
 
+    /// Gives so much back, here and above, and tells nobody.
     fn give_back(&self, amount: usize) {
-        if amount == 0 {
-            return;
+        let mut next = Some(self);
+        while let Some(budget) = next {
+            budget.0.taken.fetch_sub(amount, Ordering::SeqCst);
+            next = budget.0.above.as_ref();
         }
-        self.0.taken.fetch_sub(amount, Ordering::SeqCst);
-        match &self.0.above {
-            Some(above) => above.give_back(amount),
-            // All of them have it back. What is waited for below is waited for here.
-            None => self.tell(),
+    }
+
+    /// Tells those who wait of what was given back here. What is waited for below is waited for in the topmost one.
+    fn tell_all(&self) {
+        let mut topmost = self;
+        while let Some(above) = &topmost.0.above {
+            topmost = above;
         }
+        topmost.tell();
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -267,6 +277,13 @@ impl Reservation {
         self.amount += std::mem::take(&mut other.amount);
     }
 
+    /// Gives it back at once, so that whoever comes next finds it, and leaves it for later to tell those who wait. This may be done
+    /// under a lock that they may need.
+    pub(crate) fn free(self) -> Freed {
+        self.budget.give_back(self.amount);
+        Freed(self)
+    }
+
     /// Gives back what is over `amount`.
     pub(crate) fn shrink_to(&mut self, amount: usize) {
         let over = self.split_off(amount);
@@ -283,7 +300,18 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.give_back(self.amount);
+        if self.amount > 0 {
+            self.budget.give_back(self.amount);
+            self.budget.tell_all();
+        }
+    }
+}
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        if std::mem::take(&mut self.0.amount) > 0 {
+            self.0.budget.tell_all();
+        }
     }
 }
 
@@ -338,6 +366,20 @@ mod tests {
         assert!(first.split_off(1).is_none() && first.split_off(2).is_none());
         drop((first, rest));
         assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn what_is_free_can_be_taken_before_anybody_is_told() {
+        let engine = Budget::new(8);
+        let budget = engine.below(4);
+        let held = budget.try_take(4).expect("there is room");
+        let (count, waker) = waker();
+        let waits = budget.wait(1, &waker);
+        let freed = held.free();
+        assert_eq!((budget.taken(), engine.taken(), woken(&count)), (0, 0, 0));
+        drop(freed);
+        assert_eq!((budget.taken(), engine.taken(), woken(&count)), (0, 0, 1));
+        drop(waits);
     }
 
     #[test]

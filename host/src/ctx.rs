@@ -22,6 +22,8 @@ use crate::sched::{Counters, Manner, Stats};
 /// Dropping it ends the guest's requests: those that are queued never run; those that run are finished and their results are
 /// dropped, and files in them are closed. The drop does not wait for that.
 ///
+/// It may be moved to another thread with its store. No method waits.
+///
 /// ```
 /// use aiohost::{AioCtx, AioEngine, Limits, Rights};
 ///
@@ -93,7 +95,7 @@ impl HostCalls {
     }
 }
 
-/// Settings for an [`AioCtx`].
+/// Settings for an [`AioCtx`]. They may be made on one thread and built on another one.
 ///
 /// ```
 /// use aiohost::{AioCtx, AioEngine, Gated, Limits, Resolver, Rights};
@@ -223,15 +225,16 @@ impl AioCtxBuilder {
 
     /// Makes the state of a guest whose requests the workers of `engine` do. It goes into the data of one store.
     pub fn build(self, engine: &AioEngine) -> AioCtx {
+        let member = Arc::new(Member::new(engine.pool(), engine.budgets(&self.limits), self.weight));
         AioCtx {
-            member: Arc::new(Member::new(engine.pool(), engine.budgets(&self.limits), self.weight)),
             grants: Arc::new(Grants::new(
                 self.grants,
                 self.resolver,
                 self.allowed.kernel_files(),
                 &self.limits,
-                engine.quota(&self.limits),
+                engine.quota(&self.limits, member.leaving()),
             )),
+            member,
             limits: self.limits,
             allowed: self.allowed,
             own_thread: self.own_thread,

@@ -79,7 +79,7 @@ impl<A, O: Answer> Run<A, O> {
             Self::InlineOrAgain(run, _) => run(arguments),
             Self::Worker(_) | Self::Queued(_) | Self::Again(_) => return None,
         };
-        if matches!(result, Err(Error::WOULD_BLOCK)) { None } else { Some(result) }
+        if matches!(result, Err(Error::WOULD_BLOCK | Error::NOT_YET)) { None } else { Some(result) }
     }
 
     /// Carries it out on a thread that the guest has to itself, which may wait. None if it is long, or has to be tried again: then
@@ -184,7 +184,8 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     };
     let submission = Submission { kind: request.kind, origin: Origin::Call, manner };
     if let Some(refusal) = member.refusal(&manner) {
-        return Passed::refused(member, &submission, refusal, arguments);
+        let held = arguments.bytes();
+        return Passed::refused(member, &submission, refusal, (arguments, held));
     }
     let (held, needed) = (arguments.bytes(), arguments.result_bytes());
     let here = OwnThread::new(member);
@@ -205,7 +206,7 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     let held = if terms.waits_in_numbers {
         match member.memory().try_take(held) {
             Some(held) => Books::Entered(held),
-            None => return Passed::refused(member, &submission, Refusal::Full, arguments),
+            None => return Passed::refused(member, &submission, Refusal::Full, (arguments, held)),
         }
     } else {
         Books::Missing(held)
@@ -273,9 +274,16 @@ impl<O: Answer> Passed<O> {
         Self::Done(result, memory)
     }
 
-    fn refused(member: &Arc<Member>, submission: &Submission, refusal: Refusal, arguments: impl Send + 'static) -> Self {
+    /// `arguments` with the bytes that they hold.
+    fn refused<A: Send + 'static>(
+        member: &Arc<Member>,
+        submission: &Submission,
+        refusal: Refusal,
+        arguments: (A, usize),
+    ) -> Self {
         member.refuse(submission, refusal);
-        member.discard(arguments);
+        let (arguments, held) = arguments;
+        member.discard(arguments, member.memory().try_take(held));
         Self::Done(Err(refusal.into()), member.memory().nothing())
     }
 }
@@ -351,7 +359,7 @@ impl Queued {
 impl Drop for Queued {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.member.discard(work);
+            self.member.discard(work, self.entrance.give_up());
         }
     }
 }

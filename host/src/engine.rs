@@ -13,7 +13,7 @@ use crate::limits::{DESCRIPTORS_RESERVED, ENGINE_BYTES_MAX, Limits, WORKERS_MAX}
 use crate::output::Output;
 use crate::reaper::Reaper;
 use crate::sandbox::Quota;
-use crate::sched::{Budgets, Counters, Pool};
+use crate::sched::{Budgets, Counters, Leaving, Pool};
 
 /// The worker threads, shared by as many guests as you like. Cheap to clone.
 ///
@@ -166,8 +166,8 @@ impl AioEngine {
     }
 
     /// The files and directories that a guest with these limits may have open.
-    pub(crate) fn quota(&self, limits: &Limits) -> Quota {
-        Quota::new(limits.open_files_max, &self.0.descriptors, &self.0.reaper.for_another())
+    pub(crate) fn quota(&self, limits: &Limits, leaving: Leaving) -> Quota {
+        Quota::new(limits.open_files_max, &self.0.descriptors, &self.0.reaper.for_another(), leaving)
     }
 
     /// What the requests of a guest with these limits may take.
@@ -234,6 +234,7 @@ fn descriptors_max() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Reservation;
 
     #[test]
     fn a_guest_may_take_what_its_limits_say() {
@@ -241,5 +242,38 @@ mod tests {
         let budgets = AioEngine::new().budgets(&limits);
         let max = [&budgets.places, &budgets.memory, &budgets.calls, &budgets.parked].map(Budget::max);
         assert_eq!(max, [5, 6000, 7, 5]);
+    }
+
+    /// What two guests come to hold who take all that they can get, in turn.
+    fn take_all(budgets: [&Budget; 2]) -> [Vec<Reservation>; 2] {
+        let mut held = [Vec::new(), Vec::new()];
+        loop {
+            let before = held.each_ref().map(Vec::len);
+            for (held, budget) in held.iter_mut().zip(budgets) {
+                held.extend(budget.try_take(1));
+            }
+            if held.each_ref().map(Vec::len) == before {
+                return held;
+            }
+        }
+    }
+
+    #[test]
+    fn two_guests_at_the_ceiling_of_their_engine_never_had_more_and_each_had_something() {
+        let engine = AioEngine::builder().bytes_in_flight_max(160).open_files_max(16).build();
+        let [one, other] = [(); 2].map(|()| engine.budgets(&Limits::default()).memory);
+        let [of_one, of_other] = take_all([&one, &other]);
+        assert_eq!(of_one.len() + of_other.len(), engine.bytes_in_flight());
+        assert!((140..=160).contains(&engine.bytes_in_flight()), "{}", engine.bytes_in_flight());
+        assert!(of_one.len().abs_diff(of_other.len()) <= 1, "in turn");
+        assert_eq!(
+            engine.budgets(&Limits::default()).memory.try_take(1).map(|held| held.amount()),
+            Some(1),
+            "one that comes later"
+        );
+        drop(of_one);
+        let more = other.try_take(of_other.len() / 2).expect("the other one has left");
+        drop((of_other, more));
+        assert_eq!(engine.bytes_in_flight(), 0);
     }
 }

@@ -41,7 +41,7 @@ type CloneRange = (OpenFile, u64, OpenFile, u64, u64);
 fn lock(locking: &mut Locking, ticket: &dyn Ticket) -> Flow<Result<Locked>> {
     let locked = ticket.check().and_then(|()| locking.file.try_lock(locking.kind, locking.range));
     match locked {
-        Err(Error::WOULD_BLOCK) if locking.waits => {
+        Err(Error::WOULD_BLOCK | Error::NOT_YET) if locking.waits => {
             let pause = locking.pause.map_or(PAUSE_FIRST, |pause| pause.saturating_mul(2).min(PAUSE_MAX));
             locking.pause = Some(pause);
             Flow::Again(pause)

@@ -27,7 +27,7 @@ impl Grants {
         }
         let rights = if access & OFlags::ACCMODE == OFlags::RDONLY { Rights::Read } else { Rights::ReadWrite };
         let shared = &self.shared;
-        let file = CountedFd::new(file.into(), shared.quota.take()?, &shared.quota);
+        let file = CountedFd::new(file.into(), shared.quota.take_at_once()?, &shared.quota);
         Ok(OpenFile::new(file, storage, access, rights, &shared.locks, shared.key.clone()))
     }
 
@@ -35,7 +35,7 @@ impl Grants {
     pub(crate) fn adopt_dir(&self, dir: File, name: &str, rights: Rights) -> Result<OpenDir> {
         check_directory(&dir)?;
         let storage = storage_of(&dir)?;
-        let file = Arc::new(CountedFd::new(dir.into(), self.shared.quota.take()?, &self.shared.quota));
+        let file = Arc::new(CountedFd::new(dir.into(), self.shared.quota.take_at_once()?, &self.shared.quota));
         let root = Arc::new(Root { file: Arc::clone(&file), storage, name: name.to_owned() });
         Ok(OpenDir { base: Base { file, storage, rights, root } })
     }
@@ -98,6 +98,40 @@ mod tests {
         while ctx.grants.adopt_file(open()).is_err() {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn two_guests_at_the_ceiling_of_their_engine_never_had_more_open_and_each_had_something() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("file");
+        fs::write(&path, "content").expect("a new file");
+        let open = || File::open(&path).expect("it is there");
+        let engine = AioEngine::builder().open_files_max(16).build();
+        let guests = [(); 2].map(|()| AioCtx::builder().build(&engine));
+        let mut files = [Vec::new(), Vec::new()];
+        loop {
+            let before = files.each_ref().map(Vec::len);
+            for (files, guest) in files.iter_mut().zip(&guests) {
+                files.extend(guest.grants.adopt_file(open()));
+            }
+            let now = files.each_ref().map(Vec::len);
+            assert_eq!(now[0] + now[1], engine.open_files());
+            if now == before {
+                break;
+            }
+        }
+        let [of_one, of_other] = files;
+        assert!((13..=16).contains(&engine.open_files()) && of_one.len().abs_diff(of_other.len()) <= 1, "{engine:?}");
+        let one_more = guests[0].grants.adopt_file(open()).map(drop);
+        assert_eq!(one_more, Err(Error::TOO_MANY_OPEN_FILES));
+        let before = of_other.len();
+        drop(of_one);
+        // Another thread closes them.
+        while engine.open_files() > before {
+            std::thread::yield_now();
+        }
+        let more = [(); 2].map(|()| guests[1].grants.adopt_file(open()).expect("the other guest has closed its files"));
+        assert_eq!(engine.open_files(), before + more.len());
     }
 
     #[test]

@@ -170,10 +170,11 @@ mod tests {
     use crate::budget::Budget;
     use crate::limits::STEP_BYTES;
     use crate::reaper::Reaper;
+    use crate::sched::Leaving;
     use crate::types::ReaddirxFlags;
 
     fn quota(max: usize) -> Quota {
-        Quota::new(max, &Budget::new(1_000), &Reaper::default())
+        Quota::new(max, &Budget::new(1_000), &Reaper::default(), Leaving::default())
     }
 
     fn take(claim: &mut Claim, quota: &Quota) -> std::result::Result<bool, String> {
@@ -338,7 +339,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_what_only_guests_can_close() {
         let all = Budget::new(1_000);
-        let quota = Quota::new(8, &all, &Reaper::default());
+        let quota = Quota::new(8, &all, &Reaper::default(), Leaving::default());
         let tokens: Vec<_> = (0..8).map(|_| quota.take().expect("there is room")).collect();
         let others = all.try_take(992).expect("there is room");
         let error = format!("Done(Err({:?}))", Error::TOO_MANY_OPEN_FILES);

@@ -1,6 +1,7 @@
 //! Bytes that were read from a file: what a read, and a request on a whole file, comes to.
 
 use super::file::{FileLeft, OpenFile};
+use super::position::MoveNumber;
 
 /// What was read. If nobody takes it, the position that was moved for it goes back.
 #[derive(Debug)]
@@ -64,25 +65,30 @@ impl From<Vec<u8>> for Content {
     }
 }
 
-/// How a position was moved for a result.
+/// How a position was moved for a result. It stays there when this is dropped.
 #[derive(Debug)]
 pub(super) struct Moved {
     file: FileLeft,
-    from: u64,
-    to: u64,
+    number: MoveNumber,
 }
 
 impl Moved {
-    pub(super) fn new(file: &OpenFile, from: u64, to: u64) -> Self {
-        Self { file: file.as_left(), from, to }
+    pub(super) fn new(file: &OpenFile, number: MoveNumber) -> Self {
+        Self { file: file.as_left(), number }
     }
 
-    /// Puts it back, unless somebody has moved it since.
+    /// Puts it back.
     fn give_back(self) {
-        let Some(file) = self.file.get() else { return };
-        let mut at = file.position().at();
-        if *at == self.to {
-            *at = self.from;
+        if let Some(file) = self.file.get() {
+            file.position().give_back(self.number);
+        }
+    }
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.get() {
+            file.position().keep(self.number);
         }
     }
 }

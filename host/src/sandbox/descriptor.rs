@@ -13,6 +13,7 @@ use std::task::Waker;
 use crate::budget::{Budget, Reservation, Waiter};
 use crate::error::{Error, Result};
 use crate::reaper::Reaper;
+use crate::sched::Leaving;
 
 /// How many files and directories a guest has open, and may have.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Quota {
     all: Budget,
     /// Descriptors that are still to be closed.
     closing: Arc<AtomicUsize>,
+    /// What else of the guest's may have descriptors that it has no more.
+    leaving: Leaving,
     /// What requests open themselves: half of all at most, so that as much is left for what the guest opens.
     claimed: Budget,
     reaper: Reaper,
@@ -44,31 +47,53 @@ pub(crate) struct CountedFd {
 
 impl Quota {
     /// Of `max`, and of what all guests of an engine may have together.
-    pub(crate) fn new(max: usize, all: &Budget, reaper: &Reaper) -> Self {
+    pub(crate) fn new(max: usize, all: &Budget, reaper: &Reaper, leaving: Leaving) -> Self {
         Self {
             open: all.below(max),
             all: all.clone(),
             closing: Arc::default(),
+            leaving,
             claimed: Budget::new((max / 2).max(1)),
             reaper: reaper.clone(),
         }
     }
 
-    /// Takes a place, before anything is opened. Gives `WOULD_BLOCK` while there is none but for descriptors that the guest has
-    /// closed already.
+    /// Takes a place, before anything is opened. Gives `NOT_YET` while there is none but for descriptors that the guest has closed
+    /// already, or will never have.
     pub(super) fn take(&self) -> Result<Token> {
         // Looked at first: what is closed meanwhile frees its place before it is not counted here any more.
         let is_closing = self.is_closing();
         match self.open.try_take(1) {
             Some(place) => Ok(Token { place, closing: None }),
-            None if is_closing => Err(Error::WOULD_BLOCK),
+            None if is_closing => Err(Error::NOT_YET),
             None => Err(Error::TOO_MANY_OPEN_FILES),
         }
     }
 
-    /// Whether there are descriptors that the guest has closed, and the system has not.
+    /// Takes a place for what the application has opened, which cannot wait for the reaper: while that has something of the guest's to
+    /// close it may be one over the limit.
+    pub(super) fn take_at_once(&self) -> Result<Token> {
+        match self.take() {
+            Err(Error::NOT_YET) => {
+                let mut place = self.open.nothing();
+                place.count(1);
+                Ok(Token { place, closing: None })
+            }
+            taken => taken,
+        }
+    }
+
+    /// Leaves to the reaper what has descriptors open. Its place is free once that is dropped.
+    pub(super) fn discard(&self, waste: impl Send + 'static, mut token: Option<Token>) {
+        token.iter_mut().for_each(|token| token.is_closing(self));
+        // In this order: the place is free once the descriptor is.
+        self.reaper.take((waste, token));
+    }
+
+    /// Whether there may be descriptors that the guest has closed or does not get, and that the system has not closed.
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst) > 0
+        // In this order: what leaves is counted as closing before it does not count as leaving any more.
+        self.leaving.is_any() || self.closing.load(Ordering::SeqCst) > 0
     }
 
     /// Takes so many places, if there are as many.
@@ -89,10 +114,6 @@ impl Quota {
     /// Places that requests have for what they open themselves.
     pub(super) fn claimed(&self) -> &Budget {
         &self.claimed
-    }
-
-    pub(super) fn reaper(&self) -> &Reaper {
-        &self.reaper
     }
 }
 
@@ -123,6 +144,10 @@ impl CountedFd {
         Self { parts: Some((file, None)), quota: quota.clone() }
     }
 
+    pub(super) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
     /// The file, to be closed at once, and its place in the quota.
     pub(super) fn into_parts(mut self) -> (OwnedFd, Option<Token>) {
         let (file, token) = self.parts.take().expect("it is there until it is closed");
@@ -140,10 +165,8 @@ impl Deref for CountedFd {
 
 impl Drop for CountedFd {
     fn drop(&mut self) {
-        let Some((file, mut token)) = self.parts.take() else { return };
-        token.iter_mut().for_each(|token| token.is_closing(&self.quota));
-        // In this order: the place is free once the descriptor is.
-        self.quota.reaper.take((file, token));
+        let Some((file, token)) = self.parts.take() else { return };
+        self.quota.discard(file, token);
     }
 }
 
@@ -156,18 +179,54 @@ mod tests {
     #[test]
     fn a_place_is_free_once_its_descriptor_is_closed() {
         let reaper = Reaper::default();
-        let quota = Quota::new(2, &Budget::new(100), &reaper);
+        let quota = Quota::new(2, &Budget::new(100), &reaper, Leaving::default());
         let open =
             || quota.take().map(|token| CountedFd::new(File::open("/dev/null").expect("it is there").into(), token, &quota));
         let (one, other) = (open().expect("there is room"), open().expect("there is room"));
         assert_eq!(open().err(), Some(Error::TOO_MANY_OPEN_FILES));
         drop(one);
         while let Err(error) = open() {
-            assert_eq!(error, Error::WOULD_BLOCK, "one is on its way out");
+            assert_eq!(error, Error::NOT_YET, "one is on its way out");
         }
         let (fd, token) = other.into_parts();
         drop((fd, token));
         assert!(reaper.wait_empty(Duration::from_secs(60)));
         assert_eq!(quota.open.taken(), 0);
+    }
+
+    #[test]
+    fn what_a_request_left_was_in_the_way_of_the_next_one() {
+        let (reaper, leaving) = (Reaper::default(), Leaving::default());
+        let quota = Quota::new(1, &Budget::new(100), &reaper, leaving.clone());
+        let result = quota.take().expect("there is room");
+        assert_eq!(quota.take().err(), Some(Error::TOO_MANY_OPEN_FILES));
+        let leaves = leaving.begin();
+        assert_eq!(quota.take().err(), Some(Error::NOT_YET), "nobody will get it");
+        drop(quota.take_at_once().expect("it cannot wait"));
+        drop((result, leaves));
+        assert!(quota.take().is_ok());
+    }
+
+    /// Its drop waits until it is let go.
+    struct HeldUp(std::sync::mpsc::Receiver<()>);
+
+    impl Drop for HeldUp {
+        fn drop(&mut self) {
+            // An error means that the test is over.
+            let _ = self.0.recv();
+        }
+    }
+
+    #[test]
+    fn a_place_was_free_while_what_had_it_was_still_open() {
+        let quota = Quota::new(1, &Budget::new(100), &Reaper::default(), Leaving::default());
+        let token = quota.take().expect("there is room");
+        let (open, opened) = std::sync::mpsc::channel();
+        quota.discard(HeldUp(opened), Some(token));
+        assert_eq!(quota.take().err(), Some(Error::NOT_YET));
+        drop(quota.take_at_once().expect("the application does not wait"));
+        drop(open);
+        assert!(quota.reaper.wait_empty(Duration::from_secs(60)));
+        assert!(quota.take().is_ok());
     }
 }

@@ -92,6 +92,11 @@ impl OpenFile {
         if wait == Wait::Never && !self.is_local() { Err(Error::WOULD_BLOCK) } else { Ok(()) }
     }
 
+    /// Whether files that the guest has closed or dropped, or results that it has, are still to be closed and dropped.
+    pub(super) fn is_any_closing(&self) -> bool {
+        self.0.file.quota().is_closing()
+    }
+
     pub(super) fn as_file(&self) -> &File {
         &self.0.file
     }

@@ -182,8 +182,9 @@ fn next<S: SharedWork>(shared: &Arc<S>, main: Option<&dyn Ticket>) -> Next<S::Jo
 
 fn do_job<S: SharedWork>(shared: &Arc<S>, job: S::Job, helpers: usize, ticket: &dyn Ticket) {
     for _ in 0..helpers {
-        let shared = Arc::clone(shared);
-        ticket.call(Box::new(move |ticket| help(&shared, ticket)));
+        // One that comes when the request has ended keeps nothing of it.
+        let shared = Arc::downgrade(shared);
+        ticket.call(Box::new(move |ticket| shared.upgrade().map_or(Flow::Done(()), |shared| help(&shared, ticket))));
     }
     let busy = Busy(shared.jobs());
     shared.step(job, ticket);
@@ -215,8 +216,10 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::super::ticket::HelperWork;
     use super::super::ticket::fake::{FakeTicket, finish};
     use super::*;
+    use crate::budget::Budget;
 
     struct Tree {
         jobs: Jobs<u32>,
@@ -239,6 +242,59 @@ mod tests {
 
     fn tree(first: u32, width: usize, each: fn(&Tree, u32)) -> Arc<Tree> {
         Arc::new(Tree { jobs: Jobs::new(first, width), done: AtomicU32::new(0), each })
+    }
+
+    /// Keeps those who are called to help, as a queue does.
+    #[derive(Default)]
+    struct Queue(FakeTicket, Mutex<Vec<HelperWork>>);
+
+    impl Ticket for Queue {
+        fn check(&self) -> Result<()> {
+            self.0.check()
+        }
+
+        fn advance(&self, bytes: u64, names: u64) {
+            self.0.advance(bytes, names);
+        }
+
+        fn is_wanted(&self) -> bool {
+            self.0.is_wanted()
+        }
+
+        fn reserve(&self, bytes: usize) -> Result<()> {
+            self.0.reserve(bytes)
+        }
+
+        fn memory(&self) -> Budget {
+            self.0.memory()
+        }
+
+        fn waker(&self) -> Waker {
+            self.0.waker()
+        }
+
+        fn call(&self, help: HelperWork) {
+            self.1.lock().expect("nobody panics under it").push(help);
+        }
+    }
+
+    #[test]
+    fn helpers_that_never_came_kept_what_had_ended() {
+        let tree = tree(3, 4, |tree, depth| {
+            if depth > 0 {
+                tree.jobs.push([depth - 1, depth - 1]);
+            }
+        });
+        let queue = Queue::default();
+        finish(|| go_on(&tree, &queue));
+        let ended = Arc::downgrade(&tree);
+        drop(tree);
+        assert!(ended.upgrade().is_none());
+        let called = queue.1.into_inner().expect("nobody panics under it");
+        assert!(!called.is_empty());
+        for mut help in called {
+            assert!(matches!(help(&FakeTicket::default()), Flow::Done(())), "there is nothing to do");
+        }
     }
 
     fn run(tree: &Arc<Tree>) {

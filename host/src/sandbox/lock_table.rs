@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use smallvec::SmallVec;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::error::{Error, Result};
@@ -77,20 +78,19 @@ pub(super) struct LockNumber(u64);
 pub(super) enum Change {
     /// It is locked, by a request whose answer is still to be taken.
     Lock(LockKind, LockNumber),
-    /// It is locked as it was before.
-    LockAgain(LockKind),
+    /// It is locked, whoever takes the answer.
+    LockForGood(LockKind),
     Unlock,
 }
 
 impl Change {
-    /// Back to what was held before.
-    pub(super) fn to(kind: Option<LockKind>) -> Self {
-        kind.map_or(Self::Unlock, Self::LockAgain)
+    fn for_good(self) -> Self {
+        if let Self::Lock(kind, _) = self { Self::LockForGood(kind) } else { self }
     }
 
     pub(super) fn kind(self) -> Option<LockKind> {
         match self {
-            Self::Lock(kind, _) | Self::LockAgain(kind) => Some(kind),
+            Self::Lock(kind, _) | Self::LockForGood(kind) => Some(kind),
             Self::Unlock => None,
         }
     }
@@ -108,17 +108,17 @@ impl HeldLocks {
 
     /// Changes what is held, if the kernel does. It knows no limit of its own.
     pub(super) fn change(&mut self, range: Lock, change: Change, make: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
+        let before = self.pieces.places();
         let mut next = self.pieces.with(range, change);
-        if next.0.len() > LOCKS_MAX {
+        let mut taken = self.take_places(before, next.places());
+        if taken.is_err() && matches!(change, Change::Lock(..)) {
             // Too many to know of each what was there before. Then a lock stays, should nobody take the answer: better one too
             // many than one too few.
-            next = self.pieces.with(range, Change::to(change.kind()));
+            next = self.pieces.with(range, change.for_good());
+            taken = self.take_places(before, next.places());
         }
-        let (before, after) = (self.pieces.0.len(), next.0.len());
-        if after > LOCKS_MAX {
-            return Err(Error::NO_LOCK);
-        }
-        self.quota.take(after.saturating_sub(before))?;
+        taken?;
+        let after = next.places();
         if let Err(errno) = make() {
             self.quota.give_back(after.saturating_sub(before));
             return Err(errno.into());
@@ -128,45 +128,114 @@ impl HeldLocks {
         Ok(())
     }
 
-    /// The answer of a lock was taken.
-    pub(super) fn keep(&mut self, number: LockNumber) {
-        let before = self.pieces.0.len();
-        self.pieces.keep(number);
-        self.quota.give_back(before - self.pieces.0.len());
+    fn take_places(&self, before: usize, after: usize) -> Result<()> {
+        if after > LOCKS_MAX {
+            return Err(Error::NO_LOCK);
+        }
+        self.quota.take(after.saturating_sub(before))
     }
 
-    /// Where a lock still stands whose answer nobody has taken, and what was held there before.
-    pub(super) fn left_of(&self, number: LockNumber) -> Vec<(Lock, Option<LockKind>)> {
-        let of_it = |piece: &Piece| piece.untaken.filter(|untaken| untaken.number == number).map(|untaken| untaken.before);
-        self.pieces.0.iter().filter_map(|piece| Some((piece.range(), of_it(piece)?))).collect()
+    /// The answer of a lock was taken: what was there before it is gone.
+    pub(super) fn keep(&mut self, number: LockNumber) {
+        self.settle(number, |piece, at| piece.stack.keep(at));
+    }
+
+    /// Nobody takes the answer of a lock: it is gone as if it had never been, above and below others of which that is not known. The
+    /// kernel is told where that makes a difference, and where it refuses the lock stays; the first refusal is returned.
+    pub(super) fn give_back(
+        &mut self,
+        number: LockNumber,
+        mut make: impl FnMut(Lock, Option<LockKind>) -> rustix::io::Result<()>,
+    ) -> Result<()> {
+        let mut outcome = Ok(());
+        self.settle(number, |piece, at| {
+            let next = piece.stack.without(at);
+            let made = if next.kind() == piece.stack.kind() { Ok(()) } else { make(piece.range(), next.kind()) };
+            match made {
+                Ok(()) => piece.stack = next,
+                Err(errno) => {
+                    outcome = outcome.and_then(|()| Err(errno.into()));
+                    piece.stack.keep(at);
+                }
+            }
+        });
+        outcome
+    }
+
+    /// Changes the pieces in which a lock stands, and where.
+    fn settle(&mut self, number: LockNumber, mut change: impl FnMut(&mut Piece, usize)) {
+        let before = self.pieces.places();
+        for piece in &mut self.pieces.0 {
+            if let Some(at) = piece.stack.layers.iter().position(|layer| layer.number == number) {
+                change(piece, at);
+            }
+        }
+        self.pieces.0.retain(|piece| piece.stack.kind().is_some());
+        self.pieces.join();
+        self.quota.give_back(before - self.pieces.places());
     }
 }
 
 impl Drop for HeldLocks {
     fn drop(&mut self) {
-        self.quota.give_back(self.pieces.0.len());
+        self.quota.give_back(self.pieces.places());
     }
 }
 
-/// Locks as the kernel keeps them: in order, apart from each other, and neighbours of one kind as one. Only those whose answer is
-/// still to be taken stand for themselves.
+/// Locks as the kernel keeps them: in order, apart from each other, and neighbours that are alike as one.
 #[derive(Debug, Default)]
 pub(super) struct LockRanges(Vec<Piece>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
     start: i64,
     last: i64,
-    kind: LockKind,
-    untaken: Option<Untaken>,
+    stack: Stack,
+}
+
+/// What is held in one place: what is held for good, and above it the locks whose answers are still to be taken, in their order. The
+/// kernel knows the uppermost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stack {
+    base: Option<LockKind>,
+    layers: SmallVec<[Layer; 1]>,
 }
 
 /// A lock whose answer is still to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Untaken {
+struct Layer {
     number: LockNumber,
-    /// What was held here before.
-    before: Option<LockKind>,
+    kind: LockKind,
+}
+
+impl Stack {
+    fn kind(&self) -> Option<LockKind> {
+        self.layers.last().map(|layer| layer.kind).or(self.base)
+    }
+
+    fn after(&self, change: Change) -> Self {
+        match change {
+            Change::Lock(kind, number) => {
+                let mut next = self.clone();
+                next.layers.push(Layer { number, kind });
+                next
+            }
+            Change::LockForGood(kind) => Self { base: Some(kind), layers: SmallVec::new() },
+            Change::Unlock => Self::default(),
+        }
+    }
+
+    fn without(&self, at: usize) -> Self {
+        let mut next = self.clone();
+        next.layers.remove(at);
+        next
+    }
+
+    /// A lock is there for good, and what was below it is gone.
+    fn keep(&mut self, at: usize) {
+        self.base = Some(self.layers[at].kind);
+        self.layers.drain(..=at);
+    }
 }
 
 impl Piece {
@@ -176,56 +245,49 @@ impl Piece {
 }
 
 impl LockRanges {
+    /// What they count for: each lock that the kernel knows, and each that is to be known below one.
+    fn places(&self) -> usize {
+        self.0.iter().map(|piece| piece.stack.layers.len() + usize::from(piece.stack.base.is_some())).sum()
+    }
+
     /// What is held after a change of a range.
-    pub(super) fn with(&self, range: Lock, change: Change) -> Self {
+    fn with(&self, range: Lock, change: Change) -> Self {
         let (start, last) = (range.start, range.last());
         let mut pieces = Vec::with_capacity(self.0.len() + 2);
+        let nothing = Stack::default();
         // From where on it is not known yet what was there before.
         let mut from = Some(start);
-        let lock = |pieces: &mut Vec<Piece>, start, last, before| {
-            if let Change::Lock(kind, number) = change {
-                pieces.push(Piece { start, last, kind, untaken: Some(Untaken { number, before }) });
-            }
-        };
         for piece in &self.0 {
-            if piece.start < start {
-                pieces.push(Piece { last: piece.last.min(start - 1), ..*piece });
-            }
             let (first, end) = (piece.start.max(start), piece.last.min(last));
-            if let Some(next) = from.filter(|_| first <= end) {
-                if next < first {
-                    lock(&mut pieces, next, first - 1, None);
-                }
-                lock(&mut pieces, first, end, Some(piece.kind));
-                from = end.checked_add(1);
+            if first > end {
+                pieces.push(piece.clone());
+                continue;
             }
-            if piece.last > last {
-                pieces.push(Piece { start: piece.start.max(last + 1), ..*piece });
+            if piece.start < first {
+                pieces.push(Piece { last: first - 1, ..piece.clone() });
+            }
+            if let Some(from) = from.filter(|from| *from < first) {
+                pieces.push(Piece { start: from, last: first - 1, stack: nothing.after(change) });
+            }
+            pieces.push(Piece { start: first, last: end, stack: piece.stack.after(change) });
+            from = end.checked_add(1);
+            if piece.last > end {
+                pieces.push(Piece { start: end + 1, ..piece.clone() });
             }
         }
-        if let Some(next) = from.filter(|next| *next <= last) {
-            lock(&mut pieces, next, last, None);
+        if let Some(from) = from.filter(|from| *from <= last) {
+            pieces.push(Piece { start: from, last, stack: nothing.after(change) });
         }
-        if let Change::LockAgain(kind) = change {
-            pieces.push(Piece { start, last, kind, untaken: None });
-        }
+        pieces.retain(|piece| piece.stack.kind().is_some());
         pieces.sort_unstable_by_key(|piece| piece.start);
         let mut ranges = Self(pieces);
         ranges.join();
         ranges
     }
 
-    fn keep(&mut self, number: LockNumber) {
-        for piece in &mut self.0 {
-            piece.untaken = piece.untaken.filter(|untaken| untaken.number != number);
-        }
-        self.join();
-    }
-
     fn join(&mut self) {
         self.0.dedup_by(|next, piece| {
-            let joins =
-                (piece.kind, piece.untaken) == (next.kind, next.untaken) && piece.last.checked_add(1) == Some(next.start);
+            let joins = piece.stack == next.stack && piece.last.checked_add(1) == Some(next.start);
             if joins {
                 piece.last = next.last;
             }
@@ -244,8 +306,9 @@ mod tests {
         (offset, length): (u64, u64),
         kind: Option<LockKind>,
     ) -> (LockRanges, Vec<(i64, i64, LockKind)>) {
-        let next = held.with(Lock::parse(offset, length).expect("a valid range"), Change::to(kind));
-        let pieces = next.0.iter().map(|piece| (piece.start, piece.last, piece.kind)).collect();
+        let change = kind.map_or(Change::Unlock, Change::LockForGood);
+        let next = held.with(Lock::parse(offset, length).expect("a valid range"), change);
+        let pieces = next.0.iter().filter_map(|piece| Some((piece.start, piece.last, piece.stack.kind()?))).collect();
         (next, pieces)
     }
 
@@ -277,7 +340,7 @@ mod tests {
         let lock = |handle: &mut HeldLocks, number: u64, result| {
             let number = 2 * number;
             let range = Lock::parse(number, 1).expect("a valid range");
-            handle.change(range, Change::LockAgain(LockKind::Exclusive), || result)
+            handle.change(range, Change::LockForGood(LockKind::Exclusive), || result)
         };
         for handle in &mut handles[..9] {
             assert!((0..1024).all(|number| lock(handle, number, Ok(())) == Ok(())));
@@ -308,7 +371,9 @@ mod tests {
             number
         };
         let left = |held: &HeldLocks, number| -> Vec<(i64, i64, Option<LockKind>)> {
-            held.left_of(number).into_iter().map(|(range, before)| (range.start, range.length, before)).collect()
+            let of_it = |piece: &&Piece| piece.stack.layers.last().is_some_and(|layer| layer.number == number);
+            let before = |piece: &Piece| piece.stack.without(piece.stack.layers.len() - 1).kind();
+            held.pieces.0.iter().filter(of_it).map(|piece| (piece.start, piece.range().length, before(piece))).collect()
         };
         let first = lock(&mut held, 10, 10, Shared);
         held.keep(first);
@@ -327,10 +392,91 @@ mod tests {
         // Too many to be told apart: the lock is got all the same, and stays.
         held.change(range(0, 0), Change::Unlock, || Ok(())).expect("there is room");
         for number in 0..600 {
-            held.change(range(2 * number, 1), Change::LockAgain(Shared), || Ok(())).expect("there is room");
+            held.change(range(2 * number, 1), Change::LockForGood(Shared), || Ok(())).expect("there is room");
         }
         let last = lock(&mut held, 0, 0, Exclusive);
         assert_eq!((left(&held, last), held.pieces.0.len()), (vec![], 1));
+    }
+
+    /// Several that nobody has taken in one place, in every order in which they are given up or taken.
+    #[test]
+    fn two_locks_that_nobody_took_left_one_that_was_nobodys() {
+        use LockKind::{Exclusive, Shared};
+        let whole = Lock::parse(0, 10).expect("a valid range");
+        for before in [None, Some(Shared)] {
+            for kinds in [[Shared, Exclusive, Shared], [Exclusive, Exclusive, Exclusive]] {
+                for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                    for taken in [None, Some(0), Some(1), Some(2)] {
+                        let quota = LockQuota::default();
+                        let mut held = HeldLocks::new(&quota);
+                        if let Some(kind) = before {
+                            held.change(whole, Change::LockForGood(kind), || Ok(())).expect("there is room");
+                        }
+                        let numbers = kinds.map(|kind| {
+                            let number = held.next_number();
+                            held.change(whole, Change::Lock(kind, number), || Ok(())).expect("there is room");
+                            number
+                        });
+                        let mut kernel = Some(kinds[2]);
+                        for at in order {
+                            if taken == Some(at) {
+                                held.keep(numbers[at]);
+                            } else {
+                                let made = |range: Lock, kind| {
+                                    assert_eq!((range.start, range.length), (0, 10));
+                                    kernel = kind;
+                                    Ok(())
+                                };
+                                held.give_back(numbers[at], made).expect("the kernel refuses nothing");
+                            }
+                        }
+                        let left = taken.map(|at| kinds[at]).or(before);
+                        let case = (before, kinds, order, taken);
+                        assert_eq!(kernel, left, "{case:?}");
+                        let pieces: Vec<_> = held.pieces.0.iter().map(|piece| piece.stack.clone()).collect();
+                        let expected = left.map(|kind| Stack { base: Some(kind), layers: SmallVec::new() });
+                        assert_eq!(pieces, Vec::from_iter(expected), "{case:?}");
+                        assert_eq!(quota.0.load(Ordering::Relaxed), usize::from(left.is_some()), "{case:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_over_many_was_refused_for_want_of_places_that_the_kernel_does_not_need() {
+        let quota = LockQuota::default();
+        let mut others: Vec<HeldLocks> = (0..10).map(|_| HeldLocks::new(&quota)).collect();
+        let mut held = HeldLocks::new(&quota);
+        let lock = |held: &mut HeldLocks, number: u64| {
+            let range = Lock::parse(2 * number, 1).expect("a valid range");
+            held.change(range, Change::LockForGood(LockKind::Shared), || Ok(()))
+        };
+        assert!((0..400).all(|number| lock(&mut held, number).is_ok()));
+        for other in &mut others {
+            for number in 0..1000 {
+                // The last ones are over what a guest may have.
+                let _ = lock(other, number);
+            }
+        }
+        assert_eq!(quota.0.load(Ordering::Relaxed), LOCKS_GUEST_MAX);
+        let number = held.next_number();
+        let whole = Lock::parse(0, 0).expect("a valid range");
+        assert_eq!(held.change(whole, Change::Lock(LockKind::Exclusive, number), || Ok(())), Ok(()));
+        assert_eq!(quota.0.load(Ordering::Relaxed), LOCKS_GUEST_MAX - 399);
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_give_back_is_still_known() {
+        use LockKind::{Exclusive, Shared};
+        let mut held = HeldLocks::new(&LockQuota::default());
+        let whole = Lock::parse(0, 10).expect("a valid range");
+        held.change(whole, Change::LockForGood(Exclusive), || Ok(())).expect("there is room");
+        let number = held.next_number();
+        held.change(whole, Change::Lock(Shared, number), || Ok(())).expect("there is room");
+        // Another handle has a shared one by now.
+        assert_eq!(held.give_back(number, |_, _| Err(rustix::io::Errno::AGAIN)), Err(Error::WOULD_BLOCK));
+        assert_eq!(held.pieces.0[0].stack, Stack { base: Some(Shared), layers: SmallVec::new() });
     }
 
     #[test]

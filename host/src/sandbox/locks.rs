@@ -25,17 +25,15 @@ impl Locked {
 
     pub(crate) fn give_back(self) {
         let Some(file) = self.file.get() else { return };
-        let mut held = file.locks();
-        for (range, kind) in held.left_of(self.number) {
-            if let Err(error) = file.set_lock(&mut held, range, Change::to(kind)) {
-                tracing::warn!(%error, "a lock that nobody waits for any more stays until its file is closed");
-            }
+        if let Err(error) = file.locks().give_back(self.number, |range, kind| file.set_in_kernel(range, kind)) {
+            tracing::warn!(%error, "a lock that nobody waits for any more stays until its file is closed");
         }
     }
 }
 
 impl OpenFile {
-    /// Takes a lock, or gives `WOULD_BLOCK` if another handle has one that excludes it.
+    /// Takes a lock, or gives `WOULD_BLOCK` if another handle has one that excludes it; or `NOT_YET` while that may be one that the guest
+    /// has closed or dropped.
     pub(crate) fn try_lock(&self, kind: LockKind, range: Lock) -> Result<Locked> {
         let is_allowed = match kind {
             LockKind::Shared => self.is_readable(),
@@ -44,10 +42,15 @@ impl OpenFile {
         if !is_allowed {
             return Err(Error::BAD_DESCRIPTOR);
         }
+        // Looked at first: what is closed meanwhile gives its locks back before it is not counted any more.
+        let is_closing = self.is_any_closing();
         let mut held = self.locks();
         let number = held.next_number();
-        self.set_lock(&mut held, range, Change::Lock(kind, number))?;
-        Ok(Locked { file: self.as_left(), number })
+        match self.set_lock(&mut held, range, Change::Lock(kind, number)) {
+            Ok(()) => Ok(Locked { file: self.as_left(), number }),
+            Err(Error::WOULD_BLOCK) if is_closing => Err(Error::NOT_YET),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn unlock(&self, range: Lock) -> Result<()> {
@@ -56,11 +59,15 @@ impl OpenFile {
 
     /// What the kernel holds is known here too; the call under the lock does not wait.
     fn set_lock(&self, held: &mut HeldLocks, range: Lock, change: Change) -> Result<()> {
-        let system = match change.kind() {
+        held.change(range, change, || self.set_in_kernel(range, change.kind()))
+    }
+
+    fn set_in_kernel(&self, range: Lock, kind: Option<LockKind>) -> rustix::io::Result<()> {
+        let system = match kind {
             Some(LockKind::Shared) => libc::F_RDLCK,
             Some(LockKind::Exclusive) => libc::F_WRLCK,
             None => libc::F_UNLCK,
         };
-        held.change(range, change, || sys::set_lock_unchecked(self.as_file(), system, range.start, range.length))
+        sys::set_lock_unchecked(self.as_file(), system, range.start, range.length)
     }
 }

@@ -5,16 +5,30 @@ use std::io::IoSlice;
 use super::Wait;
 use super::content::{Content, Moved};
 use super::file::{OpenFile, Whence, checked};
+use super::position::FilePosition;
 use super::ticket::Ticket;
 use super::turn::Turn;
 use crate::error::{Error, Result};
 use crate::sched::Flow;
 
 impl OpenFile {
-    /// Looks at the position, and moves it perhaps. Gives `WOULD_BLOCK` if a request has it.
-    pub(super) fn with_position<T>(&self, change: impl FnOnce(&mut u64) -> Result<T>) -> Result<T> {
+    /// Looks at the position, and moves it perhaps, for good. Gives `WOULD_BLOCK` if a request has it.
+    fn with_position<T>(&self, change: impl FnOnce(&mut u64) -> Result<T>) -> Result<T> {
+        self.with_turn(|position| {
+            let before = position.at();
+            let mut at = before;
+            let result = change(&mut at);
+            if at != before {
+                position.set(at);
+            }
+            result
+        })
+    }
+
+    /// Has the position for itself. Gives `WOULD_BLOCK` if a request has it.
+    pub(super) fn with_turn<T>(&self, change: impl FnOnce(&FilePosition) -> Result<T>) -> Result<T> {
         let Some(_turn) = self.position().turn.try_take(1) else { return Err(Error::WOULD_BLOCK) };
-        change(&mut self.position().at())
+        change(self.position())
     }
 }
 
@@ -106,7 +120,7 @@ impl Where {
     fn find(&mut self, file: &OpenFile) -> Result<u64> {
         match self.offset {
             Some(offset) => checked(offset),
-            None if self.turn.take(&file.position().turn) => Ok(*file.position().at()),
+            None if self.turn.take(&file.position().turn) => Ok(file.position().at()),
             None => Err(Error::WOULD_BLOCK),
         }
     }
@@ -115,18 +129,17 @@ impl Where {
     pub(super) fn find_or_wait(&mut self, file: &OpenFile, ticket: &dyn Ticket) -> Result<Option<u64>> {
         match self.offset {
             Some(offset) => checked(offset).map(Some),
-            None if self.turn.take_or_wait(&file.position().turn, ticket) => Ok(Some(*file.position().at())),
+            None if self.turn.take_or_wait(&file.position().turn, ticket) => Ok(Some(file.position().at())),
             None => Ok(None),
         }
     }
 
     /// Moves the position, if that is where it was.
-    pub(super) fn advance(&self, file: &OpenFile, from: u64, to: u64) -> Option<Moved> {
+    pub(super) fn advance(&self, file: &OpenFile, to: u64) -> Option<Moved> {
         if self.offset.is_some() {
             return None;
         }
-        *file.position().at() = to;
-        Some(Moved::new(file, from, to))
+        Some(Moved::new(file, file.position().advance(to)))
     }
 
     /// Lets the next request have the position.
@@ -172,7 +185,7 @@ impl Reading {
     fn read(file: &OpenFile, at: &Where, offset: u64, length: usize, wait: Wait) -> Result<Content> {
         let bytes = file.read(offset, length, wait)?;
         let end = offset.saturating_add(u64::try_from(bytes.len()).expect("a length fits"));
-        Ok(Content::new(bytes, at.advance(file, offset, end)).fit())
+        Ok(Content::new(bytes, at.advance(file, end)).fit())
     }
 
     /// Reads what is there without waiting.
@@ -221,7 +234,7 @@ impl Writing {
         at_once(&mut self.at, &file, ticket, |at, offset| {
             let count = file.write(offset, data)?;
             // It was written, so the position stays where it is then, whoever takes the answer.
-            at.advance(&file, offset, file.after_writing(offset, count)?);
+            drop(at.advance(&file, file.after_writing(offset, count)?));
             Ok(count)
         })
     }
@@ -244,8 +257,8 @@ impl Seeking {
     fn seek(&self, position: u64, wait: Wait) -> Result<u64> {
         let next = self.file.seek(position, self.offset, self.from, wait)?;
         // What only tells the position is not in the way of a read whose result is given back.
-        if next != position {
-            *self.file.position().at() = next;
+        if (self.offset, self.from) != (0, Whence::Current) {
+            self.file.position().set(next);
         }
         Ok(next)
     }

@@ -18,6 +18,7 @@ use crate::budget::Budget;
 use crate::limits::Limits;
 use crate::reaper::Reaper;
 use crate::sandbox::OpenFlags;
+use crate::sched::Leaving;
 
 /// Where there is a file system in memory, on most machines.
 const MEMORY: &str = "/dev/shm";
@@ -48,7 +49,7 @@ impl Scene {
             Grant::new(name, dir, Rights::ReadWrite)
         };
         let list = vec![grant("/near", &near), grant("/far", &far)];
-        let quota = Quota::new(descriptors, &Budget::new(usize::MAX), &Reaper::default());
+        let quota = Quota::new(descriptors, &Budget::new(usize::MAX), &Reaper::default(), Leaving::default());
         let grants = Grants::new(list, resolver, KernelFiles::Hidden, &Limits::default(), quota);
         Self { near, far, grants }
     }

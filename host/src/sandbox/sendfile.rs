@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::claim::{Claim, Claiming};
 use super::descriptor::Quota;
 use super::file::{OpenFile, checked};
+use super::position::MoveNumber;
 use super::steps::{InSteps, Step};
 use super::ticket::Ticket;
 use super::transfer::{Span, TransferFiles};
@@ -48,13 +49,13 @@ impl Sendfile {
             let at = checked(offset)?;
             return Ok(Sending { span: span(at)?, at, position: None });
         }
-        let (span, at) = self.output.with_position(|position| {
-            let at = *position;
+        let (span, at, number) = self.output.with_turn(|position| {
+            let at = position.at();
             let span = span(at)?;
-            *position = checked(at.saturating_add(span.left()))?;
-            Ok((span, at))
+            let end = checked(at.saturating_add(span.left()))?;
+            Ok((span, at, position.advance(end)))
         })?;
-        let claim = ClaimedRange { file: self.output.clone(), start: at, end: at.saturating_add(span.left()) };
+        let claim = ClaimedRange { file: self.output.clone(), number };
         Ok(Sending { span, at, position: Some(claim) })
     }
 }
@@ -85,7 +86,7 @@ impl InSteps for Sendfile {
         }
         let copied = sending.span.copied();
         if let Some(claim) = sending.position.take() {
-            claim.settle(self.output.after_writing(sending.at, copied)?);
+            self.output.position().settle(claim.number, self.output.after_writing(sending.at, copied)?);
         }
         Ok(Step::Done(copied))
     }
@@ -99,26 +100,12 @@ impl InSteps for Sendfile {
 /// beside it write elsewhere, and nobody has to wait. Dropping it moves the position back, unless somebody has moved it since.
 struct ClaimedRange {
     file: OpenFile,
-    start: u64,
-    end: u64,
-}
-
-impl ClaimedRange {
-    /// The request is at an end, and has come this far.
-    fn settle(mut self, end: u64) {
-        self.start = end;
-    }
+    number: MoveNumber,
 }
 
 impl Drop for ClaimedRange {
     fn drop(&mut self) {
-        // Who is at the position just now moves it in any case.
-        let _moved = self.file.with_position(|position| {
-            if *position == self.end {
-                *position = self.start;
-            }
-            Ok(())
-        });
+        self.file.position().give_back(self.number);
     }
 }
 

@@ -37,7 +37,8 @@ struct Inner {
     turn: Budget,
     walk: Arc<Walk>,
     quota: Quota,
-    _token: Token,
+    /// There until it is dropped.
+    token: Option<Token>,
 }
 
 /// What the workers of one request share.
@@ -98,14 +99,14 @@ impl Place<Read> {
             memory: ticket.memory(),
         };
         let quota = self.shared.quota.clone();
-        Ok(Walker(Arc::new(Inner { turn: Budget::new(1), walk: Arc::new(walk), quota, _token: token })))
+        Ok(Walker(Arc::new(Inner { turn: Budget::new(1), walk: Arc::new(walk), quota, token: Some(token) })))
     }
 }
 
 impl Drop for Inner {
     /// It holds directories open, and may hold much else.
     fn drop(&mut self) {
-        self.quota.reaper().take(Arc::clone(&self.walk));
+        self.quota.discard(Arc::clone(&self.walk), self.token.take());
     }
 }
 

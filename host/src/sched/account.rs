@@ -30,7 +30,7 @@ pub(crate) struct Account<R: Outcome> {
     statistics: Statistics,
     /// Whether the guest's own thread is in a request that may wait.
     waits_here: AtomicBool,
-    /// Whether the time of all its requests is limited.
+    /// Whether the time of all its requests is limited, or it is to have none any more.
     pub(super) limited: AtomicBool,
     /// Whether its membership has ended.
     gone: AtomicBool,

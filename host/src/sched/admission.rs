@@ -89,6 +89,11 @@ impl<R: Outcome> Entrance<R> {
         }
     }
 
+    /// It will not be admitted. Returns the memory of its arguments; none if they are not on the books and there is no room.
+    pub(crate) fn give_up(&mut self) -> Option<Reservation> {
+        self.held.take().or_else(|| self.account().budgets.memory.try_take(self.bytes))
+    }
+
     /// Lets it in while others wait for a place: it gives back what these wait for. It waits only for others of its kind.
     pub(crate) fn let_in(mut self) -> Self {
         self.is_exit = true;

@@ -5,11 +5,11 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::headcount::{ACTIVE, COMING, Counted};
+use super::headcount::{ACTIVE, COMING, Counted, Headcount, LEAVING};
 use super::outcome::{Outcome, Work};
 use super::statistics::Report;
 use super::work::ToQueue;
-use crate::budget::{Reservation, Waiter};
+use crate::budget::{Freed, Reservation, Waiter};
 
 /// Bytes that are freed on the spot. 64 KiB: some microseconds.
 const LIGHT_BYTES: usize = 64 << 10;
@@ -24,7 +24,8 @@ pub(crate) struct Afterwards {
     pub(super) wakers: Wakers,
     /// Requests to be queued again.
     pub(super) resumed: Vec<ToQueue>,
-    pub(super) freed: SmallVec<[Reservation; 2]>,
+    /// What is given back already, and of which nobody was told.
+    pub(super) freed: SmallVec<[Freed; 2]>,
     pub(super) waiters: Vec<Waiter>,
     /// Wakers of those who wait no more.
     pub(super) stale: Wakers,
@@ -63,7 +64,7 @@ impl Afterwards {
         self.rest.hope.coming.append(&mut other.rest.hope.coming);
     }
 
-    /// Reports, and undoes what takes no time, so that nobody comes before that; queues and wakes, and then gives back. Returns
+    /// Reports, and undoes what takes no time, so that nobody comes before that; queues and wakes, and then tells what is free. Returns
     /// what may take time to drop.
     pub(super) fn begin(self, report: impl Fn(&Report), queue: impl FnOnce(Vec<ToQueue>)) -> Rest {
         let Self { wakers, resumed, freed, waiters, stale, reports, mut rest } = self;
@@ -98,26 +99,28 @@ impl Rest {
 }
 
 /// What nobody wants: the work of a request that never began, or a result. The memory that is counted for it is given back with it.
+/// Until then it is on its way out, which it is from the moment on at which its request is over.
 pub(super) struct Waste {
     content: Option<Box<dyn Undoable>>,
     is_light: bool,
     _memory: Option<Reservation>,
+    _leaving: Counted<LEAVING>,
 }
 
 impl Waste {
-    pub(super) fn work<R: Outcome>(work: Work<R>, memory: Option<Reservation>) -> Self {
+    pub(super) fn work<R: Outcome>(work: Work<R>, memory: Option<Reservation>, headcount: &Headcount) -> Self {
         let is_light = memory.as_ref().is_none_or(|memory| memory.amount() <= LIGHT_BYTES);
-        Self { content: Some(Box::new(Plain(work))), is_light, _memory: memory }
+        Self { content: Some(Box::new(Plain(work))), is_light, _memory: memory, _leaving: headcount.count() }
     }
 
     /// A result: what it took from elsewhere is given back when it is dropped.
-    pub(super) fn result<R: Outcome>(result: R, memory: Option<Reservation>) -> Self {
+    pub(super) fn result<R: Outcome>(result: R, memory: Option<Reservation>, headcount: &Headcount) -> Self {
         let is_light = result.is_light();
-        Self { content: Some(Box::new(Unwanted(Some(result)))), is_light, _memory: memory }
+        Self { content: Some(Box::new(Unwanted(Some(result)))), is_light, _memory: memory, _leaving: headcount.count() }
     }
 
-    pub(super) fn other(content: impl Send + 'static) -> Self {
-        Self { content: Some(Box::new(Plain(content))), is_light: false, _memory: None }
+    pub(super) fn other(content: impl Send + 'static, memory: Option<Reservation>, headcount: &Headcount) -> Self {
+        Self { content: Some(Box::new(Plain(content))), is_light: false, _memory: memory, _leaving: headcount.count() }
     }
 }
 

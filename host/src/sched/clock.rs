@@ -105,6 +105,11 @@ impl<R: Outcome> Clock<R> {
         self.changed.notify_all();
     }
 
+    /// Whether it has a thread.
+    pub(super) fn is_running(&self) -> bool {
+        self.state().running
+    }
+
     /// Waits until the thread has ended, or the time is up; tells whether it has.
     pub(super) fn wait_closed(&self, timeout: Duration) -> bool {
         let waited = self.changed.wait_timeout_while(self.state(), timeout, |state| state.running);

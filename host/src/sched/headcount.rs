@@ -1,5 +1,5 @@
-//! How many requests of one guest are on their way, begun, to be taken, or to be announced. Unlike for what a budget gives, nobody
-//! waits for these numbers, so they may be lowered under a lock.
+//! How many requests of one guest are on their way, begun, to be taken, to be announced, or to be dropped. Unlike for what a budget
+//! gives, nobody waits for these numbers, so they may be lowered under a lock.
 //!
 //! All numbers of a guest lie together: its own thread and the workers change them in turn, and each place in memory that goes to
 //! and fro between processors costs more than the change.
@@ -18,10 +18,12 @@ pub(super) const COMING: usize = 2;
 pub(super) const UNANNOUNCED: usize = 3;
 /// Requests with a handle that are not done.
 pub(super) const UNFINISHED: usize = 4;
+/// Work and results that nobody wants, and that have not been dropped.
+pub(super) const LEAVING: usize = 5;
 
 /// The numbers of one guest.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Headcount(Arc<[AtomicUsize; 5]>);
+pub(super) struct Headcount(Arc<[AtomicUsize; 6]>);
 
 /// One that is counted, until it is dropped.
 #[derive(Debug)]
@@ -38,10 +40,32 @@ impl Headcount {
     }
 }
 
+/// What of one guest has ended and is not dropped: what that has is as good as given back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leaving(Headcount);
+
+impl Leaving {
+    pub(super) fn new(headcount: &Headcount) -> Self {
+        Self(headcount.clone())
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.number::<LEAVING>() > 0
+    }
+}
+
+#[cfg(test)]
+impl Leaving {
+    /// One that leaves until it is dropped.
+    pub(crate) fn begin(&self) -> impl Sized + use<> {
+        self.0.count::<LEAVING>()
+    }
+}
+
 #[cfg(test)]
 impl Headcount {
     /// All of them, in the order of their places.
-    pub(super) fn numbers(&self) -> [usize; 5] {
+    pub(super) fn numbers(&self) -> [usize; 6] {
         self.0.each_ref().map(|number| number.load(Ordering::SeqCst))
     }
 }

@@ -6,10 +6,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::account::Account;
-use super::afterwards::{Afterwards, Waste};
+use super::afterwards::{Afterwards, Hope, Waste, drop_whole};
 use super::counters::Counters;
 use super::groups::GroupOutcome;
-use super::headcount::ACTIVE;
+use super::headcount::{ACTIVE, Leaving};
 use super::ids::{CallId, GroupId, RequestId};
 use super::lanes::Priority;
 use super::outcome::{Outcome, Refusal, Work};
@@ -48,9 +48,20 @@ impl<R: Outcome> Membership<R> {
         self.account.headcount.number::<ACTIVE>() == 0
     }
 
-    /// Ends all of its requests: what has not begun never runs, what has is stopped and clears up, and no result is wanted.
+    /// What of it has ended and is not dropped.
+    pub(crate) fn leaving(&self) -> Leaving {
+        Leaving::new(&self.account.headcount)
+    }
+
+    /// Ends all of its requests: what has not begun never runs, what has is stopped and clears up, and no result is wanted. Those that
+    /// come later are refused.
     pub(crate) fn close(&self) {
-        let after = self.account.requests().close();
+        let after = {
+            let mut requests = self.account.requests();
+            let after = requests.close();
+            self.account.limited.store(requests.is_limited(), Ordering::Relaxed);
+            after
+        };
         self.pool.carry_out(self.seat, &self.account, after);
     }
 
@@ -102,10 +113,13 @@ impl<R: Outcome> Membership<R> {
         self.account.report(&report);
     }
 
-    /// Leaves something that may take time to drop to a worker.
-    pub(crate) fn discard(&self, waste: impl Send + 'static) {
+    /// Leaves something that may take time to drop to a worker, with the memory that it holds. If that is not on the books it is
+    /// dropped here: else any amount of it could wait for a worker.
+    pub(crate) fn discard(&self, waste: impl Send + 'static, memory: Option<Reservation>) {
+        let Some(memory) = memory else { return drop_whole(waste) };
         let mut after = Afterwards::default();
-        after.rest.waste.push(Waste::other(waste));
+        after.rest.waste.push(Waste::other(waste, Some(memory), &self.account.headcount));
+        after.rest.hope = Hope::from(self.account.headcount.count());
         self.pool.carry_out(self.seat, &self.account, after);
     }
 
@@ -159,8 +173,10 @@ impl<R: Outcome> Membership<R> {
     }
 
     pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
-        self.account.limited.store(deadline.is_some(), Ordering::Relaxed);
-        self.with(|requests| requests.set_deadline(deadline));
+        self.with(|requests| {
+            requests.set_deadline(deadline);
+            self.account.limited.store(requests.is_limited(), Ordering::Relaxed);
+        });
     }
 }
 

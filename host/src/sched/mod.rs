@@ -27,6 +27,7 @@ mod work;
 pub(crate) use admission::Entrance;
 pub use counters::Counters;
 pub(crate) use groups::{Failed, GroupOutcome};
+pub(crate) use headcount::Leaving;
 pub(crate) use ids::{GroupId, RequestId};
 pub(crate) use lanes::Priority;
 pub(crate) use membership::{Membership, TimedWait};

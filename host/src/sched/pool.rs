@@ -360,9 +360,9 @@ impl<R: Outcome> Pool<R> {
             if !is_done || !self.clock.wait_closed(left()) {
                 return false;
             }
-            // The clock may have called a worker before it ended.
+            // The clock may have called a worker before it ended, and that may have started the clock anew before it ended itself.
             let mut staff = self.staff();
-            if staff.workers == 0 {
+            if staff.workers == 0 && !self.clock.is_running() {
                 break std::mem::take(&mut staff.threads);
             }
         };

@@ -177,6 +177,8 @@ pub(crate) struct Requests<R: Outcome> {
     alarm: Option<Instant>,
     deadline: Option<Instant>,
     priority: Priority,
+    /// The guest is gone, or was told to end: nothing is begun any more.
+    pub(super) closed: bool,
 }
 
 impl<R: Outcome> Requests<R> {
@@ -200,11 +202,17 @@ impl<R: Outcome> Requests<R> {
             alarm: None,
             deadline: None,
             priority: Priority::default(),
+            closed: false,
         }
     }
 
     pub(crate) fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Whether every request may be refused, in whatever manner it is to be carried out.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.closed || self.deadline.is_some()
     }
 
     fn deadline_of(&self, manner: &Manner) -> Option<Instant> {
@@ -221,6 +229,9 @@ impl<R: Outcome> Requests<R> {
         now: Instant,
     ) -> Result<ToQueue, (Refusal, Admission, Work<R>)> {
         let manner = submission.manner;
+        if self.closed {
+            return Err((Refusal::Canceled, admission, work));
+        }
         if submission.is_counted() {
             let refusal = self.refusal(&manner, now);
             let is_full = || self.groups.full(manner.group).map(|_| Refusal::Full);
@@ -244,8 +255,11 @@ impl<R: Outcome> Requests<R> {
         Ok(ToQueue { id, priority, place: Some(place), begun: false })
     }
 
-    /// Why a request cannot be carried out in this manner: its group was canceled, or its time is up.
+    /// Why a request cannot be carried out in this manner: its guest is to end, its group was canceled, or its time is up.
     pub(crate) fn refusal(&mut self, manner: &Manner, now: Instant) -> Option<Refusal> {
+        if self.closed {
+            return Some(Refusal::Canceled);
+        }
         let is_late = || self.deadline_of(manner).is_some_and(|deadline| deadline <= now);
         let stop = self.groups.end(manner.group).or_else(|| is_late().then_some(Stop::TimedOut))?;
         if stop == Stop::TimedOut {

@@ -12,7 +12,10 @@ impl<R: Outcome> Requests<R> {
     /// The request has an answer: those who wait for any, or for all, are told. One whose handle is gone is in no list any more.
     pub(super) fn tell(&mut self, id: RequestId, after: &mut Afterwards) {
         let Some(entry) = self.entry(id).filter(|entry| entry.has_handle()) else { return };
-        entry.unfinished = None;
+        // One that was stopped on its way has its answer before it is done.
+        if entry.begun.is_none() {
+            entry.unfinished = None;
+        }
         if !entry.unwanted {
             self.finish_announced_later(id);
         }

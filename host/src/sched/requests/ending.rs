@@ -20,6 +20,7 @@ impl<R: Outcome> Requests<R> {
 
     /// Stops a request; tells whether it was stopped now. One that has begun goes on until it has cleared up.
     pub(super) fn stop(&mut self, id: RequestId, why: Stop, after: &mut Afterwards) -> bool {
+        let headcount = self.headcount.clone();
         let Some(entry) = self.entry(id).filter(|entry| entry.stopped.is_none()) else { return false };
         if matches!(entry.phase, Phase::Done(_)) {
             return false;
@@ -37,7 +38,7 @@ impl<R: Outcome> Requests<R> {
         // How long it waited last is not known here, where there is no clock.
         after.reports.push(entry.report(id, &result, entry.since));
         if let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Done(result)) {
-            after.rest.waste.push(Waste::work(work, entry.steps.settle(0)));
+            after.rest.waste.push(Waste::work(work, entry.steps.settle(0), &headcount));
         }
         after.rest.hope.active.extend(entry.active.take());
         let unwanted = entry.unwanted;
@@ -69,7 +70,7 @@ impl<R: Outcome> Requests<R> {
             }
         }
         let Some((Phase::Done(result), memory)) = self.take_out(id, &mut after) else { return (taken(Refusal::Taken), after) };
-        after.freed.extend(memory);
+        after.freed.extend(memory.map(Reservation::free));
         (Poll::Ready(result), after)
     }
 
@@ -89,7 +90,7 @@ impl<R: Outcome> Requests<R> {
     /// Takes an entry out of the table; nobody wants its result.
     pub(super) fn remove(&mut self, id: RequestId, after: &mut Afterwards) {
         if let Some((Phase::Done(result), memory)) = self.take_out(id, after) {
-            after.rest.waste.push(Waste::result(result, memory));
+            after.rest.waste.push(Waste::result(result, memory, &self.headcount));
             after.rest.hope.active.extend(Some(self.headcount.count()));
         }
     }
@@ -110,7 +111,7 @@ impl<R: Outcome> Requests<R> {
         if unfinished.is_some() {
             after.wakers.extend(self.waiters.drain(..));
         }
-        after.freed.extend(place);
+        after.freed.extend(place.map(Reservation::free));
         after.rest.hope.coming.extend(coming);
         after.stale.extend(waker);
         let lost = self.groups.release(group, id);
@@ -125,15 +126,19 @@ impl<R: Outcome> Requests<R> {
         }
     }
 
-    /// The guest is gone: what has not begun never runs, what has is stopped and clears up, and no result is wanted.
+    /// The guest is gone, or is to end: what has not begun never runs, what has is stopped and clears up, no result is wanted, and what
+    /// comes from here on is refused.
     pub(crate) fn close(&mut self) -> Afterwards {
         let mut after = Afterwards::default();
+        self.closed = true;
         let ids: Vec<_> = self.entries.iter().map(|(index, entry)| RequestId::new(entry.generation, index)).collect();
         for id in ids {
             self.stop(id, Stop::Canceled, &mut after);
             after.append(self.disown(id));
         }
         self.timers.retain(|(_, timer)| matches!(timer, Timer::Resume(_)));
+        self.tell_calls(&mut after);
+        after.wakers.extend(self.waiters.drain(..));
         after
     }
 }

@@ -40,7 +40,7 @@ impl<R: Outcome> Requests<R> {
             }
             return (Some(Started { work, priority, steps, need }), after);
         }
-        after.freed.extend(place);
+        after.freed.extend(place.map(Reservation::free));
         (None, after)
     }
 
@@ -50,7 +50,7 @@ impl<R: Outcome> Requests<R> {
         let mut after = Afterwards::default();
         let parked = self.budgets.parked.clone();
         let Some(entry) = self.entry(id) else {
-            after.rest.waste.push(Waste::other(work));
+            after.rest.waste.push(Waste::other(work, None, &self.headcount));
             return after;
         };
         entry.ran += now.saturating_duration_since(entry.since);
@@ -63,7 +63,7 @@ impl<R: Outcome> Requests<R> {
         }
         // It gives its place to others, as long as not too many do so.
         if let Some(parked) = parked.try_take(1) {
-            after.freed.extend(entry.place.replace(parked));
+            after.freed.extend(entry.place.replace(parked).map(Reservation::free));
         }
         after.rest.hope.active.extend(entry.active.take());
         if let Pause::Until(at) = pause {
@@ -125,24 +125,27 @@ impl<R: Outcome> Requests<R> {
         let mut after = Afterwards::default();
         let headcount = self.headcount.clone();
         let Some(entry) = self.entry(id) else {
-            after.rest.waste.push(Waste::result(result, None));
+            after.rest.waste.push(Waste::result(result, None, &headcount));
             return (after, None);
         };
         let report = entry.report(id, &result, now);
         let (stopped, unwanted) = (entry.stopped, entry.unwanted);
-        after.freed.extend(entry.steps.settle(result.bytes_held()));
-        after.freed.extend(entry.place.take());
+        // Before anybody can see that it is done, so that the next one is not refused for want of what this one had.
+        after.freed.extend(entry.steps.settle(result.bytes_held()).map(Reservation::free));
+        after.freed.extend(entry.place.take().map(Reservation::free));
         after.rest.hope.active.extend(entry.active.take());
         after.wakers.extend(entry.waker.take());
         entry.begun = None;
+        let holds = result.bytes_held() > 0;
         let failure = stopped.map(|stop| stop.refusal().into()).or_else(|| result.failure());
         if stopped.is_none() && !unwanted {
             entry.phase = Phase::Done(result);
-            entry.coming = if entry.caller == WhoWaits::Task { Some(headcount.count()) } else { None };
+            // One that holds nothing gives nothing back when it is taken.
+            entry.coming = (entry.caller == WhoWaits::Task && holds).then(|| headcount.count());
             self.count_end(id, stopped, failure, &mut after);
             self.tell(id, &mut after);
         } else {
-            after.rest.waste.push(Waste::result(result, entry.steps.settle(0)));
+            after.rest.waste.push(Waste::result(result, entry.steps.settle(0), &headcount));
             self.count_end(id, stopped, failure, &mut after);
             self.end_stopped(id, stopped, unwanted, &mut after);
         }
@@ -153,6 +156,8 @@ impl<R: Outcome> Requests<R> {
     fn end_stopped(&mut self, id: RequestId, stopped: Option<Stop>, unwanted: bool, after: &mut Afterwards) {
         if let (Some(stop), Some(entry)) = (stopped, self.entry(id)) {
             entry.phase = Phase::Done(R::failed(stop.refusal().into()));
+            entry.unfinished = None;
+            after.wakers.extend(self.waiters.drain(..));
         }
         if unwanted {
             self.remove(id, after);

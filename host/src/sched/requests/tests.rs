@@ -8,6 +8,7 @@ use super::*;
 use crate::sched::fixture::{
     ALREADY, Answer, Bell, CANCELED, FULL, Failure, Loan, TIMED_OUT, Value, bell, budgets, submission,
 };
+use crate::sched::headcount::Leaving;
 use crate::sched::outcome::Flow;
 
 mod calls;
@@ -182,7 +183,7 @@ impl Fixture {
         let requests = &self.requests;
         let Budgets { places, memory, calls, parked } = &requests.budgets;
         assert_eq!([places, memory, calls, parked].map(Budget::taken), [0; 4], "places, memory, calls, parked");
-        assert_eq!(requests.headcount.numbers(), [0; 5], "active, begun, coming, unannounced, unfinished");
+        assert_eq!(requests.headcount.numbers(), [0; 6], "active, begun, coming, unannounced, unfinished, leaving");
         assert!(requests.entries.is_empty() && requests.groups.is_empty() && requests.timers.is_empty());
         assert!(requests.finished.is_empty() && requests.calls.is_empty() && requests.hungry.is_empty());
     }
@@ -422,6 +423,85 @@ fn a_result_that_nobody_takes_is_given_back_once() {
     f.assert_empty();
 }
 
+#[test]
+fn what_had_ended_and_was_not_dropped_counted_nowhere() {
+    let mut f = Fixture::new();
+    let leaving = Leaving::new(&f.requests.headcount);
+    let given_back = Arc::new(AtomicUsize::new(0));
+    let loan = || Ok(Value::Loan(Loan(Arc::clone(&given_back))));
+    let ids = [(); 4].map(|()| f.submit());
+    let [queued, canceled, dropped, done] = ids;
+    for id in &ids[1..] {
+        assert!(f.start(*id));
+    }
+    f.cancel(canceled);
+    f.disown(dropped);
+    f.finish(done, loan());
+    assert!(!leaving.is_any());
+    type End<'a> = &'a dyn Fn(&mut Requests<Answer>, Instant) -> Afterwards;
+    let ends: [(&str, End); 4] = [
+        ("canceled in the queue", &|requests, _| requests.cancel(queued)),
+        ("canceled on a worker", &|requests, now| requests.finish(canceled, loan(), now).0),
+        ("dropped before its end", &|requests, now| requests.finish(dropped, loan(), now).0),
+        ("dropped after its end", &|requests, _| requests.disown(done)),
+    ];
+    for (case, end) in ends {
+        let before = given_back.load(Ordering::SeqCst);
+        let after = end(&mut f.requests, f.now);
+        assert!(leaving.is_any(), "{case}: it is over for its guest");
+        assert_eq!(given_back.load(Ordering::SeqCst), before);
+        f.carry_out(after);
+        assert!(!leaving.is_any(), "{case}");
+    }
+    assert_eq!(f.counters(), [0, 0, 2, 0, 2]);
+    assert_eq!(given_back.load(Ordering::SeqCst), 3);
+    assert!(!f.start(queued));
+    f.disown(queued);
+    f.disown(canceled);
+    f.assert_empty();
+}
+
+#[test]
+fn the_next_one_was_refused_for_want_of_what_the_last_one_had_had() {
+    let mut f = Fixture::with(Budgets { places: Budget::new(1), ..budgets(100) });
+    let id = f.submit_bytes(100, Manner::default()).expect("there is room");
+    assert!(f.submit_in(Manner::default()).is_err() && f.start(id));
+    let (after, _) = f.requests.finish(id, Ok(Value::Bytes(60)), f.now);
+    let next = f.submit_bytes(40, Manner::default()).expect("the other one is done");
+    f.carry_out(after);
+    assert!(f.start(next));
+    f.finish(next, Ok(Value::Done));
+    let (poll, after) = f.requests.poll_take(id, &f.waker);
+    assert!(poll.is_ready());
+    let last = f.submit_bytes(100, Manner::default()).expect("its result was taken");
+    f.carry_out(after);
+    f.run(last);
+    assert!(f.is_done(next) && f.is_done(last));
+    f.assert_empty();
+}
+
+#[test]
+fn flush_did_not_wait_for_what_was_stopped_while_it_ran() {
+    let mut f = Fixture::new();
+    let [taken, left, dropped] = [(); 3].map(|()| f.submit());
+    for id in [taken, left, dropped] {
+        assert!(f.start(id));
+        f.cancel(id);
+    }
+    assert_eq!(f.error(taken), Some(CANCELED));
+    f.disown(dropped);
+    let waker = f.waker.clone();
+    for id in [taken, left, dropped] {
+        assert!(f.requests.poll_flush(&waker).is_pending(), "{id:?} runs");
+        let before = f.wakeups();
+        f.finish(id, Ok(Value::Done));
+        assert_eq!(f.wakeups(), before + 1);
+    }
+    assert!(f.requests.poll_flush(&waker).is_ready());
+    assert_eq!(f.error(left), Some(CANCELED));
+    f.assert_empty();
+}
+
 /// Notes when it is woken and when it is dropped.
 struct Notes(&'static str, Arc<Mutex<Vec<&'static str>>>);
 
@@ -456,7 +536,7 @@ fn those_who_wait_are_woken_before_anything_is_dropped() {
     let waits = f.requests.budgets.memory.wait(1, &giving_back);
     drop(giving_back);
     let mut after = f.requests.cancel(id);
-    after.freed.push(memory);
+    after.freed.push(memory.free());
     f.carry_out(after);
     drop(waits);
     assert_eq!(*log.lock().expect("nobody panics under it"), ["woken", "waker", "woken", "waker of another", "work"]);

@@ -332,7 +332,7 @@ fn refused_and_canceled_work_is_not_dropped_under_the_lock() {
         }
         let id = submit(&guest, asks());
         guest.cancel(id);
-        guest.discard(asks());
+        guest.discard(asks(), Some(guest.memory().nothing()));
         guest.drop_group(group);
         let (late, group) = submit_in_group(&guest, asks());
         expire(&guest, group);

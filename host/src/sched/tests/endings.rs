@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::super::fixture::try_submit;
+use super::super::fixture::{bell, budgets, submission, try_submit};
+use super::super::{Budgets, Entrance, Membership, Refusal};
 use super::parking::{Bedside, again};
 use super::*;
+use crate::budget::Budget;
 
 #[test]
 fn queued_requests_of_a_guest_that_is_gone_never_run_and_running_ones_end() {
@@ -128,6 +131,36 @@ fn a_pool_with_requests_that_wait_for_ever_ends_when_their_guest_goes() {
     assert_eq!(pool.workers(), 0);
 }
 
+#[test]
+fn a_guest_that_was_told_to_end_went_on() {
+    let pool = pool(1);
+    let guest = Arc::new(Membership::new(&pool, Budgets { places: Budget::new(1), ..budgets(1 << 20) }, 1));
+    let (gate, work) = gated();
+    submit(&guest, work);
+    gate.wait_begun();
+    let (bell, waker) = bell();
+    let submission = submission(Manner::default());
+    let mut waits = Entrance::new(&guest, &submission, None, 0);
+    assert!(waits.poll(&Context::from_waker(&waker)).is_pending(), "the only place is taken");
+    let group = guest.create_group(10).expect("there is room");
+    let has_ended = |manner| matches!(guest.refusal(&manner), Some(Refusal::Canceled));
+    assert!(!has_ended(Manner::default()));
+    guest.close();
+    assert_eq!(bell.rung(), 1);
+    assert!(matches!(waits.poll(&Context::from_waker(&waker)), Poll::Ready(Err(Refusal::Canceled))));
+    // In whatever manner, also once it has set another time, and when a place is free.
+    guest.set_deadline(None);
+    drop(gate);
+    settle(&guest);
+    for manner in [Manner::default(), until(Instant::now() + LONG), Manner { group: Some(group), ..Manner::default() }] {
+        assert!(has_ended(manner));
+        assert_eq!(try_submit(&guest, manner, 0, done()).err(), Some(Refusal::Canceled));
+    }
+    drop(waits);
+    drop(guest);
+    assert_ends(&pool);
+}
+
 /// Its drop panics.
 struct Bomb;
 
@@ -155,7 +188,7 @@ fn what_panics_as_it_is_dropped_ends_no_worker() {
     let gate = run_gated(&guest);
     let canceled = try_submit(&guest, Manner::default(), 1 << 19, bomb()).expect("there is room");
     guest.cancel(canceled);
-    guest.discard(Bomb);
+    guest.discard(Bomb, Some(guest.memory().nothing()));
     drop(gate);
     let next = submit(&guest, done());
     assert!(take(&guest, next).is_ok());

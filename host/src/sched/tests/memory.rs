@@ -160,19 +160,42 @@ fn what_nobody_wants_is_dropped_by_a_worker_and_on_the_books_until_then() {
 }
 
 #[test]
+fn what_was_refused_was_on_no_books_until_it_was_dropped() {
+    let pool = pool(1);
+    let guest = guest_with(&pool, 1 << 20);
+    let gate = run_gated(&guest);
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let leaving = guest.leaving();
+    for round in 0..4 {
+        guest.discard(Counts(Arc::clone(&dropped)), guest.memory().try_take(1 << 19));
+        assert!(leaving.is_any());
+        // Those that there is no room for are not left to the worker, which is at something else.
+        assert_eq!((guest.memory().taken() >> 19, dropped.load(Ordering::SeqCst)), (2.min(round + 1), round.max(1) - 1));
+    }
+    drop(gate);
+    settle(&guest);
+    assert_eq!((guest.memory().taken(), dropped.load(Ordering::SeqCst), leaving.is_any()), (0, 4, false));
+    drop(guest);
+    assert_ends(&pool);
+}
+
+/// Counts those that were dropped.
+struct Counts(Arc<AtomicUsize>);
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
 fn whoever_leaves_too_much_to_the_workers_drops_it_itself() {
     let pool = pool(1);
     let guest = guest(&pool);
     let gate = run_gated(&guest);
     let dropped = Arc::new(AtomicUsize::new(0));
-    struct Counts(Arc<AtomicUsize>);
-    impl Drop for Counts {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
     for _ in 0..1000 {
-        guest.discard(Counts(Arc::clone(&dropped)));
+        guest.discard(Counts(Arc::clone(&dropped)), Some(guest.memory().nothing()));
     }
     let here = dropped.load(Ordering::SeqCst);
     assert!((500..1000).contains(&here), "{here}");

@@ -33,6 +33,9 @@ tests!(
     canceled_lock_was_held,
     dropped_lock_took_others_along,
     untaken_results_kept_their_file_open,
+    untaken_locks_left_one_behind,
+    untaken_reads_moved_the_position,
+    canceled_requests_went_on_after_a_flush,
 );
 
 /// `--max-open-files 8`: a leaked descriptor takes a place for ever.
@@ -488,22 +491,9 @@ async fn canceled_lock_was_held<F: Face>() {
             result => fails(result, ErrorCode::Canceled),
         }
         settle();
-        // As above.
-        lock_in_time::<F>(&one, 0).await;
+        works(F::lock(&one, LockKind::Exclusive, 0, 0, false).await);
         works(F::unlock(&one, 0, 0).await);
     }
-}
-
-/// Locks a file from an offset on, which somebody else is about to unlock.
-async fn lock_in_time<F: Face>(file: &File, offset: u64) {
-    let mut tries = 0;
-    let locked = loop {
-        match F::lock(file, LockKind::Exclusive, offset, 0, false).await {
-            Err(error) if error.code == ErrorCode::WouldBlock && tries < 10_000 => tries += 1,
-            result => break result,
-        }
-    };
-    works(locked);
 }
 
 /// A lock whose answer nobody takes is given back: itself, and neither what was locked since nor what was before.
@@ -517,21 +507,86 @@ async fn dropped_lock_took_others_along<F: Face>() {
     let request = untaken();
     works(F::lock(&file, LockKind::Exclusive, 0, 5, false).await);
     drop(request);
-    lock_in_time::<F>(&other, 5).await;
+    works(F::lock(&other, LockKind::Exclusive, 5, 0, false).await);
     works(F::unlock(&other, 0, 0).await);
     fails(F::lock(&other, LockKind::Exclusive, 4, 1, false).await, ErrorCode::WouldBlock);
     // The same once more, where it was locked before; and where it was unlocked and locked since.
     let request = untaken();
     drop(request);
-    lock_in_time::<F>(&other, 5).await;
+    works(F::lock(&other, LockKind::Exclusive, 5, 0, false).await);
     works(F::unlock(&other, 0, 0).await);
     fails(F::lock(&other, LockKind::Exclusive, 0, 1, false).await, ErrorCode::WouldBlock);
     let request = untaken();
     works(F::unlock(&file, 0, 9).await);
     works(F::lock(&file, LockKind::Exclusive, 0, 1, false).await);
     drop(request);
-    lock_in_time::<F>(&other, 9).await;
+    works(F::lock(&other, LockKind::Exclusive, 9, 0, false).await);
     fails(F::lock(&other, LockKind::Exclusive, 0, 1, false).await, ErrorCode::WouldBlock);
+}
+
+/// Several that nobody takes, one above the other, leave nothing; and neither does one whose handle is gone, for a call that does
+/// not wait.
+async fn untaken_locks_left_one_behind<F: Face>() {
+    let (file, other) = (create::<F>("locked", b"").await, writable::<F>("locked").await);
+    for order in [[0, 1], [1, 0]] {
+        let kinds = [LockKind::Shared, LockKind::Exclusive];
+        let mut untaken = kinds.map(|kind| {
+            let request = submit::lock(&file, kind, 0, 10, true);
+            control::flush();
+            Some(request)
+        });
+        for at in order {
+            drop(untaken[at].take());
+        }
+        works(F::lock(&other, LockKind::Exclusive, 0, 0, false).await);
+        works(F::unlock(&other, 0, 0).await);
+    }
+    for round in 0..100 {
+        let holder = works(F::open(None, "locked", OpenFlags::READ, 0).await);
+        works(F::lock(&holder, LockKind::Shared, 0, 0, false).await);
+        if round % 2 == 0 {
+            drop(holder);
+        } else {
+            works(F::close(holder).await);
+        }
+        works(F::lock(&other, LockKind::Exclusive, 0, 0, false).await);
+        works(F::unlock(&other, 0, 0).await);
+    }
+}
+
+/// Results of reads that nobody takes: the position is where it was, in whatever order they are dropped.
+async fn untaken_reads_moved_the_position<F: Face>() {
+    let file = readable::<F>("digits").await;
+    for reversed in [false, true] {
+        let mut reads: Vec<Request> = (0..4).map(|_| submit::read(&file, None, 2)).collect();
+        control::flush();
+        if reversed {
+            reads.reverse();
+        }
+        reads.into_iter().for_each(drop);
+        assert_eq!(works(F::seek(&file, 0, Whence::Current).await), 0);
+    }
+    let read = submit::read(&file, None, 2);
+    control::flush();
+    assert_eq!(works(F::seek(&file, 2, Whence::Start).await), 2, "where it is already");
+    drop(read);
+    assert_eq!(works(F::seek(&file, 0, Whence::Current).await), 2);
+}
+
+/// `flush` waits for what was canceled, too.
+async fn canceled_requests_went_on_after_a_flush<F: Face>() {
+    let file = create::<F>("written", b"").await;
+    let content = vec![b'x'; 4 << 20];
+    for _ in 0..20 {
+        let write = submit::write(&file, Some(0), &content);
+        wait_until_begun();
+        write.cancel();
+        control::flush();
+        let counters = control::count();
+        assert_eq!(counters.queued + counters.running, 0);
+        works(F::ftruncate(&file, 0).await);
+        assert_eq!(works(F::fstat(&file).await).size, 0);
+    }
 }
 
 /// Locks end with the handle, also while the guest has yet to take what it has asked of it.
@@ -547,7 +602,7 @@ async fn untaken_results_kept_their_file_open<F: Face>() {
         } else {
             drop(file);
         }
-        lock_in_time::<F>(&other, 0).await;
+        works(F::lock(&other, LockKind::Exclusive, 0, 0, false).await);
         let [locked, read] = untaken.map(|request| request.wait());
         assert!(matches!(works(locked), Outcome::Done), "it was got, and is gone");
         assert!(matches!(works(read), Outcome::Data(data) if data == b"cont"));

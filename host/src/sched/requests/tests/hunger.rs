@@ -165,9 +165,9 @@ fn memory_comes_back_before_those_who_wait_for_it_are_told_that_none_will() {
     let id = f.submit_bytes(100, Manner::default()).expect("there is room");
     assert!(f.start(id));
     let (after, _) = f.requests.finish(id, Ok(Value::Done), f.now);
-    assert_eq!(f.taken(), 100);
+    assert_eq!((f.taken(), f.wakeups()), (0, 0));
     let call = f.requests.open_call(&Manner::default(), WhoWaits::Guest, &f.waker);
-    assert!(f.requests.may_wait_for_memory(call), "it is about to be given back");
+    assert!(f.requests.may_wait_for_memory(call), "it has been given back");
     f.carry_out(after);
     assert_eq!((f.taken(), f.wakeups()), (0, 1));
     let after = f.requests.close_call(call, None);
