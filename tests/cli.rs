@@ -24,6 +24,8 @@ mod guests;
 mod image;
 #[path = "cli/installed.rs"]
 mod installed;
+#[path = "support/notes.rs"]
+mod notes;
 #[path = "cli/oci_layout.rs"]
 mod oci_layout;
 #[path = "cli/output_files.rs"]
@@ -76,6 +78,22 @@ impl Place {
         place
     }
 
+    /// An empty one in memory, where that can be had: there nothing is brought to a disk, which can take long while others use it.
+    fn in_memory() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").ok();
+        let place = Self::new();
+        Self { dir: dir.unwrap_or(place.dir), own: place.own }
+    }
+
+    /// The same with its key and its cache, which the first run makes: to bring them to a disk that others use can take longer than
+    /// the time that a run is given.
+    fn warmed(self) -> Self {
+        let plugin = self.own("hello.wat");
+        fs::write(&plugin, guests::hello()).expect("a file of our own");
+        finished(self.command("run").arg(plugin)).assert_output(0, "hello\n");
+        self
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -117,7 +135,8 @@ fn finished(command: &mut Command) -> Outcome {
 impl From<Output> for Outcome {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
-        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let stderr = notes::left_out(&text(output.stderr));
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr }
     }
 }
 

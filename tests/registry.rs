@@ -14,6 +14,8 @@ mod guests;
 mod image;
 #[path = "registry/images.rs"]
 mod images;
+#[path = "support/notes.rs"]
+mod notes;
 #[path = "registry/place.rs"]
 mod place;
 #[path = "registry/references.rs"]

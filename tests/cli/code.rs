@@ -118,7 +118,7 @@ fn runs_code_of(process: u32, file: &Path) -> bool {
 fn compiled_code_was_read_at_every_start() {
     let component = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/wasi2.wasm");
     let component = fs::read(component).expect("the guests are not built: run tests/guests/build.sh first");
-    let place = Place::with("guest.wat", guests::spins());
+    let place = Place::with("guest.wat", guests::spins()).warmed();
     place.write("component.wasm", component);
     for line in ["guest.wat", "component.wasm never-ends computes"] {
         let before = entries(&place);

@@ -140,9 +140,11 @@ fn a_compilation_was_said_to_be_kept_where_there_is_no_cache() {
         (child, cache, note)
     });
     for (child, cache, note) in runs {
-        let outcome = Outcome::from(child.wait_with_output().expect("it is a child of ours"));
-        assert!(outcome.stderr.lines().any(|line| line == note), "{note}: {outcome:?}");
-        assert_eq!(outcome.stderr.contains("the code cache is not used"), cache.is_some(), "{outcome:?}");
+        let output = child.wait_with_output().expect("it is a child of ours");
+        // An `Outcome` has no notes.
+        let said = String::from_utf8(output.stderr).expect("the program writes UTF-8");
+        assert!(said.lines().any(|line| line == note), "{note}: {said}");
+        assert_eq!(said.contains("the code cache is not used"), cache.is_some(), "{said}");
     }
 }
 

@@ -112,8 +112,9 @@ fn a_core_module_that_traps() {
 
 #[test]
 fn a_core_module_is_held_to_its_limits() {
+    let place = Place::with("guest.wat", command("", "(loop $again (br $again))")).warmed();
     let began = Instant::now();
-    run(&command("", "(loop $again (br $again))"), "--timeout 50ms").assert(
+    place.run("run guest.wat --timeout 50ms").assert(
         124,
         "error: guest.wat was stopped: it took longer than 50ms\n  \
          help: give it more time with --timeout, or none to wait as long as it takes\n",

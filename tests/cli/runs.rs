@@ -83,7 +83,7 @@ fn a_guest_that_recurses_for_ever_traps() {
 
 #[test]
 fn a_guest_that_never_ends_is_stopped() {
-    status_of(guests::spins(), "--timeout 50ms").assert(
+    Place::with("guest.wat", guests::spins()).warmed().run("run guest.wat --timeout 50ms").assert(
         124,
         "error: guest.wat was stopped: it took longer than 50ms\n  \
          help: give it more time with --timeout, or none to wait as long as it takes\n",

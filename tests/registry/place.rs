@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::notes;
+
 /// Variables by which the user's own settings would count.
 const FOREIGN: [&str; 19] = [
     "AIOHOST_LOG",
@@ -84,7 +86,8 @@ impl Place {
 pub(crate) fn finished(command: &mut Command) -> Outcome {
     let output = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
-    Outcome { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let stderr = notes::left_out(&text(output.stderr));
+    Outcome { status: output.status.code(), stdout: text(output.stdout), stderr }
 }
 
 impl Outcome {
