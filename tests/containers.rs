@@ -22,6 +22,8 @@ mod engine;
 mod image;
 #[path = "containers/images.rs"]
 mod images;
+#[path = "support/more_time.rs"]
+mod more_time;
 
 /// A case, by its name.
 type Case<T> = (&'static str, fn(&T));

@@ -12,6 +12,8 @@ mod fuse;
 mod guests;
 #[path = "wasi/held.rs"]
 mod held;
+#[path = "support/more_time.rs"]
+mod more_time;
 #[path = "wasi/neighbours.rs"]
 mod neighbours;
 #[path = "wasi/p2.rs"]

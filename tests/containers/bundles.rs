@@ -1,6 +1,6 @@
 //! Bundles that are given to the runtime by hand: each command of its life, with either runtime behind it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -9,7 +9,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::engine::{native_root, runtime_of};
+use crate::engine::{native_root, runtime_of, wait_until};
 use crate::{Case, images};
 
 /// Long enough for a process that was told to end.
@@ -106,10 +106,11 @@ fn runs(runtime: &Runtime) {
 
 fn life(runtime: &Runtime) {
     let bundle = runtime.bundle("life", &["/tool.wasm", "sleep"], &[]);
+    let said = runtime.dir.path().join("said");
     // Its output would keep ours open.
     let create = runtime
         .told(&mut Command::new(&runtime.ours), &["create", "--bundle", &bundle, "life"])
-        .stdout(Stdio::null())
+        .stdout(File::create(&said).expect("a file"))
         .stderr(Stdio::null())
         .status();
     assert!(create.expect("it is there").success());
@@ -119,6 +120,8 @@ fn life(runtime: &Runtime) {
     // It is no child of this process, and can be waited for all the same.
     let pid = runtime.state("life")["pid"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).expect("it runs");
     let process = pidfd_open(pid, PidfdFlags::empty()).expect("it runs");
+    // A signal that comes before there is somebody who takes it is lost.
+    wait_until(|| fs::read_to_string(&said).is_ok_and(|text| text == "ready\n"));
     assert!(runtime.say(&["kill", "life", "TERM"]).status.success());
     let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&ENDS_WITHIN));
     assert_eq!((ended, runtime.status("life")), (Ok(1), "stopped".into()));

@@ -9,7 +9,8 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use crate::engine::{Container, Engine, Setting};
+use crate::engine::{Container, Engine, Setting, wait_until};
+use crate::more_time::until_heard;
 use crate::{Case, images};
 
 pub(crate) const CASES: &[Case<Engine>] = &[
@@ -214,7 +215,8 @@ fn exits(engine: &Engine, status: i32) {
 }
 
 fn timeout(engine: &Engine) {
-    let outcome = run(engine, &tool("compute").with(Setting::Annotation, "dev.aiohost.timeout=300ms"));
+    let compute = |time: &str| run(engine, &tool("compute").with(Setting::Annotation, &format!("dev.aiohost.timeout={time}")));
+    let (outcome, _) = until_heard(compute, |outcome| outcome.status == Some(124) && outcome.stdout.is_empty());
     outcome.assert(124, "ready\n");
     run(engine, &tool("exit 124")).assert(124, "");
 }
@@ -445,6 +447,8 @@ fn logs(engine: &Engine) {
 
 fn stop(engine: &Engine) {
     let name = detached(engine, "sleep");
+    // A signal that comes before there is somebody who takes it is lost.
+    wait_until(|| podman(engine, &format!("logs {name}")).stdout == "ready\n");
     podman(engine, &format!("stop --time 20 {name}")).assert_started();
     podman(engine, &format!("inspect --format {{{{.State.ExitCode}}}} {name}")).assert(0, "143\n");
 }

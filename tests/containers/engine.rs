@@ -19,6 +19,9 @@ const HUNG_AFTER: &str = "120";
 /// How long containerd may take to say that it is ready.
 const START: Duration = Duration::from_secs(20);
 
+/// How long a plugin may take to begin, which may have to be compiled.
+const BEGIN: Duration = Duration::from_secs(60);
+
 /// Which engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -244,6 +247,16 @@ impl Drop for Engine {
             let _ = kill_process(pid, Signal::TERM);
             let _ = daemon.wait();
         }
+    }
+}
+
+/// Waits until something is so, as when a plugin has begun.
+#[track_caller]
+pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < BEGIN, "it has not come to that");
+        thread::yield_now();
     }
 }
 
