@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 
-use embedded::{descriptors, guest, run, store, workers_named_in_proc};
+use embedded::{descriptors, guest, run, store, wait_for_no_workers, workers_named_in_proc};
 
 #[path = "support/embedded.rs"]
 mod embedded;
@@ -74,7 +74,7 @@ fn ends(how: &str, cut: Cut) -> Ending {
     drop(store);
     assert!(workers.shutdown(LONG), "workers are left");
     drop((runtime, workers));
-    assert_eq!(workers_named_in_proc(), 0);
+    wait_for_no_workers(LONG);
     assert_eq!(descriptors(), before, "descriptors are left, or gone");
     if how != "cancel" {
         assert_lock_is_free(&dir.path().join("locked"));

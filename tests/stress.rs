@@ -13,7 +13,7 @@ use aiohost::{AioEngine, Counters};
 use futures::future::join_all;
 use tempfile::TempDir;
 
-use embedded::{descriptors, run, store, workers_named_in_proc};
+use embedded::{descriptors, run, store, wait_for_no_workers};
 use many::{FILES, FOLDERS, tree};
 
 #[path = "support/embedded.rs"]
@@ -132,7 +132,7 @@ fn guests_of_every_end_leave_nothing() {
     let (before, memory) = (descriptors(), resident());
     for number in WARM_UP..WARM_UP + ROUNDS {
         round(number);
-        assert_eq!(workers_named_in_proc(), 0);
+        wait_for_no_workers(LONG);
         assert_eq!(descriptors(), before, "descriptors are left, or gone");
     }
     let grown = resident().saturating_sub(memory);

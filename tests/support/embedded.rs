@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, Gated, Rights};
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -54,6 +56,16 @@ pub(crate) fn workers_named_in_proc() -> usize {
     let tasks = fs::read_dir("/proc/self/task").expect("procfs is mounted");
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.starts_with("aiohost-worker")).count()
+}
+
+/// Waits until no worker is left: one that has ended and was waited for is listed for a moment longer.
+#[track_caller]
+pub(crate) fn wait_for_no_workers(patience: Duration) {
+    let begun = Instant::now();
+    while workers_named_in_proc() > 0 {
+        assert!(begun.elapsed() < patience, "workers are left");
+        thread::yield_now();
+    }
 }
 
 /// A guest with these arguments, which may do everything in a directory.
