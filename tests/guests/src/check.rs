@@ -3,8 +3,12 @@
 //! The directories that the tests work in are made by `tests/support/tree.rs` of the host, which says what is in them.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use crate::face::{Dir, Error, ErrorCode, Face, File, OpenFlags};
+
+/// How long what comes a moment later may take, on a machine that does much else.
+pub const MOMENT: Duration = Duration::from_secs(30);
 
 /// The errno that belongs to each class of error, as Linux numbers them; the host has to give both.
 fn errno(code: ErrorCode) -> Option<u32> {
