@@ -113,7 +113,7 @@ fn command(dir: &Path) -> Command {
 /// and ends at once, with whatever status.
 fn compile(guest: &Path) -> Result<(), Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
-    command.arg("run").arg(guest).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["run", "--timeout", "20s"]).arg(guest).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status()?;
     Ok(())
 }

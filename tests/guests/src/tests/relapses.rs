@@ -1,7 +1,6 @@
 //! What went wrong in IO::AIO and its relatives with attributes, names and ranges, and must not here; each named after it.
 
 use super::tests;
-use crate::bindings::aiohost::aio::submit;
 use crate::check::{content, create, dir, exists, fails, readable, works};
 use crate::face::{AllocateFlags, ErrorCode, Face, File, LockKind, NewTime, OpenFlags, SyncRangeFlags, Timestamp, Whence};
 
