@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::problem::{Problem, ProblemKind, Result};
+
 /// Time between two ticks. 10 ms: a yield costs nothing that can be measured, and a timeout is seen soon enough.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -66,11 +68,13 @@ impl EpochTicker {
     /// # Errors
     ///
     /// If the thread cannot be started. A guest must not run then, since nothing could stop it.
-    pub fn run(&self) -> std::io::Result<Ticks> {
+    pub fn run(&self) -> Result<Ticks> {
         let mut state = self.0.state();
         if !state.started {
             let shared = Arc::clone(&self.0);
-            thread::Builder::new().name("aiohost-ticker".to_owned()).spawn(move || shared.tick())?;
+            let started = thread::Builder::new().name("aiohost-ticker".to_owned()).spawn(move || shared.tick());
+            let problem = || Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests");
+            started.map_err(|error| problem().because(error))?;
             state.started = true;
         }
         state.running += 1;

@@ -317,11 +317,7 @@ impl Guest {
         if machines.how().epochs == Epochs::Unchecked {
             return Ok(None);
         }
-        machines
-            .ticker
-            .run()
-            .map(Some)
-            .map_err(|error| Problem::new(ProblemKind::Host, "cannot start the thread that interrupts guests").because(error))
+        machines.ticker.run().map(Some)
     }
 
     /// The function that runs it, if it is a command.
