@@ -105,9 +105,15 @@ deploy() {
   skipped=$((skipped + $(grep -c '^skipped' <<<"$said" || true)))
 }
 
+# Runs a command that takes every signal as usual. Where this runs in the background or under nohup some are ignored, and then what is
+# tested ignores them, too.
+with_signals() {
+  if env --default-signal true 2>/dev/null; then env --default-signal "$@"; else "$@"; fi
+}
+
 # A failure is told at the end, beside the numbers: a step that fails in another way ends everything at once.
 tests() {
-  cargo test --release "${checks[@]}" --no-fail-fast 2>&1 | tee "$log" || status=$?
+  with_signals cargo test --release "${checks[@]}" --no-fail-fast 2>&1 | tee "$log" || status=$?
 }
 
 # With the feature that is not on by default. Only aiohost itself is built once more, and quickly, since nothing of it is timed. The
@@ -115,7 +121,7 @@ tests() {
 registry() {
   local build=(--release "${checks[@]}" --features registry --config "profile.release.package.aiohost.opt-level=0")
   cargo clippy "${build[@]}" --quiet --bin aiohost --test registry -- -D warnings
-  cargo test "${build[@]}" --no-fail-fast --test registry 2>&1 | tee "$target/registry.log" || status=$?
+  with_signals cargo test "${build[@]}" --no-fail-fast --test registry 2>&1 | tee "$target/registry.log" || status=$?
   cargo test "${build[@]}" --no-fail-fast --bin aiohost registry 2>&1 | tee -a "$target/registry.log" || status=$?
 }
 
