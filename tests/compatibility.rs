@@ -98,5 +98,16 @@ fn guests_run() -> Outcome {
     let lines = [of(THIS, "runs"), of(OTHER, "does not run")].concat();
     let message = "manifest-zig.wasm imports `aiohost:aio/types@9.9.9`, which this host does not have";
     assert_says(&compatibility(place)?, 1, &lines, message);
+    this_tree_has_its_own()
+}
+
+/// The next guest that is built of this tree is one of this tree, though it shares the folder with those of the releases.
+fn this_tree_has_its_own() -> Outcome {
+    let aiohost = env!("CARGO_BIN_EXE_aiohost");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("it is a folder of the target directory")?;
+    let mut build = Command::new(root().join("guest-examples/build.sh"));
+    said(build.arg("rust").env("AIOHOST", aiohost).env("CARGO_TARGET_DIR", target))?;
+    let world = said(Command::new(aiohost).arg("inspect").arg(target.join("guests/manifest-rust.wasm")))?;
+    assert!(world.contains("aiohost:aio") && !world.contains("9.9.9"), "{world}");
     Ok(())
 }

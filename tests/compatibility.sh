@@ -51,9 +51,22 @@ sources() {
 # guests FOLDER [LANGUAGE...]: builds the guests of the sources in FOLDER, and prints their paths. What they are made from apart
 # from the sources, such as crates, is built once for this tree and all releases.
 guests() {
+  local status=0
   mkdir -p "$1/target" "$target/guest-build"
   ln -sfn "$target/guest-build" "$1/target/guest-build"
-  CARGO_TARGET_DIR=$1/target AIOHOST=$AIOHOST "$1/sources/guest-examples/build.sh" "${@:2}"
+  CARGO_TARGET_DIR=$1/target AIOHOST=$AIOHOST "$1/sources/guest-examples/build.sh" "${@:2}" || status=$?
+  forget "$1/sources/guest-examples"
+  return "$status"
+}
+
+# forget FOLDER: has the crates of a folder built anew. Cargo tells them from those of another one with the same names by the times
+# of their files alone, and would take what it made of a release for what it is to make of this tree.
+forget() {
+  local manifest name
+  for manifest in "$1"/*/Cargo.toml; do
+    name=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$manifest" | head -n 1)
+    rm -rf "$target"/guest-build/*/wasm32-wasip2/release/.fingerprint/"${name:?}"-*
+  done
 }
 
 # runs GUEST: whether the guest hashes the files of a directory as it should.
