@@ -184,8 +184,7 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     };
     let submission = Submission { kind: request.kind, origin: Origin::Call, manner };
     if let Some(refusal) = member.refusal(&manner) {
-        let held = arguments.bytes();
-        return Passed::refused(member, &submission, refusal, (arguments, held));
+        return Passed::refused(member, &submission, refusal, arguments);
     }
     let (held, needed) = (arguments.bytes(), arguments.result_bytes());
     let here = OwnThread::new(member);
@@ -206,7 +205,7 @@ pub(crate) fn enter_parsed<A: Held + Send + 'static, O: Answer>(
     let held = if terms.waits_in_numbers {
         match member.memory().try_take(held) {
             Some(held) => Books::Entered(held),
-            None => return Passed::refused(member, &submission, Refusal::Full, (arguments, held)),
+            None => return Passed::refused(member, &submission, Refusal::Full, arguments),
         }
     } else {
         Books::Missing(held)
@@ -274,16 +273,10 @@ impl<O: Answer> Passed<O> {
         Self::Done(result, memory)
     }
 
-    /// `arguments` with the bytes that they hold.
-    fn refused<A: Send + 'static>(
-        member: &Arc<Member>,
-        submission: &Submission,
-        refusal: Refusal,
-        arguments: (A, usize),
-    ) -> Self {
+    fn refused(member: &Arc<Member>, submission: &Submission, refusal: Refusal, arguments: impl Held + Send + 'static) -> Self {
         member.refuse(submission, refusal);
-        let (arguments, held) = arguments;
-        member.discard(arguments, member.memory().try_take(held));
+        let memory = member.memory().try_take(arguments.bytes());
+        member.discard(arguments, memory);
         Self::Done(Err(refusal.into()), member.memory().nothing())
     }
 }
