@@ -452,7 +452,8 @@ mod tests {
             let range = Lock::parse(2 * number, 1).expect("a valid range");
             held.change(range, Change::LockForGood(LockKind::Shared), || Ok(()))
         };
-        assert!((0..400).all(|number| lock(&mut held, number).is_ok()));
+        // Below what a handle may have, also with what was there before each of them.
+        assert!((0..300).all(|number| lock(&mut held, number).is_ok()));
         for other in &mut others {
             for number in 0..1000 {
                 // The last ones are over what a guest may have.
@@ -463,7 +464,7 @@ mod tests {
         let number = held.next_number();
         let whole = Lock::parse(0, 0).expect("a valid range");
         assert_eq!(held.change(whole, Change::Lock(LockKind::Exclusive, number), || Ok(())), Ok(()));
-        assert_eq!(quota.0.load(Ordering::Relaxed), LOCKS_GUEST_MAX - 399);
+        assert_eq!(quota.0.load(Ordering::Relaxed), LOCKS_GUEST_MAX - 299);
     }
 
     #[test]
