@@ -116,7 +116,7 @@ impl Waste {
     /// A result: what it took from elsewhere is given back when it is dropped.
     pub(super) fn result<R: Outcome>(result: R, memory: Option<Reservation>, headcount: &Headcount) -> Self {
         let is_light = result.is_light();
-        Self { content: Some(Box::new(Unwanted(Some(result)))), is_light, _memory: memory, _leaving: headcount.count() }
+        Self { content: Some(Box::new(Unwanted::new(result))), is_light, _memory: memory, _leaving: headcount.count() }
     }
 
     pub(super) fn other(content: impl Send + 'static, memory: Option<Reservation>, headcount: &Headcount) -> Self {
@@ -154,8 +154,14 @@ impl<R: Outcome> Undoable for Unwanted<R> {
     }
 }
 
-/// A result that nobody takes.
-struct Unwanted<R: Outcome>(Option<R>);
+/// A result that nobody takes. It is undone when it is dropped.
+pub(super) struct Unwanted<R: Outcome>(Option<R>);
+
+impl<R: Outcome> Unwanted<R> {
+    pub(super) fn new(result: R) -> Self {
+        Self(Some(result))
+    }
+}
 
 impl<R: Outcome> Drop for Unwanted<R> {
     fn drop(&mut self) {

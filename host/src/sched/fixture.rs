@@ -1,8 +1,8 @@
 //! What the tests of the scheduler share: what their requests come to, their guests, and how they wait.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 
 use super::{Budgets, Entrance, Kind, Manner, Membership, Origin, Outcome, Pool, Refusal, RequestId, Submission, Work};
@@ -19,6 +19,8 @@ pub(super) enum Value {
     Bytes(usize),
     /// It was taken from somewhere, and has to be given back if nobody takes it.
     Loan(Loan),
+    /// To give it back is told, and takes until nobody holds the other end of the second one.
+    Slow(mpsc::Sender<()>, mpsc::Receiver<()>),
     /// To give it back panics.
     Bomb,
 }
@@ -74,6 +76,10 @@ impl Outcome for Answer {
         match self {
             Ok(Value::Loan(Loan(given_back))) => {
                 given_back.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(Value::Slow(begun, end)) => {
+                begun.send(()).expect("the test waits for it");
+                end.into_iter().for_each(drop);
             }
             Ok(Value::Bomb) => panic!("a bug in a request"),
             _ => {}

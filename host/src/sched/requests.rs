@@ -31,6 +31,7 @@ use super::ids::GroupId;
 use super::ids::RequestId;
 use super::lanes::Priority;
 use super::outcome::{Outcome, Refusal, Work};
+use super::statistics::Report;
 use super::work::{Admission, Manner, Origin, Progress, Steps, Stop, Submission, ToQueue, WhoWaits};
 use crate::budget::{Budget, Reservation, Waiter};
 
@@ -128,6 +129,14 @@ pub(crate) struct Started<R: Outcome> {
     pub(super) steps: Arc<Steps>,
     /// Bytes that it needs in all, if it ran short of memory before.
     pub(super) need: Option<usize>,
+}
+
+/// What becomes of a request that a worker is done with.
+pub(crate) struct Finished<R> {
+    pub(crate) after: Afterwards,
+    pub(crate) report: Option<Report>,
+    /// The result that nobody wants. It is to be undone before the request ends, by [`Requests::end_unwanted`].
+    pub(crate) unwanted: Option<R>,
 }
 
 /// How a request is parked.

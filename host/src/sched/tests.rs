@@ -125,6 +125,29 @@ fn a_request_that_is_canceled_while_it_runs_is_answered_before_it_ends() {
 }
 
 #[test]
+fn what_nobody_wanted_was_undone_after_its_request_had_ended() {
+    let pool = pool(1);
+    type End = fn(&Guest, RequestId);
+    let (cancel, disown): (End, End) = (|guest, id| guest.cancel(id), |guest, id| guest.disown(id));
+    for (end, ended) in [(cancel, [0, 0, 0, 0, 1]), (disown, [0, 0, 1, 0, 0])] {
+        let guest = guest(&pool);
+        let (gate, mut work) = gated();
+        let ((begun_sender, begun), (end_of_it, ends)) = (channel(), channel());
+        let mut slow = Some(Value::Slow(begun_sender, ends));
+        let id = submit(&guest, Box::new(move |running| work(running).map(|answer| Ok(slow.take().unwrap_or(answer?)))));
+        gate.wait_begun();
+        end(&guest, id);
+        drop(gate);
+        begun.recv_timeout(LONG).expect("it is undone");
+        assert_eq!(counts(&guest), [0, 1, 0, 0, 0]);
+        drop(end_of_it);
+        settle(&guest);
+        assert_eq!(counts(&guest), ended);
+    }
+    assert_ends(&pool);
+}
+
+#[test]
 fn blocked_workers_get_help_from_the_standby() {
     let pool = pool(8);
     let guest = guest(&pool);

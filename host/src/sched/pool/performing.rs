@@ -8,10 +8,10 @@ use super::running::{AtWork, InHand};
 use super::{Pool, Task};
 use crate::budget::Reservation;
 use crate::sched::account::Account;
-use crate::sched::afterwards::drop_whole;
+use crate::sched::afterwards::{Unwanted, drop_whole};
 use crate::sched::ids::RequestId;
 use crate::sched::outcome::{Flow, Help, Outcome, Refusal, Running as _, Work};
-use crate::sched::requests::{Pause, Started};
+use crate::sched::requests::{Finished, Pause, Started};
 use crate::sched::turns::Seat;
 
 impl<R: Outcome> Pool<R> {
@@ -93,9 +93,14 @@ impl<R: Outcome> Pool<R> {
 
     fn finish(self: &Arc<Self>, running: &AtWork<'_, R>, result: R, now: Instant) {
         let InHand { account, seat, id, .. } = &running.request;
-        let (after, report) = account.requests().finish(*id, result, now);
+        let Finished { mut after, report, unwanted } = account.requests().finish(*id, result, now);
         if let Some(report) = report {
             account.report(&report);
+        }
+        if let Some(result) = unwanted {
+            let failure = result.failure();
+            drop_whole(Unwanted::new(result));
+            after.append(account.requests().end_unwanted(*id, failure));
         }
         self.carry_out_here(*seat, account, after);
     }

@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{Entry, Hunger, Pause, Phase, Requests, Started, Timer, ToQueue};
+use super::{Entry, Finished, Hunger, Pause, Phase, Requests, Started, Timer, ToQueue};
 use crate::budget::Reservation;
 use crate::sched::afterwards::{Afterwards, Waste};
 use crate::sched::counters::Station;
@@ -11,7 +11,7 @@ use crate::sched::headcount::{ACTIVE, COMING};
 use crate::sched::ids::RequestId;
 use crate::sched::outcome::{Outcome, Work};
 use crate::sched::statistics::Report;
-use crate::sched::work::{Stop, WhoWaits};
+use crate::sched::work::WhoWaits;
 
 impl<R: Outcome> Requests<R> {
     /// A worker has the request. None if it was stopped before it began.
@@ -120,48 +120,44 @@ impl<R: Outcome> Requests<R> {
         }
     }
 
-    /// A worker is done with the request. The result is given back if nobody wants it.
-    pub(crate) fn finish(&mut self, id: RequestId, result: R, now: Instant) -> (Afterwards, Option<Report>) {
-        let mut after = Afterwards::default();
+    /// A worker is done with the request. A result that nobody wants comes back: the worker undoes it, and [`Requests::end_unwanted`]
+    /// ends the request, so that what has ended has no effect any more.
+    pub(crate) fn finish(&mut self, id: RequestId, result: R, now: Instant) -> Finished<R> {
         let headcount = self.headcount.clone();
-        let Some(entry) = self.entry(id) else {
-            after.rest.waste.push(Waste::result(result, None, &headcount));
-            return (after, None);
-        };
-        let report = entry.report(id, &result, now);
-        let (stopped, unwanted) = (entry.stopped, entry.unwanted);
-        // Before anybody can see that it is done, so that the next one is not refused for want of what this one had.
-        after.freed.extend(entry.steps.settle(result.bytes_held()).map(Reservation::free));
-        after.freed.extend(entry.place.take().map(Reservation::free));
-        after.rest.hope.active.extend(entry.active.take());
-        after.wakers.extend(entry.waker.take());
-        entry.begun = None;
-        let holds = result.bytes_held() > 0;
-        let failure = stopped.map(|stop| stop.refusal().into()).or_else(|| result.failure());
-        if stopped.is_none() && !unwanted {
-            entry.phase = Phase::Done(result);
-            // One that holds nothing gives nothing back when it is taken.
-            entry.coming = (entry.caller == WhoWaits::Task && holds).then(|| headcount.count());
-            self.count_end(id, stopped, failure, &mut after);
-            self.tell(id, &mut after);
-        } else {
-            after.rest.waste.push(Waste::result(result, entry.steps.settle(0), &headcount));
-            self.count_end(id, stopped, failure, &mut after);
-            self.end_stopped(id, stopped, unwanted, &mut after);
+        let mut after = Afterwards::default();
+        let Some(entry) = self.entry(id) else { return Finished { after, report: None, unwanted: Some(result) } };
+        let report = Some(entry.report(id, &result, now));
+        if entry.stopped.is_some() || entry.unwanted {
+            return Finished { after, report, unwanted: Some(result) };
         }
-        (after, Some(report))
+        entry.at_end(result.bytes_held(), &mut after);
+        // One that holds nothing gives nothing back when it is taken.
+        let holds = result.bytes_held() > 0;
+        entry.coming = (entry.caller == WhoWaits::Task && holds).then(|| headcount.count());
+        let failure = result.failure();
+        entry.phase = Phase::Done(result);
+        self.count_end(id, None, failure, &mut after);
+        self.tell(id, &mut after);
+        Finished { after, report, unwanted: None }
     }
 
-    /// A request whose result is not kept: those who wait for it were told when it was stopped.
-    fn end_stopped(&mut self, id: RequestId, stopped: Option<Stop>, unwanted: bool, after: &mut Afterwards) {
+    /// Ends a request whose result nobody wanted, and of which nothing is left; `failure` says why it failed, if it did. Those who wait
+    /// for a request that was stopped were told when it was.
+    pub(crate) fn end_unwanted(&mut self, id: RequestId, failure: Option<R::Failure>) -> Afterwards {
+        let mut after = Afterwards::default();
+        let Some(entry) = self.entry(id) else { return after };
+        entry.at_end(0, &mut after);
+        let (stopped, unwanted) = (entry.stopped, entry.unwanted);
+        self.count_end(id, stopped, stopped.map(|stop| stop.refusal().into()).or(failure), &mut after);
         if let (Some(stop), Some(entry)) = (stopped, self.entry(id)) {
             entry.phase = Phase::Done(R::failed(stop.refusal().into()));
             entry.unfinished = None;
             after.wakers.extend(self.waiters.drain(..));
         }
         if unwanted {
-            self.remove(id, after);
+            self.remove(id, &mut after);
         }
+        after
     }
 
     /// If nothing of the guest is on its way any more that could give memory back, those who wait for it have to do without. Those
@@ -182,6 +178,16 @@ impl<R: Outcome> Requests<R> {
 }
 
 impl<R: Outcome> Entry<R> {
+    /// It gives back what it had but for what its result holds. Before anybody can see that it is done, so that the next one is not refused
+    /// for want of that.
+    fn at_end(&mut self, bytes_held: usize, after: &mut Afterwards) {
+        after.freed.extend(self.steps.settle(bytes_held).map(Reservation::free));
+        after.freed.extend(self.place.take().map(Reservation::free));
+        after.rest.hope.active.extend(self.active.take());
+        after.wakers.extend(self.waker.take());
+        self.begun = None;
+    }
+
     pub(super) fn report(&self, id: RequestId, result: &R, now: Instant) -> Report {
         let ran = self.ran + now.saturating_duration_since(self.since);
         Report {

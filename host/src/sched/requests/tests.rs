@@ -97,7 +97,12 @@ impl Fixture {
     }
 
     fn finish(&mut self, id: RequestId, answer: Answer) -> Vec<RequestId> {
-        let (after, _) = self.requests.finish(id, answer, self.now);
+        let Finished { mut after, unwanted, .. } = self.requests.finish(id, answer, self.now);
+        if let Some(answer) = unwanted {
+            let failure = answer.failure();
+            answer.undo();
+            after.append(self.requests.end_unwanted(id, failure));
+        }
         self.carry_out(after)
     }
 
@@ -437,17 +442,25 @@ fn what_had_ended_and_was_not_dropped_counted_nowhere() {
     f.cancel(canceled);
     f.disown(dropped);
     f.finish(done, loan());
+    for id in [canceled, dropped] {
+        let before = f.counters();
+        let Finished { mut after, report, unwanted } = f.requests.finish(id, loan(), f.now);
+        assert!(report.is_some_and(|report| !report.failed));
+        assert_eq!(f.counters(), before, "it has not ended");
+        unwanted.expect("nobody wants it").undo();
+        after.append(f.requests.end_unwanted(id, None));
+        assert_ne!(f.counters(), before);
+        f.carry_out(after);
+    }
     assert!(!leaving.is_any());
-    type End<'a> = &'a dyn Fn(&mut Requests<Answer>, Instant) -> Afterwards;
-    let ends: [(&str, End); 4] = [
-        ("canceled in the queue", &|requests, _| requests.cancel(queued)),
-        ("canceled on a worker", &|requests, now| requests.finish(canceled, loan(), now).0),
-        ("dropped before its end", &|requests, now| requests.finish(dropped, loan(), now).0),
-        ("dropped after its end", &|requests, _| requests.disown(done)),
+    type End<'a> = &'a dyn Fn(&mut Requests<Answer>) -> Afterwards;
+    let ends: [(&str, End); 2] = [
+        ("canceled in the queue", &|requests| requests.cancel(queued)),
+        ("dropped after its end", &|requests| requests.disown(done)),
     ];
     for (case, end) in ends {
         let before = given_back.load(Ordering::SeqCst);
-        let after = end(&mut f.requests, f.now);
+        let after = end(&mut f.requests);
         assert!(leaving.is_any(), "{case}: it is over for its guest");
         assert_eq!(given_back.load(Ordering::SeqCst), before);
         f.carry_out(after);
@@ -466,7 +479,7 @@ fn the_next_one_was_refused_for_want_of_what_the_last_one_had_had() {
     let mut f = Fixture::with(Budgets { places: Budget::new(1), ..budgets(100) });
     let id = f.submit_bytes(100, Manner::default()).expect("there is room");
     assert!(f.submit_in(Manner::default()).is_err() && f.start(id));
-    let (after, _) = f.requests.finish(id, Ok(Value::Bytes(60)), f.now);
+    let after = f.requests.finish(id, Ok(Value::Bytes(60)), f.now).after;
     let next = f.submit_bytes(40, Manner::default()).expect("the other one is done");
     f.carry_out(after);
     assert!(f.start(next));

@@ -164,7 +164,7 @@ fn memory_comes_back_before_those_who_wait_for_it_are_told_that_none_will() {
     let mut f = Fixture::new();
     let id = f.submit_bytes(100, Manner::default()).expect("there is room");
     assert!(f.start(id));
-    let (after, _) = f.requests.finish(id, Ok(Value::Done), f.now);
+    let after = f.requests.finish(id, Ok(Value::Done), f.now).after;
     assert_eq!((f.taken(), f.wakeups()), (0, 0));
     let call = f.requests.open_call(&Manner::default(), WhoWaits::Guest, &f.waker);
     assert!(f.requests.may_wait_for_memory(call), "it has been given back");
