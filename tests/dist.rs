@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -29,16 +28,29 @@ fn text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Makes an archive in a folder of its own. What is in it for the command calls the real one, which has all that finds faults in
-/// it and takes long to compress.
+/// Makes an archive in a folder of its own, with the command of the tests, which goes without its debug information, as in a release.
 fn archive(out: &Path) -> PathBuf {
     fs::create_dir_all(out).expect("a folder of our own");
     let command = out.join("command");
-    fs::write(&command, format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_aiohost"))).expect("a file of our own");
-    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+    said(Command::new("strip").arg("-o").arg(&command).arg(env!("CARGO_BIN_EXE_aiohost")));
     let command = command.to_str().expect("the path is UTF-8");
     PathBuf::from(said(&mut recipe(&["--unchecked", "--binary", command], out)).trim_end())
 }
+
+/// Reads a file of its directory and prints it.
+const PLUGIN: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\40\00\00\00\10\00\00\00")
+    (data (i32.const 32) "name")
+    (func (export "_start")
+        (drop (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 4) (i32.const 0)
+            (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
+        (drop (call $read (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 4)))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 20)))))"#;
 
 fn listed(folder: &Path, below: &str, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder.join(below)).expect("it can be listed") {
@@ -94,11 +106,34 @@ fn an_archive_has_all_that_is_to_be_installed() {
     assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     let version = said(Command::new(folder.join("aiohost")).arg("--version"));
     assert_eq!(version, format!("aiohost {}\n", env!("CARGO_PKG_VERSION")));
+    the_command_is_complete(&folder);
     let licences = fs::read_to_string(folder.join("licences/dependencies.txt")).expect("it is text");
     for part in ["* wasmtime ", "* cap-std ", "* clap_builder ", "Apache License"] {
         assert!(licences.contains(part), "{part}");
     }
     assert!(!licences.contains("* libtest-mimic "), "what only the tests need is not in the command");
+}
+
+/// The command of an archive, for a user who has nothing else of aiohost: it runs a plugin, and what is beside it is its own.
+fn the_command_is_complete(folder: &Path) {
+    let home = TempDir::new().expect("a temporary directory");
+    fs::create_dir(home.path().join("data")).expect("a folder of our own");
+    fs::write(home.path().join("data/name"), "from the archive").expect("a file of our own");
+    fs::write(home.path().join("plugin.wat"), PLUGIN).expect("a file of our own");
+    let command = || {
+        let mut command = Command::new(folder.join("aiohost"));
+        command.env_clear().env("HOME", home.path()).current_dir(home.path());
+        command
+    };
+    for _ in 0..2 {
+        assert_eq!(said(command().args(["run", "plugin.wat", "--dir", "data"])), "from the archive");
+    }
+    assert!(home.path().join(".cache/aiohost").is_dir(), "the compiled plugin is kept");
+    let completions = fs::read_to_string(folder.join("completions/aiohost.bash")).expect("it is text");
+    assert_eq!(completions, said(command().args(["completions", "bash"])));
+    said(command().args(["man", "--out", "pages"]));
+    let page = |folder: &Path| fs::read(folder.join("aiohost-run.1")).expect("it is there");
+    assert!(page(&folder.join("man/man1")) == page(&home.path().join("pages")), "the pages are another command's");
 }
 
 #[test]
