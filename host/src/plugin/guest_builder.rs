@@ -96,7 +96,7 @@ impl Plugin {
         GuestBuilder {
             plugin: self.clone(),
             argv0: host.argv0.clone(),
-            arguments: Vec::new(),
+            arguments: host.arguments.clone(),
             environment: host.environment.clone(),
             wanted: Vec::new(),
             allowed: host.allowed.clone(),
@@ -111,13 +111,13 @@ impl Plugin {
 }
 
 impl GuestBuilder {
-    /// Adds an argument of the command. [`GuestBuilder`] has an example of all its methods.
+    /// Adds an argument of the command, after those of the host. [`GuestBuilder`] has an example of all its methods.
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Adds arguments of the command.
+    /// Adds arguments of the command, after those of the host.
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
@@ -401,11 +401,11 @@ mod tests {
     }
 
     #[test]
-    fn limits_environment_and_time_are_the_guests() {
+    fn limits_environment_arguments_and_time_are_the_guests() {
         let grows = r#"(module (memory (export "memory") 1)
             (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
             (func (export "spin") (loop $again (br $again))))"#;
-        let plugin = plugin(Host::builder().env("A", "1").env("B", "2"), grows);
+        let plugin = plugin(Host::builder().env("A", "1").env("B", "2").args(["every"]), grows);
         block_on(async {
             for (pages, grown) in [(2, "-1"), (5, "1")] {
                 let limits = Limits { memory_bytes_max: pages << 16, ..Limits::default() };
@@ -421,6 +421,7 @@ mod tests {
         let guest = plugin.guest().env("B", "3").env("C", "4");
         let expected = [("A", "1"), ("B", "3"), ("C", "4")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(guest.environment, expected);
+        assert_eq!(guest.arg("own").arguments, ["every", "own"]);
     }
 
     fn refused(guest: GuestBuilder, words: &str) {

@@ -69,6 +69,7 @@ pub(super) struct Inner {
     pub(super) compile_process: Option<CompileProcess>,
     pub(super) grants: OpenGrants,
     pub(super) allowed: Vec<Gated>,
+    pub(super) arguments: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) resolver: Resolver,
     pub(super) blocking_wasi: bool,
@@ -93,6 +94,7 @@ type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 ///     .dir(path("shared"), "shared", Rights::Read)
 ///     .env("LANG", "C")
 ///     .argv0("plugin")
+///     .args(["--verbose"])
 ///     .limits(Limits { memory_bytes_max: 64 << 20, ..Limits::default() })
 ///     // Twice as many requests in a turn as guests of other hosts have on the same workers.
 ///     .weight(2)
@@ -126,6 +128,7 @@ type WasiSettings = Box<dyn Fn(&mut WasiCtxBuilder) + Send + Sync>;
 pub struct HostBuilder {
     wanted: Vec<Wanted>,
     allowed: Vec<Gated>,
+    arguments: Vec<String>,
     environment: Vec<(String, String)>,
     argv0: Option<String>,
     limits: Limits,
@@ -178,6 +181,12 @@ impl HostBuilder {
     /// Sets an environment variable of every guest. There are none otherwise.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds arguments of every guest, before those of its own.
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
@@ -380,6 +389,7 @@ impl HostBuilder {
             compile_process: self.compile_process,
             grants,
             allowed: self.allowed,
+            arguments: self.arguments,
             environment: self.environment,
             resolver: self.resolver,
             blocking_wasi: self.blocking_wasi,
@@ -426,6 +436,7 @@ impl Host {
         HostBuilder {
             wanted: Vec::new(),
             allowed: Vec::new(),
+            arguments: Vec::new(),
             environment: Vec::new(),
             argv0: None,
             limits: Limits::default(),
