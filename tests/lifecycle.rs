@@ -311,7 +311,7 @@ fn a_guest_without_wasi_needs_no_event_loop() {
     let mut linker = Linker::<Bare>::new(&engine);
     aiohost::add_plain_to_linker(&mut linker).expect("a fresh linker");
     let (workers, limits) = (AioEngine::new(), Limits::default());
-    let aio = AioCtx::builder().limits(limits.clone()).allow(Gated::Busy).build(&workers);
+    let aio = AioCtx::builder().limits(limits.requests.clone()).allow(Gated::Busy).build(&workers);
     let mut store = Store::new(&engine, Bare { aio, table: limits.table(), ceiling: limits.ceiling() });
     limits.apply(&mut store, |state| &mut state.ceiling);
     let ticker = EpochTicker::new();

@@ -62,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
 
     // For each plugin: its own store, with its own directories.
     let limits = Limits { memory_bytes_max: 256 << 20, timeout: Some(TIMEOUT), ..Limits::default() };
-    let aio = AioCtx::builder().dir(&directory, ".", Rights::ReadWrite)?.limits(limits.clone());
+    let aio = AioCtx::builder().dir(&directory, ".", Rights::ReadWrite)?.limits(limits.requests.clone());
     let state = State {
         wasi: WasiCtx::builder().inherit_stdout().inherit_stderr().build(),
         aio: aio.build(&workers),

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aiohost::{Host, Limits, Plugin, Problem, ProblemKind, Rights, Stats, Stdin, Stdout};
+use aiohost::{Host, Limits, Plugin, Problem, ProblemKind, RequestLimits, Rights, Stats, Stdin, Stdout};
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let limits = Limits {
         memory_bytes_max: 64 << 20,
         timeout: Some(Duration::from_secs_f64(seconds)),
-        open_files_max: 64,
+        requests: RequestLimits { open_files_max: 64, ..RequestLimits::default() },
         ..Limits::default()
     };
     let host = Host::builder().limits(limits).build()?;

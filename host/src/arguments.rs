@@ -8,7 +8,7 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Resource, Res
 
 use crate::allowed::Allowed;
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::RequestLimits;
 use crate::sandbox::{
     Advice, AllocateFlags, Allocation, ChangeableFile, CopyFile, CopyTree, ExtentSearch, Grants, ListDir, ListEntries,
     LoadFile, Lock, LockKind, MoveFile, NewTime, NewTimes, OpenDir, OpenFile, OpenFlags, Opening, Permissions, Place, Read,
@@ -20,7 +20,7 @@ use crate::types::{ReaddirxFlags, Status};
 /// What parsing looks things up in.
 pub(crate) struct Lookup<'a> {
     pub(crate) grants: &'a Grants,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a RequestLimits,
     pub(crate) allowed: &'a Allowed,
     pub(crate) table: &'a mut ResourceTable,
 }

@@ -11,7 +11,7 @@ use crate::allowed::{Allowed, Gated};
 use crate::engine::AioEngine;
 use crate::error::Error;
 use crate::granted::{GrantName, Granted};
-use crate::limits::Limits;
+use crate::limits::RequestLimits;
 use crate::output::{Member, push};
 use crate::problem::{Problem, ProblemKind, Result};
 use crate::sandbox::{Grant, Grants, Location, OpenDir, OpenFile, Resolver, Rights, refusal};
@@ -25,12 +25,12 @@ use crate::sched::{Counters, Manner, Stats};
 /// It may be moved to another thread with its store. No method waits.
 ///
 /// ```
-/// use aiohost::{AioCtx, AioEngine, Limits, Rights};
+/// use aiohost::{AioCtx, AioEngine, RequestLimits, Rights};
 ///
 /// # fn main() -> Result<(), aiohost::Problem> {
 /// # let data = tempfile::tempdir().expect("a temporary directory");
 /// let workers = AioEngine::new();
-/// let limits = Limits { open_files_max: 16, ..Limits::default() };
+/// let limits = RequestLimits { open_files_max: 16, ..RequestLimits::default() };
 /// let guest = AioCtx::builder().dir(data.path(), ".", Rights::ReadWrite)?.limits(limits).build(&workers);
 /// // Whenever one likes to know.
 /// assert_eq!(guest.counters(), Default::default());
@@ -41,7 +41,7 @@ use crate::sched::{Counters, Manner, Stats};
 pub struct AioCtx {
     pub(crate) member: Arc<Member>,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RequestLimits,
     pub(crate) allowed: Allowed,
     own_thread: bool,
     pub(crate) host_calls: Option<HostCalls>,
@@ -98,7 +98,7 @@ impl HostCalls {
 /// Settings for an [`AioCtx`]. They may be made on one thread and built on another one.
 ///
 /// ```
-/// use aiohost::{AioCtx, AioEngine, Gated, Limits, Resolver, Rights};
+/// use aiohost::{AioCtx, AioEngine, Gated, RequestLimits, Resolver, Rights};
 /// use cap_std::fs::Dir;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -108,7 +108,7 @@ impl HostCalls {
 /// # std::fs::create_dir(&songs)?;
 /// let songs = Dir::open_ambient_dir(songs, cap_std::ambient_authority())?;
 /// let builder = AioCtx::builder().dir(&data, ".", Rights::ReadWrite)?.open_dir(songs, "/songs", Rights::Read)?;
-/// let builder = builder.limits(Limits { in_flight_max: 64, ..Limits::default() }).allow(Gated::Mkfifo);
+/// let builder = builder.limits(RequestLimits { in_flight_max: 64, ..RequestLimits::default() }).allow(Gated::Mkfifo);
 /// // Twice as many turns as others on the same workers, and calls that wait do so on the guest's thread.
 /// let guest = builder.resolver(Resolver::Auto).weight(2).own_thread().build(&AioEngine::new());
 /// # drop(guest);
@@ -122,7 +122,7 @@ impl HostCalls {
 pub struct AioCtxBuilder {
     grants: Vec<Grant>,
     granted: Vec<Granted>,
-    limits: Limits,
+    limits: RequestLimits,
     allowed: Allowed,
     resolver: Resolver,
     weight: u32,
@@ -131,11 +131,6 @@ pub struct AioCtxBuilder {
 }
 
 impl AioCtxBuilder {
-    /// Settings without any directory, and with the default limits.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Grants a directory of the host, under a name for the guest. The first one is the guest's working directory. It is opened
     /// here, which may wait for its file system. [`AioCtxBuilder`] has an example of all its methods.
     ///
@@ -181,8 +176,9 @@ impl AioCtxBuilder {
         self
     }
 
-    /// Sets the limits of requests, files and paths. The other limits are set by [`Limits::apply`], and ignored here.
-    pub fn limits(mut self, limits: Limits) -> Self {
+    /// Sets the limits of requests, files and paths. What only a store can hold is set by
+    /// [`Limits::apply`](crate::Limits::apply).
+    pub fn limits(mut self, limits: RequestLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -263,7 +259,7 @@ impl fmt::Debug for AioCtxBuilder {
 impl AioCtx {
     /// Settings for the state of a guest; see [`AioCtxBuilder`].
     pub fn builder() -> AioCtxBuilder {
-        AioCtxBuilder::new()
+        AioCtxBuilder::default()
     }
 
     /// Number of requests in each state, now.
@@ -324,7 +320,7 @@ impl Caller<'_> {
 /// Access to a guest's [`AioCtx`] and to the table of its handles, from a store's data. An application hands files over with it:
 ///
 /// ```
-/// use aiohost::{AioCtx, AioCtxView, AioEngine, Rights};
+/// use aiohost::{AioCtx, AioCtxView, AioEngine, Rights, bindings::types};
 /// use wasmtime::component::ResourceTable;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -334,14 +330,18 @@ impl Caller<'_> {
 /// // To a call of the guest's that takes a `file`, and from one that gives one.
 /// let file = view.give_file(tempfile::tempfile()?)?;
 /// // One that was only lent is the guest's still: the same file, with one position.
-/// let lent: std::fs::File = view.table.get(&file)?.try_clone_to_std()?;
+/// let open_file: &types::File = view.table.get(&file)?;
+/// let lent: std::fs::File = open_file.try_clone_to_std()?;
 /// let taken: std::fs::File = view.take_file(file)?;
 /// // The same of a `dir`.
 /// # let folder = tempfile::tempdir()?;
 /// let dir = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority())?;
 /// let dir = view.give_dir(dir, "work", Rights::Read)?;
+/// let open_dir: &types::Dir = view.table.get(&dir)?;
+/// let lent_dir: cap_std::fs::Dir = open_dir.try_clone_to_std()?;
 /// let taken_dir: cap_std::fs::Dir = view.take_dir(dir)?;
 /// # assert!(lent.metadata()?.is_file() && taken.metadata()?.is_file() && taken_dir.dir_metadata()?.is_dir());
+/// # assert!(lent_dir.dir_metadata()?.is_dir());
 /// # Ok(())
 /// # }
 /// ```
@@ -355,7 +355,7 @@ pub struct AioCtxView<'a> {
 
 impl AioCtxView<'_> {
     /// Gives the guest a regular file that the application has opened, for a call that takes one. The guest may read or write it as
-    /// it was opened. It counts against [`Limits::open_files_max`] until the guest has dropped it. The types for such calls are in
+    /// it was opened. It counts against [`RequestLimits::open_files_max`] until the guest has dropped it. The types for such calls are in
     /// the module `bindings`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::budget::Budget;
 use crate::error::Result;
-use crate::limits::{DESCRIPTORS_RESERVED, ENGINE_BYTES_MAX, Limits, WORKERS_MAX};
+use crate::limits::{DESCRIPTORS_RESERVED, ENGINE_BYTES_MAX, RequestLimits, WORKERS_MAX};
 use crate::output::Output;
 use crate::reaper::Reaper;
 use crate::sandbox::Quota;
@@ -166,12 +166,12 @@ impl AioEngine {
     }
 
     /// The files and directories that a guest with these limits may have open.
-    pub(crate) fn quota(&self, limits: &Limits, leaving: Leaving) -> Quota {
+    pub(crate) fn quota(&self, limits: &RequestLimits, leaving: Leaving) -> Quota {
         Quota::new(limits.open_files_max, &self.0.descriptors, &self.0.reaper.for_another(), leaving)
     }
 
     /// What the requests of a guest with these limits may take.
-    pub(crate) fn budgets(&self, limits: &Limits) -> Budgets {
+    pub(crate) fn budgets(&self, limits: &RequestLimits) -> Budgets {
         Budgets {
             places: Budget::new(limits.in_flight_max),
             memory: self.0.memory.below(limits.bytes_in_flight_max),
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_guest_may_take_what_its_limits_say() {
-        let limits = Limits { in_flight_max: 5, bytes_in_flight_max: 6000, waiting_calls_max: 7, ..Default::default() };
+        let limits = RequestLimits { in_flight_max: 5, bytes_in_flight_max: 6000, waiting_calls_max: 7, ..Default::default() };
         let budgets = AioEngine::new().budgets(&limits);
         let max = [&budgets.places, &budgets.memory, &budgets.calls, &budgets.parked].map(Budget::max);
         assert_eq!(max, [5, 6000, 7, 5]);
@@ -261,13 +261,13 @@ mod tests {
     #[test]
     fn two_guests_at_the_ceiling_of_their_engine_never_had_more_and_each_had_something() {
         let engine = AioEngine::builder().bytes_in_flight_max(160).open_files_max(16).build();
-        let [one, other] = [(); 2].map(|()| engine.budgets(&Limits::default()).memory);
+        let [one, other] = [(); 2].map(|()| engine.budgets(&RequestLimits::default()).memory);
         let [of_one, of_other] = take_all([&one, &other]);
         assert_eq!(of_one.len() + of_other.len(), engine.bytes_in_flight());
         assert!((140..=160).contains(&engine.bytes_in_flight()), "{}", engine.bytes_in_flight());
         assert!(of_one.len().abs_diff(of_other.len()) <= 1, "in turn");
         assert_eq!(
-            engine.budgets(&Limits::default()).memory.try_take(1).map(|held| held.amount()),
+            engine.budgets(&RequestLimits::default()).memory.try_take(1).map(|held| held.amount()),
             Some(1),
             "one that comes later"
         );

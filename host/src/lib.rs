@@ -117,7 +117,7 @@
 //! let workers = AioEngine::new(); // new, once in the application
 //! let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::default() };
 //! // Was: WasiCtx::builder().preopened_dir("data", ".", DirPerms::all(), FilePerms::all())?
-//! let aio = AioCtx::builder().dir("data", ".", Rights::ReadWrite)?.limits(limits.clone()).build(&workers);
+//! let aio = AioCtx::builder().dir("data", ".", Rights::ReadWrite)?.limits(limits.requests.clone()).build(&workers);
 //! let (wasi, table, ceiling) = (WasiCtx::builder().build(), limits.table(), limits.ceiling());
 //! let mut store = Store::new(&engine, State { wasi, table, aio, ceiling });
 //! limits.apply(&mut store, |state| &mut state.ceiling);
@@ -144,7 +144,7 @@
 //! | a bound for what it takes to compile | a process with limits of its own |
 //! | one engine for plugins with and without async | an engine of each kind: `Config::concurrency_support` |
 //!
-//! The [`AioCtx`] itself enforces the other limits, with any store: requests, bytes in flight, open files, groups, paths, entries.
+//! The [`AioCtx`] itself enforces [`RequestLimits`], with any store: requests, bytes in flight, open files, groups, paths, entries.
 //!
 //! # Which thread does what
 //!
@@ -225,7 +225,7 @@ pub use allowed::Gated;
 pub use ctx::{AioCtx, AioCtxBuilder, AioCtxView, AioView, HostCalls};
 pub use engine::{AioEngine, AioEngineBuilder};
 pub use error::{Error, ErrorCode};
-pub use limits::Limits;
+pub use limits::{Limits, RequestLimits};
 pub use linker::{add_plain_to_linker, add_to_linker};
 #[cfg(feature = "host")]
 pub use plugin::{Captured, Guest, GuestBuilder, GuestHandle, GuestState, Host, HostBuilder, Plugin, Stdin, Stdout};

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 /// What one guest may have. Each value has a default that suits an untrusted plugin; see [`Limits::default`].
 ///
-/// An [`AioCtx`](crate::AioCtx) enforces the limits of requests, files and paths. The first four fields can only be enforced by the
-/// store that the guest runs in: [`Limits::apply`] sets them, and `Host` does so for its guests.
+/// The store that the guest runs in enforces the limits of its memory and time, which [`Limits::apply`] sets, and the
+/// [`AioCtx`](crate::AioCtx) those of its requests. `Host` sets both for its guests.
 ///
 /// ```
-/// let limits = aiohost::Limits { open_files_max: 16, ..Default::default() };
-/// assert_eq!(limits.in_flight_max, 4096);
+/// use aiohost::{Limits, RequestLimits};
+///
+/// let requests = RequestLimits { open_files_max: 16, ..RequestLimits::default() };
+/// let limits = Limits { memory_bytes_max: 64 << 20, requests, ..Limits::default() };
+/// assert_eq!(limits.requests.in_flight_max, 4096);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -23,6 +26,30 @@ pub struct Limits {
     /// Bytes that one call may pass from guest to host, as `write` does. 16 MiB; more ends the guest, since the component model has
     /// no other answer.
     pub hostcall_bytes_max: usize,
+    /// What its requests may have.
+    pub requests: RequestLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 1 << 30,
+            table_elements_max: 100_000,
+            timeout: None,
+            hostcall_bytes_max: 16 << 20,
+            requests: RequestLimits::default(),
+        }
+    }
+}
+
+/// What the requests of one guest, its files and its paths may have: all that an [`AioCtx`](crate::AioCtx) enforces, in any store.
+///
+/// ```
+/// let limits = aiohost::RequestLimits { open_files_max: 16, ..Default::default() };
+/// assert_eq!(limits.in_flight_max, 4096);
+/// ```
+#[derive(Clone, Debug)]
+pub struct RequestLimits {
     /// Requests that wait for a worker or are on one. 4,096: over four times what the fastest disks make use of. A guest that
     /// makes more is suspended until one is done.
     pub in_flight_max: usize,
@@ -51,13 +78,9 @@ pub struct Limits {
     pub entries_max: usize,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
-            memory_bytes_max: 1 << 30,
-            table_elements_max: 100_000,
-            timeout: None,
-            hostcall_bytes_max: 16 << 20,
             in_flight_max: 4096,
             requests_max: 10_000,
             groups_max: 1_000,

@@ -126,7 +126,7 @@ impl Limits {
     /// # fn main() -> wasmtime::Result<()> {
     /// let engine = Engine::new(Config::new().epoch_interruption(true))?;
     /// let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::default() };
-    /// let aio = AioCtx::builder().limits(limits.clone()).build(&AioEngine::new());
+    /// let aio = AioCtx::builder().limits(limits.requests.clone()).build(&AioEngine::new());
     /// let mut store = Store::new(&engine, State { aio, table: limits.table(), ceiling: limits.ceiling() });
     /// limits.apply(&mut store, |state| &mut state.ceiling);
     /// # Ok(())
@@ -152,7 +152,7 @@ impl Limits {
     }
 
     fn handles_max(&self) -> usize {
-        WASI_HANDLES_MAX.saturating_add(self.requests_max).saturating_add(self.open_files_max)
+        WASI_HANDLES_MAX.saturating_add(self.requests.requests_max).saturating_add(self.requests.open_files_max)
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Output;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use aiohost::{Counters, Host, HostBuilder, Limits, Rights};
+use aiohost::{Counters, Host, HostBuilder, Limits, RequestLimits, Rights};
 use futures::future::{Either, poll_fn, select};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
@@ -36,10 +36,10 @@ pub(crate) fn builder(dir: &Path) -> HostBuilder {
 }
 
 impl Embedded {
-    pub(crate) fn new(dir: &Path, limits: Limits) -> Self {
+    pub(crate) fn new(dir: &Path, requests: RequestLimits) -> Self {
         let said = MemoryOutputPipe::new(OUTPUT_BYTES);
         let stdout = said.clone();
-        let host = builder(dir).limits(limits).wasi(move |wasi| {
+        let host = builder(dir).limits(Limits { requests, ..Limits::default() }).wasi(move |wasi| {
             wasi.stdout(stdout.clone());
         });
         Self { host: host.build().expect("a host"), said }
@@ -149,7 +149,7 @@ fn requests_are_counted_by_their_names() {
         assert_eq!([count(&output, "all", 1), count(&output, "all", 2)], [calls + closes, failures], "{front:?}: {output:?}");
 
         let dir = new_dir();
-        let embedded = Embedded::new(dir.path(), Limits::default());
+        let embedded = Embedded::new(dir.path(), RequestLimits::default());
         assert!(embedded.run_until(&guest, &["requests"], |_| false));
         let counters = embedded.host.counters();
         let expected = Counters { done: calls + closes - failures, failed: failures, ..Counters::default() };
@@ -197,7 +197,7 @@ fn a_guest_that_is_given_up_gives_back_all_that_it_had() {
         let Some(fuse) = Fuse::mount() else { return };
         fuse.put("slow", &[7; 1000]);
         fuse.answer(Op::Read, Answer::Never);
-        let embedded = Embedded::new(fuse.path(), Limits::default());
+        let embedded = Embedded::new(fuse.path(), RequestLimits::default());
         let ended = embedded.run_until(&guest, &["reads", "slow"], |_| fuse.seen(Op::Read) > 0);
         assert!(!ended, "{front:?}: nothing was read, and it ended");
         // The call of the kernel's goes on, which nobody can end.

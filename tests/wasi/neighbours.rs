@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use aiohost::{Gated, Host, Limits, Plugin};
+use aiohost::{Gated, Host, Plugin, RequestLimits};
 use futures::future::{Either, poll_fn, select};
 use tokio::task::yield_now;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -71,7 +71,7 @@ fn a_guest_that_never_ends_delays_no_other() {
     ];
     for arguments in HOSTILE {
         let dir = new_dir();
-        let embedded = Embedded::new(dir.path(), Limits::default());
+        let embedded = Embedded::new(dir.path(), RequestLimits::default());
         assert_ends_beside(embedded, arguments, |embedded| embedded.said().contains("begins"));
     }
 }
@@ -81,7 +81,7 @@ fn a_guest_that_waits_for_a_file_delays_no_other() {
     let Some(fuse) = Fuse::mount() else { return };
     fuse.put("slow", &[7; 1000]);
     fuse.answer_for("slow", Op::Read, Answer::Never);
-    let embedded = Embedded::new(fuse.path(), Limits::default());
+    let embedded = Embedded::new(fuse.path(), RequestLimits::default());
     assert_ends_beside(embedded, &["reads", "slow"], |embedded| embedded.said().contains("waits"));
 }
 
@@ -158,7 +158,7 @@ async fn run_beside_silence(embedded: &Embedded, guests: [&Plugin; 2], arguments
 fn assert_delays_no_other(guest: &Path, arguments: &[&str], op: Op) {
     let Some(fuse) = silent(op) else { return };
     let before = fuse.seen(op);
-    let embedded = Embedded::new(fuse.path(), Limits::default());
+    let embedded = Embedded::new(fuse.path(), RequestLimits::default());
     let [guest, modest] = [guest, &prebuilt("wasi2.wasm")].map(|guest| embedded.host.load(guest).expect("a valid plugin"));
     let (sender, ended) = mpsc::channel();
     let outcome = thread::scope(|scope| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use aiohost::{Counters, Limits};
+use aiohost::{Counters, RequestLimits};
 use tempfile::TempDir;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
@@ -177,7 +177,7 @@ fn streams_hold_no_more_than_may_be_held() {
     let Some(fuse) = Fuse::mount() else { return };
     fuse.put("data", &[7; 4 * PIECE]);
     fuse.answer(Op::Read, Answer::Never);
-    let limits = Limits { bytes_in_flight_max: 3 * PIECE, ..Limits::default() };
+    let limits = RequestLimits { bytes_in_flight_max: 3 * PIECE, ..RequestLimits::default() };
     let embedded = Embedded::new(fuse.path(), limits);
     let mut is_answered = false;
     embedded.run_until(&guest(), &["side-by-side", "data", "20"], |said| {
@@ -196,7 +196,8 @@ fn streams_hold_no_more_than_may_be_held() {
 fn calls_beyond_those_that_may_wait_were_all_kept() {
     let Some(fuse) = Fuse::mount() else { return };
     fuse.answer(Op::MkDir, Answer::Never);
-    let embedded = Embedded::new(fuse.path(), Limits { in_flight_max: 1, waiting_calls_max: 3, ..Limits::default() });
+    let embedded =
+        Embedded::new(fuse.path(), RequestLimits { in_flight_max: 1, waiting_calls_max: 3, ..RequestLimits::default() });
     embedded.run_until(&guest(), &["calls", "10"], |said| {
         if said.starts_with("begun") {
             fuse.answer(Op::MkDir, Answer::AtOnce);
@@ -210,7 +211,7 @@ fn calls_beyond_those_that_may_wait_were_all_kept() {
 fn the_paths_of_calls_that_wait_were_on_no_books() {
     let Some(fuse) = Fuse::mount() else { return };
     fuse.answer_for("none", Op::Lookup, Answer::Never);
-    let limits = Limits { in_flight_max: 1, bytes_in_flight_max: 2 << 20, ..Limits::default() };
+    let limits = RequestLimits { in_flight_max: 1, bytes_in_flight_max: 2 << 20, ..RequestLimits::default() };
     let embedded = Embedded::new(fuse.path(), limits);
     embedded.run_until(&guest(), &["long-calls", "2500"], |said| {
         if said.starts_with("begun") {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, EpochTicker, HostCalls, Limits, Rights, Ticks};
+use aiohost::{AioCtx, AioCtxView, AioEngine, AioView, EpochTicker, HostCalls, RequestLimits, Rights, Ticks};
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Linker, Lower, ResourceTable, TypedFunc};
@@ -170,7 +170,7 @@ impl Machine {
         wasi.inherit_stderr().allow_blocking_current_thread(self.host.may_block());
         let (mut aio, calls) = (None, HostCalls::default());
         if self.host.is_aiohost() {
-            let limits = Limits { in_flight_max: HANDLES_MAX, requests_max: HANDLES_MAX, ..Limits::default() };
+            let limits = RequestLimits { in_flight_max: HANDLES_MAX, requests_max: HANDLES_MAX, ..RequestLimits::default() };
             let builder = AioCtx::builder().limits(limits).dir(data, ".", Rights::ReadWrite)?.host_calls(&calls);
             aio = Some(if self.host.is_alone() { builder.own_thread() } else { builder }.build(&self.workers));
         } else {

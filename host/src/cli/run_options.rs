@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiohost::{Gated, Host, HostBuilder, Limits, Problem, Resolver, shown};
+use aiohost::{Gated, Host, HostBuilder, Limits, Problem, RequestLimits, Resolver, shown};
 use clap::{Args, ValueEnum};
 
 use super::compile_limits::CompileLimits;
@@ -196,12 +196,15 @@ impl Options {
         let builder = Host::builder().compile_in(self.compile_limits.process()).epoch_interruption(false);
         let mut builder = builder.inherit_stdio().blocking_wasi().resolver(limits.resolver.into()).limits(Limits {
             memory_bytes_max: limits.max_memory.unwrap_or(defaults.memory_bytes_max),
-            open_files_max: limits.max_open_files.unwrap_or(defaults.open_files_max),
-            in_flight_max: limits.max_in_flight.unwrap_or(defaults.in_flight_max),
-            entries_max: limits.max_entries.unwrap_or(defaults.entries_max),
             table_elements_max: self.set.table_elements_max.unwrap_or(defaults.table_elements_max),
             hostcall_bytes_max: self.set.hostcall_bytes_max.unwrap_or(defaults.hostcall_bytes_max),
-            ..defaults
+            requests: RequestLimits {
+                open_files_max: limits.max_open_files.unwrap_or(defaults.requests.open_files_max),
+                in_flight_max: limits.max_in_flight.unwrap_or(defaults.requests.in_flight_max),
+                entries_max: limits.max_entries.unwrap_or(defaults.requests.entries_max),
+                ..defaults.requests
+            },
+            timeout: None,
         });
         for grant in &self.grants.0 {
             builder = builder.dir(&grant.host, &grant.guest, grant.rights);

@@ -42,7 +42,7 @@ const RANDOM_BYTES_MAX: u64 = 4 << 20;
 /// let guest = plugin.guest().argv0("command").arg("--verbose").args(["in", "out"]).env("LANG", "C.UTF-8");
 /// let guest = guest.dir(data.path(), ".", Rights::ReadWrite).allow(Gated::Mkfifo);
 /// // The time alone comes after the limits, which have one too.
-/// let guest = guest.limits(Limits { open_files_max: 16, ..Limits::default() }).timeout(Duration::from_secs(10));
+/// let guest = guest.limits(Limits { memory_bytes_max: 64 << 20, ..Limits::default() }).timeout(Duration::from_secs(10));
 /// let guest = guest.weight(2).stdin(Stdin::null()).stdout(Stdout::null()).stderr(stderr);
 /// // For functions of the application's own, which find it by its type.
 /// let mut guest = guest.data("anna".to_owned()).build()?;
@@ -243,7 +243,7 @@ impl GuestBuilder {
     }
 
     fn aio(&self, host: &Inner, grants: OpenGrants) -> AioCtx {
-        let aio = AioCtx::builder().limits(self.limits.clone()).resolver(host.resolver).weight(self.weight);
+        let aio = AioCtx::builder().limits(self.limits.requests.clone()).resolver(host.resolver).weight(self.weight);
         let aio = self.allowed.iter().fold(aio, |aio, gated| aio.allow(*gated));
         let aio = if host.blocking_wasi { aio.own_thread() } else { aio };
         grants.give_to(aio).build(&host.workers)

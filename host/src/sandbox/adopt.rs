@@ -77,14 +77,14 @@ mod tests {
 
     use super::*;
     use crate::sandbox::Wait;
-    use crate::{AioCtx, AioEngine, Limits};
+    use crate::{AioCtx, AioEngine, RequestLimits};
 
     #[test]
     fn what_an_application_gives_is_a_file_of_the_guests_and_counts() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("file");
         fs::write(&path, "content").expect("a new file");
-        let limits = Limits { open_files_max: 1, ..Limits::default() };
+        let limits = RequestLimits { open_files_max: 1, ..RequestLimits::default() };
         let ctx = AioCtx::builder().limits(limits).build(&AioEngine::new());
         let open = || File::open(&path).expect("it is there");
         let file = ctx.grants.adopt_file(open()).expect("the first one");

@@ -14,7 +14,7 @@ use super::status::IdentityKey;
 use super::storage::Storage;
 use super::{Resolver, Rights, procfs};
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::RequestLimits;
 
 /// A directory that is to be granted, under a name for the guest.
 #[derive(Debug)]
@@ -82,7 +82,13 @@ pub(super) struct Shared {
 }
 
 impl Grants {
-    pub(crate) fn new(list: Vec<Grant>, resolver: Resolver, kernel_files: KernelFiles, limits: &Limits, quota: Quota) -> Self {
+    pub(crate) fn new(
+        list: Vec<Grant>,
+        resolver: Resolver,
+        kernel_files: KernelFiles,
+        limits: &RequestLimits,
+        quota: Quota,
+    ) -> Self {
         procfs::prepare();
         let list = list.into_iter().map(|grant| GrantedDir::new(grant, &quota)).collect();
         let shared = Shared {

@@ -15,7 +15,7 @@ use super::leftovers::Temporaries;
 use super::place::Place;
 use super::{Grant, Grants, KernelFiles, OpenFile, Opening, Quota, Read, Resolver, Rights, Wait, Write};
 use crate::budget::Budget;
-use crate::limits::Limits;
+use crate::limits::RequestLimits;
 use crate::reaper::Reaper;
 use crate::sandbox::OpenFlags;
 use crate::sched::Leaving;
@@ -50,7 +50,7 @@ impl Scene {
         };
         let list = vec![grant("/near", &near), grant("/far", &far)];
         let quota = Quota::new(descriptors, &Budget::new(usize::MAX), &Reaper::default(), Leaving::default());
-        let grants = Grants::new(list, resolver, KernelFiles::Hidden, &Limits::default(), quota);
+        let grants = Grants::new(list, resolver, KernelFiles::Hidden, &RequestLimits::default(), quota);
         Self { near, far, grants }
     }
 

@@ -64,9 +64,9 @@ fn default(name: &str, config: &Value) -> Option<Limit> {
             let of_the_container = of_the_container.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > 0);
             of_the_container.unwrap_or(defaults.memory_bytes_max)
         }
-        "max-open-files" => defaults.open_files_max,
-        "max-in-flight" => defaults.in_flight_max,
-        "max-entries" => defaults.entries_max,
+        "max-open-files" => defaults.requests.open_files_max,
+        "max-in-flight" => defaults.requests.in_flight_max,
+        "max-entries" => defaults.requests.entries_max,
         _ => return None,
     };
     Some(Limit { text: amount.to_string(), amount: amount as u128 })

@@ -126,7 +126,7 @@ mod tests {
     use crate::ctx::AioCtx;
     use crate::door::{Entry, Run};
     use crate::engine::AioEngine;
-    use crate::limits::Limits;
+    use crate::limits::RequestLimits;
     use crate::sched::Kind;
     use crate::wasi::requests::CONCURRENT_TERMS;
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_never_asked_again_held_up_what_came_behind_it() {
-        let limits = Limits { in_flight_max: 1, ..Limits::default() };
+        let limits = RequestLimits { in_flight_max: 1, ..RequestLimits::default() };
         let engine = AioEngine::new();
         let ctx = AioCtx::builder().limits(limits).build(&engine);
         let asker = Asker::new(ctx.caller(), CONCURRENT_TERMS);
