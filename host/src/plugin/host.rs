@@ -459,6 +459,12 @@ impl Host {
     /// Tells the workers to end, waits for them for at most `timeout`, and returns whether they have ended. Call it once no guest is
     /// left; requests that run are finished. It blocks its thread for up to `timeout`, and may be called again, for instance to wait
     /// longer.
+    ///
+    /// ```
+    /// let host = aiohost::Host::builder().build()?;
+    /// assert!(host.shutdown(std::time::Duration::from_secs(10)));
+    /// # Ok::<(), aiohost::Problem>(())
+    /// ```
     pub fn shutdown(&self, timeout: Duration) -> bool {
         self.0.workers.shutdown(timeout)
     }

@@ -106,7 +106,10 @@ impl fmt::Debug for Stdin {
 /// plugin.guest().stdout(stdout).stderr(Stdout::null()).build()?.run().await?;
 /// assert_eq!((output.text().as_str(), output.bytes().len()), ("hello", 5));
 ///
-/// // Or it goes to a writer.
+/// // Or it goes where the application's own does.
+/// plugin.guest().stdout(Stdout::inherit()).build()?.run().await?;
+///
+/// // Or to a writer.
 /// let (mut here, there) = tokio::io::duplex(64);
 /// plugin.guest().stdout(Stdout::writer(there)).build()?.run().await?;
 /// let mut said = [0; 5];
@@ -184,8 +187,21 @@ impl fmt::Debug for Stdout {
     }
 }
 
-/// What a guest has written; see [`Stdout::captured`], and the example at [`Stdout`]. Cheap to clone, and may be read from any
-/// thread, while the guest runs and when it is gone.
+/// What a guest has written; see [`Stdout::captured`]. Cheap to clone, and may be read from any thread, while the guest runs and when
+/// it is gone.
+///
+/// ```
+/// use aiohost::{Captured, Host, Stdout};
+///
+/// # fn main() -> Result<(), aiohost::Problem> {
+/// # let text = br#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+/// let plugin = Host::builder().build()?.load_bytes("silent.wat", text)?;
+/// let (stdout, output): (Stdout, Captured) = Stdout::captured(64 << 10);
+/// let _guest = plugin.guest().stdout(stdout).build()?;
+/// assert!(output.bytes().is_empty() && output.text().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Captured {
     bytes_max: usize,

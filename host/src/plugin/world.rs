@@ -21,6 +21,19 @@ pub struct World {
 }
 
 /// One import or export.
+///
+/// ```
+/// use aiohost::plugin::{Item, describe};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("plugin.wat");
+/// # std::fs::write(&path, r#"(component (import "example:host/log" (instance (export "log" (func)))))"#)?;
+/// let imports: Vec<Item> = describe(path)?.world.imports;
+/// assert_eq!((imports[0].name.as_str(), imports[0].functions()[0].name.as_str()), ("example:host/log", "log"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Its name with the version, such as `wasi:cli/run@0.2.6`, or `_start` for a core module.
