@@ -198,7 +198,7 @@ impl AioEngineBuilder {
     /// Sets how many bytes requests under way and results not yet taken may hold, for all guests together; 1 GiB unless set.
     ///
     /// One sixteenth is kept for guests that hold little. Of the rest, one guest may hold at most eight times what is still free,
-    /// so that something is left for the others; and never more than [`Limits::bytes_in_flight_max`].
+    /// so that something is left for the others; and never more than [`RequestLimits::bytes_in_flight_max`].
     pub fn bytes_in_flight_max(mut self, bytes: usize) -> Self {
         self.bytes_in_flight_max = bytes;
         self
@@ -208,7 +208,7 @@ impl AioEngineBuilder {
     /// (`RLIMIT_NOFILE`) when the engine is built, less a quarter, or less 256 if that is fewer, for the host itself.
     ///
     /// They are shared out as bytes are, see [`bytes_in_flight_max`](Self::bytes_in_flight_max), and one guest never has more than
-    /// [`Limits::open_files_max`].
+    /// [`RequestLimits::open_files_max`].
     pub fn open_files_max(mut self, files: usize) -> Self {
         self.open_files_max = Some(files);
         self
