@@ -39,6 +39,8 @@ struct Lane {
 }
 
 struct Shared {
+    /// How long a thread without work stays.
+    idle_timeout: Duration,
     state: Mutex<State>,
     come: Condvar,
     gone: Condvar,
@@ -46,6 +48,8 @@ struct Shared {
 
 struct State {
     turns: Turns<(), Box<dyn Send>>,
+    /// Guests that may yet hand something over. Once there are none the threads end as soon as they have nothing to do.
+    lanes: usize,
     threads: usize,
     /// Threads that sleep until they are woken.
     asleep: usize,
@@ -55,8 +59,7 @@ struct State {
 
 impl Default for Reaper {
     fn default() -> Self {
-        let state = State { turns: Turns::new(THREADS), threads: 0, asleep: 0, awake: 0 };
-        Self::new(Arc::new(Shared { state: Mutex::new(state), come: Condvar::new(), gone: Condvar::new() }))
+        Self::with(IDLE_TIMEOUT)
     }
 }
 
@@ -67,8 +70,17 @@ impl fmt::Debug for Reaper {
 }
 
 impl Reaper {
+    fn with(idle_timeout: Duration) -> Self {
+        let state = Mutex::new(State { turns: Turns::new(THREADS), lanes: 0, threads: 0, asleep: 0, awake: 0 });
+        Self::new(Arc::new(Shared { idle_timeout, state, come: Condvar::new(), gone: Condvar::new() }))
+    }
+
     fn new(shared: Arc<Shared>) -> Self {
-        let seat = shared.state().turns.join((), 1);
+        let seat = {
+            let mut state = shared.state();
+            state.lanes += 1;
+            state.turns.join((), 1)
+        };
         Self(Arc::new(Lane { shared, seat }))
     }
 
@@ -107,7 +119,13 @@ impl Reaper {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        let left = self.shared.state().turns.leave(self.seat, |_| true, |()| true);
+        let mut state = self.shared.state();
+        let left = state.turns.leave(self.seat, |_| true, |()| true);
+        state.lanes -= 1;
+        if state.lanes == 0 {
+            self.shared.come.notify_all();
+        }
+        drop(state);
         drop(left);
     }
 }
@@ -177,6 +195,11 @@ impl Shared {
 
     /// Waits until there may be something for this thread; none if it is to end.
     fn nap<'a>(&'a self, mut state: MutexGuard<'a, State>, worked: Instant) -> Option<MutexGuard<'a, State>> {
+        if state.lanes == 0 {
+            // What is left, those have in hand that go on with it.
+            state.threads -= 1;
+            return None;
+        }
         let come = &self.come;
         // One that looks by itself is enough.
         if state.awake == 0 && worked.elapsed() < ATTENTION {
@@ -186,7 +209,7 @@ impl Shared {
             return Some(state);
         }
         state.asleep += 1;
-        let (mut state, timeout) = come.wait_timeout(state, IDLE_TIMEOUT).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) = come.wait_timeout(state, self.idle_timeout).unwrap_or_else(PoisonError::into_inner);
         state.asleep -= 1;
         if timeout.timed_out() && !state.turns.has_work() {
             state.threads -= 1;
@@ -275,6 +298,28 @@ mod tests {
         assert!(reaper.0.shared.state().threads <= THREADS + 4);
         drop((other, held));
         assert!(reaper.wait_empty(LONG), "what a guest has left is dropped though it is gone");
+    }
+
+    #[test]
+    fn threads_stayed_when_nobody_was_left_who_had_anything_for_them() {
+        for is_at_work in [false, true] {
+            let reaper = Reaper::with(LONG * 60);
+            let shared = Arc::downgrade(&reaper.0.shared);
+            let other = reaper.for_another();
+            let (open, opened) = channel();
+            let mut open = Some(open);
+            other.take(HeldUp(opened));
+            if !is_at_work {
+                open.take();
+                assert!(reaper.wait_empty(LONG));
+            }
+            drop((reaper, other, open));
+            let end = Instant::now() + LONG;
+            while shared.strong_count() > 0 {
+                assert!(Instant::now() < end, "a thread is left");
+                thread::yield_now();
+            }
+        }
     }
 
     /// Its drop panics.
