@@ -189,6 +189,11 @@ fn what_cannot_be_written_is_refused_before_the_work() {
         ("guest.wat/x", "Not a directory (os error 20)", "a part of the path is a file: name another one"),
         ("none/x", "No such file or directory (os error 2)", "make the directory first: mkdir -p 'none'"),
         (
+            "/proc/none",
+            "No such file or directory (os error 2)",
+            "the directory it is in takes no new files: name one in another directory",
+        ),
+        (
             "/proc/self/exe",
             "it belongs to a process",
             "name a regular file, a pipe that is read from, or - for standard output",

@@ -188,10 +188,11 @@ fn problem(path: &Path, error: io::Error) -> anyhow::Error {
 /// What to do about a file that cannot be written.
 pub(super) fn help(path: &Path, error: &io::Error) -> String {
     let text = match error.kind() {
-        ErrorKind::NotFound => {
-            let parent = path.parent().unwrap_or(path);
-            return format!("make the directory first: mkdir -p '{}'", parent.display());
-        }
+        ErrorKind::NotFound => match path.parent() {
+            // Such as those of /proc.
+            Some(parent) if parent.is_dir() => "the directory it is in takes no new files: name one in another directory",
+            parent => return format!("make the directory first: mkdir -p '{}'", parent.unwrap_or(path).display()),
+        },
         ErrorKind::InvalidInput => "name a regular file, a pipe that is read from, or - for standard output",
         ErrorKind::IsADirectory => "name a file in it",
         ErrorKind::NotADirectory => "a part of the path is a file: name another one",

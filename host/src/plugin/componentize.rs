@@ -6,6 +6,7 @@ use wit_component::StringEncoding;
 use wit_parser::{PackageId, ParseError, Resolve, ResolveError, ResolveErrorKind, WorldId};
 
 use super::format::{Format, encode, into_binary};
+use super::known;
 use super::offer::{AIO_VERSION, push_package};
 use crate::problem::{Problem, ProblemKind, Result};
 
@@ -41,7 +42,8 @@ pub struct BuiltFor<'a> {
 ///
 /// # Errors
 ///
-/// If the bytes are not a module, if the world cannot be read or found, or if the module does not fit it.
+/// If the bytes are not a module, if its types and names would take over 64 MiB, if the world cannot be read or found, or if the module
+/// does not fit it.
 pub fn componentize(name: &str, module: &[u8], world: Option<BuiltFor<'_>>) -> Result<Vec<u8>> {
     let binary = match Format::detect(name, module)? {
         format @ (Format::CoreModule | Format::Text) => into_binary(name, format, module)?,
@@ -50,6 +52,7 @@ pub fn componentize(name: &str, module: &[u8], world: Option<BuiltFor<'_>>) -> R
     if Format::detect(name, &binary)? != Format::CoreModule {
         return Err(is_a_component(name));
     }
+    known::check(name, &binary)?;
     let Some(world) = world else {
         return encode(&binary).map_err(|error| {
             Problem::new(ProblemKind::Format, format!("{name} does not say what it imports and exports"))

@@ -1,11 +1,11 @@
 //! What a plugin and its instances hold beside its memories and tables: before any of its code runs, and of stacks while it does.
-//! wasmtime counts the instances, and nothing bounds the size of one, nor what is known of the plugin itself.
+//! wasmtime counts the instances, and nothing bounds the size of one.
 
 use std::ops::Add;
 
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentType, ComponentTypeRef, CompositeInnerType, ElementItems, ElementKind, Encoding, Instance, Parser, Payload,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentType,
+    ComponentTypeRef, ElementItems, ElementKind, Encoding, Instance, Parser, Payload,
 };
 
 use super::machine::EngineKind;
@@ -13,18 +13,6 @@ use crate::problem::{Problem, ProblemKind, Result};
 
 /// Bytes that they may hold together. 16 MiB: several times what the largest programs need that are in use.
 const BYTES_MAX: u64 = 16 << 20;
-
-/// Bytes that may be known of a plugin itself, however many instances it has. 64 MiB: more than ten times what the largest programs
-/// need that are in use.
-const KNOWN_BYTES_MAX: u64 = 64 << 20;
-
-/// Bytes that are known of a type, and of each part of it. By measure it is 700 and 70 of a structure.
-const TYPE_BYTES: u64 = 768;
-const TYPE_PART_BYTES: u64 = 80;
-
-/// Bytes that are known of an export or an import, and how many times its name is kept.
-const NAME_BYTES: u64 = 512;
-const NAME_COPIES: u64 = 4;
 
 /// Bytes of a resource type, of which each instance has its own.
 const RESOURCE_BYTES: u64 = 256;
@@ -50,22 +38,20 @@ const STACKS_MAX: u64 = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Footprint {
     bytes: u64,
-    /// What is known of the plugin itself.
-    known: u64,
     /// Instances that functions of others are called in, each on a stack of its own while they wait.
     stacks: u64,
 }
 
 impl Footprint {
-    const INSTANCE: Self = Self { bytes: INSTANCE_BYTES, known: 0, stacks: 0 };
-    const STACK: Self = Self { bytes: 0, known: 0, stacks: 1 };
+    const INSTANCE: Self = Self { bytes: INSTANCE_BYTES, stacks: 0 };
+    const STACK: Self = Self { bytes: 0, stacks: 1 };
 
     fn bytes(bytes: u64) -> Self {
         Self { bytes, ..Self::default() }
     }
 
     fn larger(self, other: Self) -> Self {
-        Self { bytes: self.bytes.max(other.bytes), known: self.known.max(other.known), stacks: self.stacks.max(other.stacks) }
+        Self { bytes: self.bytes.max(other.bytes), stacks: self.stacks.max(other.stacks) }
     }
 
     /// Fails if it is more than it may be.
@@ -78,13 +64,6 @@ impl Footprint {
             let (bytes, most) = (self.bytes >> 20, BYTES_MAX >> 20);
             let why = format!("its instances hold {bytes} MiB of globals and the like; {most} MiB is the most");
             let help = "build it with fewer global variables, or of fewer instances: no compiler makes so many by itself";
-            return refused("before any of it runs", why, help);
-        }
-        if self.known > KNOWN_BYTES_MAX {
-            let (known, most) = (self.known >> 20, KNOWN_BYTES_MAX >> 20);
-            let why =
-                format!("its types and the names of what it exports and imports take {known} MiB; {most} MiB is the most");
-            let help = "build it with fewer types or exports: no compiler makes so many by itself";
             return refused("before any of it runs", why, help);
         }
         // Where nothing is asynchronous there is one call at a time.
@@ -103,11 +82,7 @@ impl Add for Footprint {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_add(other.bytes),
-            known: self.known.saturating_add(other.known),
-            stacks: self.stacks.saturating_add(other.stacks),
-        }
+        Self { bytes: self.bytes.saturating_add(other.bytes), stacks: self.stacks.saturating_add(other.stacks) }
     }
 }
 
@@ -138,7 +113,6 @@ impl Scope {
 pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<Footprint> {
     let mut scopes = Vec::new();
     let mut largest = Largest::default();
-    let mut known = 0_u64;
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::Version { encoding, .. } => {
@@ -150,12 +124,11 @@ pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<Footprint> {
                 if ended.has_functions {
                     ended.hold(Footprint::STACK);
                 }
-                let Some(outer) = scopes.last_mut() else { return Ok(Footprint { known, ..ended.held }) };
+                let Some(outer) = scopes.last_mut() else { return Ok(ended.held) };
                 outer.define(&ended, &mut largest);
             }
             payload => {
                 let Some((scope, above)) = scopes.split_last_mut() else { continue };
-                known = known.saturating_add(known_of(&payload)?);
                 scope.add_items(&payload)?;
                 scope.add_instances(&payload, largest)?;
                 scope.know_names(&payload, above, largest)?;
@@ -163,76 +136,6 @@ pub(super) fn of(wasm: &[u8]) -> wasmparser::Result<Footprint> {
         }
     }
     Ok(Footprint::default())
-}
-
-/// What is known of the plugin itself by a part of it.
-fn known_of(payload: &Payload<'_>) -> wasmparser::Result<u64> {
-    let name = |name: &str| NAME_BYTES + NAME_COPIES * number(name.len());
-    let ty = |parts: usize| TYPE_BYTES + TYPE_PART_BYTES * number(parts);
-    let mut known = 0_u64;
-    match payload {
-        Payload::TypeSection(section) => {
-            for group in section.clone() {
-                for sub in group?.types() {
-                    known += ty(match &sub.composite_type.inner {
-                        CompositeInnerType::Func(function) => function.params().len() + function.results().len(),
-                        CompositeInnerType::Struct(structure) => structure.fields.len(),
-                        CompositeInnerType::Array(_) | CompositeInnerType::Cont(_) => 1,
-                    });
-                }
-            }
-        }
-        Payload::ImportSection(section) => {
-            for import in section.clone().into_imports() {
-                let import = import?;
-                known += name(import.module) + name(import.name);
-            }
-        }
-        Payload::ExportSection(section) => {
-            for export in section.clone() {
-                known += name(export?.name);
-            }
-        }
-        Payload::ComponentTypeSection(section) => {
-            for defined in section.clone() {
-                known += parts_of(&defined?).saturating_mul(TYPE_PART_BYTES).saturating_add(TYPE_BYTES);
-            }
-        }
-        Payload::CoreTypeSection(section) => known += u64::from(section.count()) * TYPE_BYTES,
-        Payload::ComponentImportSection(section) => {
-            for import in section.clone() {
-                known += name(import?.name.name);
-            }
-        }
-        Payload::ComponentExportSection(section) => {
-            for export in section.clone() {
-                known += name(export?.name.name);
-            }
-        }
-        _ => {}
-    }
-    Ok(known)
-}
-
-/// How many parts a type of a component has, those of the types in it among them.
-fn parts_of(ty: &ComponentType<'_>) -> u64 {
-    match ty {
-        ComponentType::Defined(defined) => number(match defined {
-            ComponentDefinedType::Record(fields) => fields.len(),
-            ComponentDefinedType::Variant(cases) => cases.len(),
-            ComponentDefinedType::Tuple(types) => types.len(),
-            ComponentDefinedType::Flags(names) | ComponentDefinedType::Enum(names) => names.len(),
-            _ => 1,
-        }),
-        ComponentType::Func(function) => number(function.params.len() + 1),
-        ComponentType::Component(declarations) => number(declarations.len()) * TYPE_BYTES / TYPE_PART_BYTES,
-        ComponentType::Instance(declarations) => number(declarations.len()) * TYPE_BYTES / TYPE_PART_BYTES,
-        ComponentType::Resource { .. } => 1,
-    }
-}
-
-fn number(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// The largest of any module and of any component so far: for one that comes from elsewhere, of which it is not known which it is.
@@ -457,24 +360,6 @@ mod tests {
             "(module {})",
             "(func $f) (elem funcref (ref.func $f))".replacen("(ref.func $f)", &"(ref.func $f)".repeat(1_100_000), 1)
         )));
-    }
-
-    #[test]
-    fn types_and_names_of_a_plugin_were_on_no_books() {
-        let types = |count: usize, fields: usize| {
-            let fields = "(field i32)".repeat(fields);
-            (0..count).map(|number| format!("(type (struct (field (ref null {number})) {fields}))")).collect::<String>()
-        };
-        assert!(!refused(&format!("(module (type (struct)) {})", types(10_000, 7))));
-        assert!(refused(&format!("(module (type (struct)) {})", types(60_000, 7))));
-        assert!(refused(&format!("(module (type (struct)) {})", types(1_000, 1_000))));
-        let exports = |count: usize, length: usize| {
-            (0..count).map(|number| format!("(export \"{number:0length$}\" (func $f))")).collect::<String>()
-        };
-        assert!(!refused(&format!("(module (func $f) {})", exports(20_000, 60))));
-        assert!(refused(&format!("(module (func $f) {})", exports(40_000, 400))));
-        let tuples = "(type (tuple u8 u8 u8))".repeat(80_000);
-        assert!(refused(&format!("(component {tuples})")));
     }
 
     #[test]

@@ -84,7 +84,7 @@ enum Trust {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or is not a plugin.
+/// If the file cannot be read, or is not a plugin, or its types and names would take over 64 MiB.
 pub fn describe(path: impl AsRef<Path>) -> Result<Description> {
     describe_source(&display_name(path.as_ref()), &PluginBytes::open(path.as_ref())?)
 }

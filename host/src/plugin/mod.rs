@@ -59,6 +59,7 @@ mod host;
 mod image_cache;
 mod invoke;
 mod invoke_core;
+mod known;
 mod load;
 mod machine;
 mod marker;

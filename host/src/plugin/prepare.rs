@@ -10,7 +10,7 @@ use super::machine::{EngineKind, Machine};
 use super::offer::Missing;
 use super::validate::{self, Unsupported};
 use super::world::World;
-use super::{footprint, streams_of_flags};
+use super::{footprint, known, streams_of_flags};
 use crate::problem::{Problem, ProblemKind, Remedy, Result};
 use crate::shown;
 
@@ -27,6 +27,7 @@ pub(super) struct Prepared<'a> {
 /// Looks at a plugin of this format, which must not be compiled code.
 pub(super) fn prepare<'a>(name: &str, format: Format, bytes: &'a [u8]) -> Result<Prepared<'a>> {
     let binary = format::into_binary(name, format, bytes)?;
+    known::check(name, &binary)?;
     if Format::detect(name, &binary)? == Format::CoreModule {
         return prepare_core(name, binary);
     }
