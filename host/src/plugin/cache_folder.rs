@@ -8,12 +8,17 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir};
+use rustix::fs::{AtFlags, Dir, FlockOperation, flock};
 
 use super::marker::{self, Mark};
 use super::private;
 
-/// Age at which a file that was left half written is removed. No compilation takes an hour, and no image is fetched for that long.
+/// Age at which a file that was left half written is removed, where nobody has a lock on it: a minute, so that whoever makes one has
+/// long locked it.
+const UNLOCKED: Duration = Duration::from_secs(60);
+
+/// The same where locks tell nothing, as on some file systems of networks. No compilation takes an hour, and no image is fetched for that
+/// long.
 pub(super) const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// Digits of a hash in hexadecimal, of 32 bytes.
@@ -57,6 +62,8 @@ impl CacheFolder {
         }
         let temporary = format!("{hash}.{}.tmp", private::random_digits()?);
         let file = private::create(&self.dir, &temporary)?;
+        // It goes with this process, however that ends. Where there are no locks it is left to the time.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
         Ok(NewEntry { folder: self, temporary, name: self.file(hash), file, is_finished: false })
     }
 
@@ -79,8 +86,11 @@ impl CacheFolder {
             let used = (u64::try_from(status.st_mtime).unwrap_or(0), status.st_mtime_nsec);
             match kind {
                 Kind::Entry => entries.push((used, u64::try_from(status.st_size).unwrap_or(0), name.to_owned())),
-                Kind::Temporary if now.saturating_sub(Duration::from_secs(used.0)) > ABANDONED => self.remove(name),
-                Kind::Temporary => {}
+                Kind::Temporary => {
+                    if self.is_abandoned(name, now.saturating_sub(Duration::from_secs(used.0))) {
+                        self.remove(name);
+                    }
+                }
             }
         }
         entries.sort();
@@ -93,6 +103,15 @@ impl CacheFolder {
             self.remove(&name);
         }
         Ok(())
+    }
+
+    /// Whether nobody writes a file any more.
+    fn is_abandoned(&self, name: &str, age: Duration) -> bool {
+        let is_unlocked = || {
+            private::open(&self.dir, name, u64::MAX)
+                .is_ok_and(|(file, _)| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
+        };
+        age > ABANDONED || (age > UNLOCKED && is_unlocked())
     }
 
     /// What a file is, by its name. Nothing if it is none of ours.

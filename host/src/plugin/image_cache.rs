@@ -174,6 +174,8 @@ impl std::fmt::Debug for NewBlob<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
 
@@ -229,6 +231,34 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_a_killed_run_left_stayed_for_an_hour() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let cache = ImageCache::with(dir.path(), 100).expect("a cache");
+        let parts = || -> Vec<PathBuf> {
+            let paths = fs::read_dir(dir.path()).expect("a directory").map(|entry| entry.expect("an entry").path());
+            paths.filter(|path| path.extension().is_some_and(|extension| extension == "tmp")).collect()
+        };
+        let minutes_ago = SystemTime::now() - Duration::from_secs(120);
+        let mut slow = cache.add(&digest(b"slow"), 4).expect("there is room");
+        slow.write_all(b"sl").expect("there is room");
+        slow.entry.file.set_modified(minutes_ago).expect("a file of our own");
+        let kept = parts();
+        let names = [format!("{}.0123456789abcdef.tmp", digest(b"left")), format!("{}.1.tmp", digest(b"just begun"))];
+        let [left, begun] = names.map(|name| dir.path().join(name));
+        for path in [&left, &begun] {
+            fs::write(path, "part").expect("a file of our own");
+        }
+        File::open(&left).expect("a file of our own").set_modified(minutes_ago).expect("a file of our own");
+        add(&cache, &digest(b"other"), b"other").expect("there is room");
+        assert!(!left.exists(), "nobody writes it");
+        assert!(begun.exists(), "it may not be locked yet");
+        assert!(kept.iter().all(|path| path.exists()), "it is being written");
+        fs::remove_file(&begun).expect("it is there");
+        slow.write_all(b"ow").and_then(|()| slow.finish()).expect("it is whole now");
+        assert!(cache.get(&digest(b"slow")).is_some() && parts().is_empty());
+    }
+
+    #[test]
     fn the_oldest_go_where_there_is_no_room() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let cache = ImageCache::with(dir.path(), 100).expect("a cache");
@@ -236,7 +266,7 @@ mod tests {
         for (age, blob) in [30, 20, 10].into_iter().zip(&blobs) {
             add(&cache, &digest(blob), blob).expect("there is room");
             let file = cache.get(&digest(blob)).expect("it is there");
-            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).expect("a file of our own");
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("a file of our own");
         }
         assert!(cache.get(&digest(&blobs[0])).is_none());
         assert!(cache.get(&digest(&blobs[1])).is_some() && cache.get(&digest(&blobs[2])).is_some());
