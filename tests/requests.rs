@@ -158,6 +158,7 @@ fn options(test: &str) -> &'static [&'static str] {
         | "copy_of_a_file_without_a_size_was_empty" => &["--allow", "procfs"],
         "closing_found_no_place" | "closing_found_no_place_awaited" => &["--max-in-flight", "8", "--timeout", "60s"],
         "limit_in_flight" | "limit_in_flight_awaited" => &["--max-in-flight", "4"],
+        "canceled_requests_kept_their_places" => &["--max-in-flight", "4", "--workers", "1", "--allow", "busy"],
         "high_priorities_starved_low_ones" => &["--workers", "1"],
         "limit_memory" => &["--max-memory", "32MiB"],
         "ends_at_limit_of_time" => &["--timeout", "200ms"],

@@ -1,11 +1,13 @@
 //! What is left to be done once a lock is released: nothing is woken and nothing is dropped under it.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
 use super::headcount::{ACTIVE, COMING, Counted, Headcount, LEAVING};
+use super::ids::RequestId;
 use super::outcome::{Outcome, Work};
 use super::statistics::Report;
 use super::work::ToQueue;
@@ -24,6 +26,8 @@ pub(crate) struct Afterwards {
     pub(super) wakers: Wakers,
     /// Requests to be queued again.
     pub(super) resumed: Vec<ToQueue>,
+    /// Requests that are to leave the queue.
+    pub(super) withdrawn: BTreeSet<RequestId>,
     /// What is given back already, and of which nobody was told.
     pub(super) freed: SmallVec<[Freed; 2]>,
     pub(super) waiters: Vec<Waiter>,
@@ -55,6 +59,7 @@ impl Afterwards {
     pub(super) fn append(&mut self, mut other: Self) {
         self.wakers.append(&mut other.wakers);
         self.resumed.append(&mut other.resumed);
+        self.withdrawn.append(&mut other.withdrawn);
         self.freed.append(&mut other.freed);
         self.waiters.append(&mut other.waiters);
         self.stale.append(&mut other.stale);
@@ -66,12 +71,20 @@ impl Afterwards {
 
     /// Reports, and undoes what takes no time, so that nobody comes before that; queues and wakes, and then tells what is free. Returns
     /// what may take time to drop.
-    pub(super) fn begin(self, report: impl Fn(&Report), queue: impl FnOnce(Vec<ToQueue>)) -> Rest {
-        let Self { wakers, resumed, freed, waiters, stale, reports, mut rest } = self;
+    pub(super) fn begin(
+        self,
+        report: impl Fn(&Report),
+        queue: impl FnOnce(Vec<ToQueue>),
+        withdraw: impl FnOnce(BTreeSet<RequestId>),
+    ) -> Rest {
+        let Self { wakers, resumed, withdrawn, freed, waiters, stale, reports, mut rest } = self;
         reports.iter().for_each(report);
         rest.waste.iter_mut().filter_map(|waste| waste.content.as_mut()).for_each(|content| content.undo_now());
         if !resumed.is_empty() {
             queue(resumed);
+        }
+        if !withdrawn.is_empty() {
+            withdraw(withdrawn);
         }
         wakers.into_iter().for_each(Waker::wake);
         drop((freed, waiters, stale));

@@ -52,7 +52,6 @@ type Next<R> = (Seat, Arc<Account<R>>, Item<R>);
 enum Task<R: Outcome> {
     Request {
         id: RequestId,
-        place: Option<Reservation>,
         begun: bool,
     },
     /// To help with a request that is on another worker. It counts as being on its way.

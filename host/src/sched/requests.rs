@@ -63,7 +63,7 @@ struct Entry<R: Outcome> {
     unfinished: Option<Counted<UNFINISHED>>,
     /// Where it stands among those that are done and were not announced.
     finished: Option<u64>,
-    /// What it takes of the queue and the workers. One that is parked takes none.
+    /// What it takes of the queue and the workers, until it ends. One that is parked takes none.
     place: Option<Reservation>,
     /// It is queued or on a worker, and not parked. Given up after what it gives back.
     active: Option<Counted<ACTIVE>>,
@@ -178,6 +178,8 @@ pub(crate) struct Requests<R: Outcome> {
     hungry_calls: BTreeSet<CallId>,
     /// Requests that wait for memory, in their order.
     hungry: BTreeMap<u64, RequestId>,
+    /// Those that ended in the queue, where their ids still stand.
+    withdrawn: BTreeSet<RequestId>,
     next_hungry: u64,
     /// Those who wait for any request to be done.
     waiters: Vec<Waker>,
@@ -205,6 +207,7 @@ impl<R: Outcome> Requests<R> {
             next_call: 0,
             hungry_calls: BTreeSet::new(),
             hungry: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
             next_hungry: 0,
             waiters: Vec::new(),
             timers: BTreeSet::new(),
@@ -256,12 +259,12 @@ impl<R: Outcome> Requests<R> {
         let active = Some(self.headcount.count());
         if let Some(entry) = self.entry(id) {
             (entry.priority, entry.active, entry.unfinished, entry.caller) = (priority, active, unfinished, caller);
+            entry.place = Some(place);
         }
         if let Some(deadline) = manner.deadline {
             self.timers.insert((deadline, Timer::Request(id)));
         }
-        // The place goes with its id: what stands in the queue takes one, even if it is canceled there.
-        Ok(ToQueue { id, priority, place: Some(place), begun: false })
+        Ok(ToQueue { id, priority, begun: false })
     }
 
     /// Why a request cannot be carried out in this manner: its guest is to end, its group was canceled, or its time is up.

@@ -74,13 +74,21 @@ impl<G: Clone, T> Turns<G, T> {
     pub(crate) fn leave(&mut self, seat: Seat, keep: impl Fn(&T) -> bool, is_over: impl Fn(&G) -> bool) -> (Vec<T>, Option<G>) {
         let Some(queue) = self.queue(seat) else { return (Vec::new(), None) };
         queue.left = true;
-        let dropped = queue.lanes.extract_if(|item| !keep(item));
+        let dropped = self.remove(seat, |item| !keep(item));
+        (dropped, self.free_if_done(seat, is_over))
+    }
+
+    /// Takes out of a guest's queue what is `unwanted` there.
+    pub(crate) fn remove(&mut self, seat: Seat, unwanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let Some(queue) = self.queue(seat) else { return Vec::new() };
+        let removed = queue.lanes.extract_if(unwanted);
         if queue.lanes.is_empty() && std::mem::take(&mut queue.waiting) {
+            queue.taken = 0;
             self.ring.retain(|other| *other != seat);
         }
-        self.queued -= dropped.len();
+        self.queued -= removed.len();
         self.note(seat);
-        (dropped, self.free_if_done(seat, is_over))
+        removed
     }
 
     /// Queues something of a guest. Gives it back if the guest is gone, and nothing of it is left.
@@ -247,6 +255,20 @@ mod tests {
         pushed(&mut turns, a, 0..8);
         pushed(&mut turns, b, 0..8);
         assert_eq!(order(&mut turns), "abbbabbbabbaaaaa");
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_queue_is_nobodys_turn() {
+        let mut turns = Turns::new(8);
+        let (a, b) = (turns.join("a", 3), turns.join("b", 1));
+        pushed(&mut turns, a, 0..4);
+        pushed(&mut turns, b, 0..2);
+        assert_eq!(turns.pop().map(|(_, guest, _)| guest), Some("a"));
+        assert_eq!((turns.remove(a, |item| *item < 3), turns.queued()), (vec![1, 2], 3));
+        assert_eq!((turns.remove(a, |_| true), turns.queued(), turns.guests_at_work()), (vec![3], 2, 2));
+        assert_eq!(turns.pop().map(|(_, guest, _)| guest), Some("b"));
+        pushed(&mut turns, a, 0..4);
+        assert_eq!(order(&mut turns), "baaaa");
     }
 
     #[test]

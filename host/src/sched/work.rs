@@ -96,12 +96,11 @@ pub(super) enum WhoWaits {
     Task,
 }
 
-/// A request that is to be queued, with the place that it takes there.
+/// A request that is to be queued.
 #[derive(Debug)]
 pub(crate) struct ToQueue {
     pub(crate) id: RequestId,
     pub(crate) priority: Priority,
-    pub(crate) place: Option<Reservation>,
     /// A worker has run it before.
     pub(crate) begun: bool,
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::running::{AtWork, InHand};
 use super::{Pool, Task};
-use crate::budget::Reservation;
 use crate::sched::account::Account;
 use crate::sched::afterwards::{Unwanted, drop_whole};
 use crate::sched::ids::RequestId;
@@ -18,7 +17,7 @@ impl<R: Outcome> Pool<R> {
     /// Does what is next for a guest. Tells how long that ran, if it was a request.
     pub(super) fn perform(self: &Arc<Self>, seat: Seat, account: Arc<Account<R>>, task: Task<R>) -> Option<Duration> {
         match task {
-            Task::Request { id, place, .. } => return self.run(seat, account, id, place),
+            Task::Request { id, .. } => return self.run(seat, account, id),
             Task::Help(request, help, active) => {
                 self.help(*request, help);
                 self.give_up(seat, &account, active.into());
@@ -32,15 +31,9 @@ impl<R: Outcome> Pool<R> {
     }
 
     /// Runs one request, and tells how long it ran. A panic is that request's error, and the worker lives on.
-    fn run(
-        self: &Arc<Self>,
-        seat: Seat,
-        account: Arc<Account<R>>,
-        id: RequestId,
-        place: Option<Reservation>,
-    ) -> Option<Duration> {
+    fn run(self: &Arc<Self>, seat: Seat, account: Arc<Account<R>>, id: RequestId) -> Option<Duration> {
         let since = Instant::now();
-        let (started, after) = account.requests().start(id, place, since);
+        let (started, after) = account.requests().start(id, since);
         if let Some(Started { steps, need: Some(need), .. }) = &started {
             // Before its place among those who wait for memory goes to the next.
             steps.prepare(*need);

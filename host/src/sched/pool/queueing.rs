@@ -1,5 +1,6 @@
 //! What comes to the queue, and what is done once the lock of a guest's requests is free.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use super::running::InHand;
 use super::{Item, Pool, Task};
 use crate::sched::account::Account;
 use crate::sched::afterwards::{Afterwards, Hope, Rest};
+use crate::sched::ids::RequestId;
 use crate::sched::lanes::Priority;
 use crate::sched::outcome::{Help, Outcome};
 use crate::sched::turns::Seat;
@@ -33,7 +35,8 @@ impl<R: Outcome> Pool<R> {
     }
 
     fn begin(self: &Arc<Self>, seat: Seat, account: &Account<R>, after: Afterwards) -> Rest {
-        after.begin(|report| account.report(report), |resumed| self.push(seat, resumed, Instant::now()))
+        let queue = |resumed| self.push(seat, resumed, Instant::now());
+        after.begin(|report| account.report(report), queue, |withdrawn| self.withdraw(seat, &withdrawn))
     }
 
     pub(super) fn clear(self: &Arc<Self>, seat: Seat, account: &Account<R>, rest: Rest) {
@@ -53,8 +56,17 @@ impl<R: Outcome> Pool<R> {
     }
 
     pub(in crate::sched) fn push(self: &Arc<Self>, seat: Seat, requests: impl IntoIterator<Item = ToQueue>, now: Instant) {
-        let task = |ToQueue { id, priority, place, begun }| (priority, Task::Request { id, place, begun });
+        let task = |ToQueue { id, priority, begun }| (priority, Task::Request { id, begun });
         self.push_all(seat, requests.into_iter().map(task), now);
+    }
+
+    /// Takes requests out of a guest's queue that ended there.
+    fn withdraw(&self, seat: Seat, ids: &BTreeSet<RequestId>) {
+        let mut staff = self.staff();
+        let ended = staff.turns.remove(seat, |(task, _)| matches!(task, Task::Request { id, .. } if ids.contains(id)));
+        self.queued.store(staff.turns.queued(), Ordering::Relaxed);
+        drop(staff);
+        drop(ended);
     }
 
     /// Calls a worker to help with a request.

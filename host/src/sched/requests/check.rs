@@ -38,6 +38,8 @@ impl<R: Outcome> Requests<R> {
     fn check_budgets(&self) {
         assert_eq!(self.headcount.number::<UNFINISHED>(), self.number(|entry| entry.unfinished.is_some()), "unfinished");
         assert_eq!(self.headcount.number::<UNANNOUNCED>(), self.number(|entry| entry.unannounced.is_some()), "unannounced");
+        let has_place = |entry: &Entry<R>| matches!(entry.phase, Phase::Done(_)) && entry.place.is_some();
+        assert_eq!(self.number(has_place), 0, "requests that are done and have a place");
         assert!(self.headcount.number::<ACTIVE>() >= self.number(|entry| entry.active.is_some()), "active");
         assert!(self.headcount.number::<BEGUN>() >= self.number(|entry| entry.begun.is_some()), "begun");
     }

@@ -10,6 +10,9 @@ use crate::sched::ids::RequestId;
 use crate::sched::outcome::{Outcome, Refusal};
 use crate::sched::work::Stop;
 
+/// How many ids are left in the queue at least, before it is worth while to take them out. 64: then it is rare.
+pub(super) const WITHDRAWN_MIN: usize = 64;
+
 impl<R: Outcome> Requests<R> {
     /// Takes the request back. Nothing happens if it is done.
     pub(crate) fn cancel(&mut self, id: RequestId) -> Afterwards {
@@ -40,8 +43,10 @@ impl<R: Outcome> Requests<R> {
         if let Phase::Queued(work) = std::mem::replace(&mut entry.phase, Phase::Done(result)) {
             after.rest.waste.push(Waste::work(work, entry.steps.settle(0), &headcount));
         }
+        after.freed.extend(entry.place.take().map(Reservation::free));
         after.rest.hope.active.extend(entry.active.take());
         let unwanted = entry.unwanted;
+        self.withdraw(id, after);
         self.count_end(id, Some(why), Some(why.refusal().into()), after);
         if unwanted {
             self.remove(id, after);
@@ -49,6 +54,19 @@ impl<R: Outcome> Requests<R> {
             self.tell(id, after);
         }
         true
+    }
+
+    /// A request ended in the queue. Its id is left there, since to look for it takes as long as the queue is; but once there are more of
+    /// these than requests, all of them go.
+    fn withdraw(&mut self, id: RequestId, after: &mut Afterwards) {
+        if self.closed {
+            // Nothing comes any more, and so no more than is there now can be left.
+            return;
+        }
+        self.withdrawn.insert(id);
+        if self.withdrawn.len() > WITHDRAWN_MIN.max(self.entries.len()) {
+            after.withdrawn.append(&mut self.withdrawn);
+        }
     }
 
     /// The result, once it is there; `waker` is told when it is. A result is given once, and then [`Refusal::Taken`].

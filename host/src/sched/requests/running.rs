@@ -15,12 +15,7 @@ use crate::sched::work::WhoWaits;
 
 impl<R: Outcome> Requests<R> {
     /// A worker has the request. None if it was stopped before it began.
-    pub(crate) fn start(
-        &mut self,
-        id: RequestId,
-        place: Option<Reservation>,
-        now: Instant,
-    ) -> (Option<Started<R>>, Afterwards) {
+    pub(crate) fn start(&mut self, id: RequestId, now: Instant) -> (Option<Started<R>>, Afterwards) {
         let mut after = Afterwards::default();
         let headcount = self.headcount.clone();
         if let Some(entry) = self.entry(id)
@@ -29,7 +24,7 @@ impl<R: Outcome> Requests<R> {
         {
             entry.queued += now.saturating_duration_since(entry.since);
             entry.since = now;
-            (entry.woken, entry.place) = (false, place);
+            entry.woken = false;
             if entry.begun.is_none() {
                 entry.begun = Some(headcount.count());
             }
@@ -40,7 +35,7 @@ impl<R: Outcome> Requests<R> {
             }
             return (Some(Started { work, priority, steps, need }), after);
         }
-        after.freed.extend(place.map(Reservation::free));
+        self.withdrawn.remove(&id);
         (None, after)
     }
 
@@ -109,7 +104,7 @@ impl<R: Outcome> Requests<R> {
                 entry.active = Some(headcount.count());
                 let timer = entry.resume_at.take().map(|at| (at, Timer::Resume(id)));
                 let order = entry.hunger.as_ref().map(|hunger| hunger.order);
-                after.resumed.push(ToQueue { id, priority: entry.priority, place: entry.place.take(), begun: true });
+                after.resumed.push(ToQueue { id, priority: entry.priority, begun: true });
                 timer.map(|timer| self.timers.remove(&timer));
                 order.map(|order| self.hungry.remove(&order));
             }

@@ -26,8 +26,8 @@ struct Fixture {
     waker: Waker,
     bell: Arc<Bell>,
     now: Instant,
-    /// What stands in the queue of the pool, with the places that it takes.
-    queue: BTreeMap<RequestId, Option<Reservation>>,
+    /// What stands in the queue of the pool.
+    queue: BTreeSet<RequestId>,
 }
 
 impl Fixture {
@@ -38,7 +38,7 @@ impl Fixture {
     fn with(budgets: Budgets) -> Self {
         let (bell, waker) = bell();
         let requests = Requests::new(budgets);
-        Self { requests, waker, bell, now: Instant::now(), queue: BTreeMap::new() }
+        Self { requests, waker, bell, now: Instant::now(), queue: BTreeSet::new() }
     }
 
     fn submit(&mut self) -> RequestId {
@@ -55,8 +55,8 @@ impl Fixture {
         let memory = memory.try_take(bytes).ok_or(Refusal::Full)?;
         let queued =
             self.requests.submit(submission(manner), Admission { place, memory, caller: WhoWaits::Guest }, work(), self.now);
-        let ToQueue { id, place, .. } = queued.map_err(|(refusal, ..)| refusal)?;
-        self.queue.insert(id, place);
+        let ToQueue { id, .. } = queued.map_err(|(refusal, ..)| refusal)?;
+        self.queue.insert(id);
         Ok(id)
     }
 
@@ -67,20 +67,20 @@ impl Fixture {
             caller: WhoWaits::Guest,
         };
         let queued = self.requests.submit(submission(Manner::default()), admission, work, self.now);
-        let ToQueue { id, place, .. } = queued.map_err(|(refusal, ..)| refusal).expect("there is room");
-        self.queue.insert(id, place);
+        let ToQueue { id, .. } = queued.map_err(|(refusal, ..)| refusal).expect("there is room");
+        self.queue.insert(id);
         id
     }
 
     /// Does what a lock is not to be held for. Returns what is to be queued again.
     fn carry_out(&mut self, after: Afterwards) -> Vec<RequestId> {
         let mut resumed = Vec::new();
-        drop(after.begin(|_| {}, |queued| resumed = queued));
+        drop(after.begin(|_| {}, |queued| resumed = queued, |ids| self.queue.retain(|id| !ids.contains(id))));
         let mut after = Afterwards::default();
         self.requests.look_after_the_hungry(&mut after);
-        drop(after.begin(|_| {}, |queued| resumed.extend(queued)));
+        drop(after.begin(|_| {}, |queued| resumed.extend(queued), |_| {}));
         let ids = resumed.iter().map(|queued| queued.id).collect();
-        self.queue.extend(resumed.into_iter().map(|ToQueue { id, place, .. }| (id, place)));
+        self.queue.extend(resumed.into_iter().map(|queued| queued.id));
         ids
     }
 
@@ -90,8 +90,8 @@ impl Fixture {
     }
 
     fn started(&mut self, id: RequestId) -> Option<Started<Answer>> {
-        let place = self.queue.remove(&id).expect("it stands in the queue");
-        let (started, after) = self.requests.start(id, place, self.now);
+        assert!(self.queue.remove(&id), "it stands in the queue");
+        let (started, after) = self.requests.start(id, self.now);
         self.carry_out(after);
         started
     }
@@ -184,13 +184,14 @@ impl Fixture {
 
     /// Nothing is left of any request.
     fn assert_empty(&mut self) {
-        assert!(self.queue.is_empty(), "{:?} stand in the queue", self.queue.keys());
+        assert!(self.queue.is_empty(), "{:?} stand in the queue", self.queue);
         let requests = &self.requests;
         let Budgets { places, memory, calls, parked } = &requests.budgets;
         assert_eq!([places, memory, calls, parked].map(Budget::taken), [0; 4], "places, memory, calls, parked");
         assert_eq!(requests.headcount.numbers(), [0; 6], "active, begun, coming, unannounced, unfinished, leaving");
         assert!(requests.entries.is_empty() && requests.groups.is_empty() && requests.timers.is_empty());
         assert!(requests.finished.is_empty() && requests.calls.is_empty() && requests.hungry.is_empty());
+        assert!(requests.withdrawn.is_empty(), "{:?} are to leave the queue", requests.withdrawn);
     }
 }
 

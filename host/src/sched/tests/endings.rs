@@ -33,6 +33,48 @@ fn queued_requests_of_a_guest_that_is_gone_never_run_and_running_ones_end() {
 }
 
 #[test]
+fn what_was_canceled_stood_in_the_queue_until_a_worker_came() {
+    let pool = pool(1);
+    let guest = guest(&pool);
+    let gate = run_gated(&guest);
+    // So many that they are taken out more than once.
+    for _ in 0..1_000 {
+        let id = submit(&guest, done());
+        guest.cancel(id);
+        guest.disown(id);
+    }
+    let ids: Vec<_> = (0..1_000).map(|_| submit(&guest, done())).collect();
+    let kept = submit(&guest, count(1));
+    ids.iter().for_each(|id| guest.cancel(*id));
+    assert!(pool.has_queue(), "one was not canceled");
+    drop(gate);
+    assert!(matches!(take(&guest, kept), Ok(Value::Count(1))));
+    assert!(ids.into_iter().all(|id| take(&guest, id).is_err_and(|failure| failure == CANCELED)));
+    drop(guest);
+    assert_ends(&pool);
+}
+
+#[test]
+fn a_queue_is_empty_when_all_that_stood_there_is_canceled() {
+    let pool = pool(1);
+    let guest = guest(&pool);
+    let gate = run_gated(&guest);
+    let mut canceled = 0;
+    let is_empty = || {
+        let id = submit(&guest, done());
+        guest.cancel(id);
+        guest.disown(id);
+        canceled += 1;
+        !pool.has_queue()
+    };
+    assert!(std::iter::repeat_with(is_empty).take(1_000).any(|is_empty| is_empty), "nothing was taken out");
+    assert!(canceled > 1);
+    drop(gate);
+    drop(guest);
+    assert_ends(&pool);
+}
+
+#[test]
 fn a_closed_pool_does_what_is_queued_first() {
     let pool = pool(1);
     let guest = guest(&pool);

@@ -9,6 +9,7 @@ use crate::face::{ErrorCode, Face, LockKind, OpenFlags, Outcome, Request};
 tests!(
     limit_open_files,
     limit_in_flight,
+    canceled_requests_kept_their_places,
     closing_found_no_place,
     limit_bytes_in_flight,
     limit_entries,
@@ -60,6 +61,30 @@ async fn limit_in_flight<F: Face>() {
     assert!(requests.iter().all(|request| matches!(request.wait(), Ok(Outcome::Done))));
     works(F::nop().await);
     assert_eq!(works(F::readdir(None, ".").await).iter().filter(|name| name.starts_with("dir-")).count(), 200);
+}
+
+/// `--max-in-flight 4`, and one worker, which is busy all the time.
+async fn canceled_requests_kept_their_places<F: Face>() {
+    let busy = submit::busy(u64::MAX);
+    let group = control::Group::new();
+    for round in 0..100 {
+        let (deadline, end) = if round % 3 == 0 { (Some(1), ErrorCode::TimedOut) } else { (None, ErrorCode::Canceled) };
+        let requests: Vec<Request> = (0..3)
+            .map(|_| {
+                control::next(None, deadline, Some(&group), WhenFull::Fail);
+                submit::nop()
+            })
+            .collect();
+        match round % 3 {
+            0 => {}
+            1 => requests.iter().for_each(Request::cancel),
+            _ => group.cancel_subs(),
+        }
+        requests.into_iter().for_each(|request| fails(request.wait(), end));
+    }
+    busy.cancel();
+    fails(busy.wait(), ErrorCode::Canceled);
+    works(F::nop().await);
 }
 
 /// `--max-in-flight 8`, all of which wait for a lock: whoever has it can be closed, or dropped, and so give it to them.

@@ -1,5 +1,6 @@
 //! Calls that wait to be admitted, and the places that they wait for.
 
+use super::ending::WITHDRAWN_MIN;
 use super::time::SECOND;
 use super::*;
 
@@ -15,19 +16,82 @@ impl Fixture {
 }
 
 #[test]
-fn a_place_is_free_when_a_worker_is_done_or_has_found_a_canceled_request() {
+fn a_place_is_free_when_a_worker_is_done_or_a_request_is_canceled() {
     let mut f = Fixture::with(Budgets { places: Budget::new(2), ..budgets(100) });
     let (a, b) = (f.submit(), f.submit());
     assert!(!f.has_place());
     let waiter = f.requests.budgets.places.wait(1, &f.waker);
     f.cancel(a);
-    assert!(!f.has_place(), "it stands in the queue still");
-    assert!(!f.start(a));
     assert!(f.wakeups() == 1 && f.has_place());
     drop(waiter);
+    let c = f.submit();
+    assert!(!f.start(a) && !f.has_place());
     f.run(b);
-    assert!(f.is_done(b) && f.error(a) == Some(CANCELED));
+    assert!(f.has_place());
+    f.run(c);
+    assert!(f.is_done(b) && f.is_done(c) && f.error(a) == Some(CANCELED));
     f.assert_empty();
+}
+
+/// Whatever ended it there, and whether or not its result is wanted.
+#[test]
+fn what_had_ended_in_the_queue_kept_its_place_until_a_worker_came() {
+    let ends: [fn(&mut Fixture, RequestId, GroupId); 6] = [
+        |f, id, _| drop(f.cancel(id)),
+        |f, id, _| {
+            f.disown(id);
+            f.cancel(id);
+        },
+        |f, _, group| {
+            let after = f.requests.cancel_group(group, End::Open);
+            f.carry_out(after);
+        },
+        |f, _, _| drop(f.pass(SECOND)),
+        |f, _, group| {
+            let now = f.now;
+            f.requests.set_group_deadline(group, Some(now));
+            f.pass(SECOND);
+        },
+        |f, _, _| {
+            let now = f.now;
+            f.requests.set_deadline(Some(now));
+            f.pass(SECOND);
+        },
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        let mut f = Fixture::with(Budgets { places: Budget::new(1), ..budgets(100) });
+        let group = f.requests.groups.create();
+        let manner = Manner { group: Some(group), deadline: Some(f.now + SECOND), ..Manner::default() };
+        let id = f.submit_in(manner).expect("there is room");
+        assert!(!f.has_place());
+        end(&mut f, id, group);
+        assert!(f.has_place(), "end {number}");
+        assert!(!f.start(id));
+    }
+}
+
+/// Its guest begins and cancels while no worker comes.
+#[test]
+fn what_has_ended_in_the_queue_leaves_it_before_it_is_more_than_what_is_there() {
+    for live in [0, 500] {
+        let mut f = Fixture::new();
+        let kept: Vec<_> = (0..live).map(|_| f.submit()).collect();
+        for _ in 0..5_000 {
+            let id = f.submit();
+            f.cancel(id);
+            f.disown(id);
+            assert!(f.queue.len() <= live + live.max(WITHDRAWN_MIN) + 1, "{live} wait, {} are queued", f.queue.len());
+        }
+        for id in kept {
+            f.run(id);
+            assert!(f.is_done(id));
+            f.disown(id);
+        }
+        for id in std::mem::take(&mut f.queue) {
+            assert!(f.requests.start(id, f.now).0.is_none(), "it has ended");
+        }
+        f.assert_empty();
+    }
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn memory_of_what_nobody_wants_is_on_the_books_until_it_is_dropped() {
     assert_eq!(f.taken(), 90);
     let mut after = f.requests.cancel(canceled);
     after.append(f.requests.disown(done));
-    let rest = after.begin(|_| {}, |_| panic!("nothing goes on"));
+    let rest = after.begin(|_| {}, |_| panic!("nothing goes on"), |_| panic!("nothing leaves the queue"));
     assert_eq!((f.taken(), f.requests.headcount.number::<ACTIVE>()), (90, 2));
     drop(rest);
     assert_eq!((f.taken(), f.requests.headcount.number::<ACTIVE>()), (0, 0));
