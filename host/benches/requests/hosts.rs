@@ -18,7 +18,6 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::bare;
 use crate::measure::{Batch, Run, timed};
 use crate::setup::{Program, Setup};
-use crate::workload::DATA;
 
 /// Handles of a guest, and requests that it may have in flight: more than it may otherwise.
 const HANDLES_MAX: usize = 200_000;
@@ -30,7 +29,7 @@ pub(crate) enum Host {
     WasiDefault,
     /// `wasmtime-wasi` with leave to block the guest's thread.
     WasiBlocking,
-    /// wasmtime with host functions that do nothing but the system call: what is below aiohost.
+    /// wasmtime with host functions that do nothing but their system call: what is below aiohost.
     Bare,
     /// aiohost for a guest without an `async func`.
     Aiohost,
@@ -155,7 +154,7 @@ impl Machine {
             Host::Wasi3Default | Host::Wasi3Blocking => wasmtime_wasi::p3::add_to_linker(&mut linker)?,
             Host::Aiohost | Host::AiohostAlone => aiohost::add_plain_to_linker(&mut linker)?,
             Host::AiohostAsync => aiohost::add_to_linker(&mut linker)?,
-            Host::Bare => bare::add(&mut linker, &component, &setup.data().join(DATA))?,
+            Host::Bare => bare::add(&mut linker, &component, &setup.data())?,
         }
         let ticker = EpochTicker::new();
         ticker.add(&engine);

@@ -201,8 +201,14 @@ fn over_tree(setup: &Setup, work: &str, function: &str, native: Vec<Contender>) 
     })
 }
 
+/// What is done natively, and by a guest of wasmtime alone.
+fn on_bare(setup: &Setup, function: &str, native: Run) -> anyhow::Result<Vec<Contender>> {
+    let bare = call(setup, Host::Bare, function, |passes| (None::<u32>, passes))?;
+    Ok(vec![Contender::new(name::NATIVE, native), Contender::new(name::BARE, bare)])
+}
+
 fn stat(setup: &Setup) -> anyhow::Result<Row> {
-    over_tree(setup, "stat", "stat-all", vec![Contender::new(name::NATIVE, native::stat_all(setup)?)])
+    over_tree(setup, "stat", "stat-all", on_bare(setup, "stat-all", native::stat_all(setup)?)?)
 }
 
 /// A row of what guests do one after the other, each with its thread to itself or not.
@@ -214,6 +220,7 @@ where
     for (name, host) in [
         (name::WASI_DEFAULT, Host::WasiDefault),
         (name::WASI_BLOCKING, Host::WasiBlocking),
+        (name::BARE, Host::Bare),
         (name::BLOCKING, Host::Aiohost),
         (name::ALONE, Host::AiohostAlone),
         (name::WASI_ALONE, Host::AiohostWasi),
@@ -274,8 +281,8 @@ fn stat_names(setup: &Setup) -> anyhow::Result<Row> {
 }
 
 fn open_read_close(setup: &Setup) -> anyhow::Result<Row> {
-    let native = Contender::new(name::NATIVE, native::open_read_close_all(setup)?);
-    over_tree(setup, "open + read 4 KiB + close", "open-read-close-all", vec![native])
+    let native = on_bare(setup, "open-read-close-all", native::open_read_close_all(setup)?)?;
+    over_tree(setup, "open + read 4 KiB + close", "open-read-close-all", native)
 }
 
 fn listed(setup: &Setup) -> Vec<Contender> {
