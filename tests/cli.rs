@@ -30,6 +30,8 @@ mod notes;
 mod oci_layout;
 #[path = "cli/output_files.rs"]
 mod output_files;
+#[path = "support/program.rs"]
+mod program;
 #[path = "cli/readme.rs"]
 mod readme;
 #[path = "cli/refusals.rs"]
@@ -45,9 +47,9 @@ mod trust;
 #[path = "cli/wasmtime.rs"]
 mod wasmtime;
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::{env, fs};
 
 use tempfile::TempDir;
 
@@ -113,7 +115,7 @@ impl Place {
 
     /// The program with these arguments, which are separated by spaces.
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = Command::new(program::aiohost());
         command.args(line.split_whitespace()).current_dir(self.dir.path());
         command.env("HOME", self.own("home")).env("AIOHOST_CACHE", self.own("cache")).env("AIOHOST_STATE", self.own("state"));
         for variable in ["AIOHOST_LOG", "COLUMNS", "RUST_BACKTRACE", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {

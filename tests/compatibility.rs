@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use toolchains::{root, said, toolchain};
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
@@ -62,7 +64,7 @@ fn release(place: &Path, tag: &str) -> Result<(), String> {
 
 fn compatibility(place: &Path) -> Result<Output, Failed> {
     let mut script = Command::new(place.join("tests/compatibility.sh"));
-    script.args(["rust", "zig"]).env("AIOHOST", env!("CARGO_BIN_EXE_aiohost"));
+    script.args(["rust", "zig"]).env("AIOHOST", program::aiohost());
     // Where the other guests are built, with which it shares what they are made from.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("it is a folder of the target directory")?;
     script.env("CARGO_TARGET_DIR", target);
@@ -103,7 +105,7 @@ fn guests_run() -> Outcome {
 
 /// The next guest that is built of this tree is one of this tree, though it shares the folder with those of the releases.
 fn this_tree_has_its_own() -> Outcome {
-    let aiohost = env!("CARGO_BIN_EXE_aiohost");
+    let aiohost = program::aiohost();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("it is a folder of the target directory")?;
     let mut build = Command::new(root().join("guest-examples/build.sh"));
     said(build.arg("rust").env("AIOHOST", aiohost).env("CARGO_TARGET_DIR", target))?;

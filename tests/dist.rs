@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+#[path = "support/program.rs"]
+mod program;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -32,7 +35,7 @@ fn text(output: &Output) -> String {
 fn archive(out: &Path) -> PathBuf {
     fs::create_dir_all(out).expect("a folder of our own");
     let command = out.join("command");
-    said(Command::new("strip").arg("-o").arg(&command).arg(env!("CARGO_BIN_EXE_aiohost")));
+    said(Command::new("strip").arg("-o").arg(&command).arg(program::aiohost()));
     let command = command.to_str().expect("the path is UTF-8");
     PathBuf::from(said(&mut recipe(&["--unchecked", "--binary", command], out)).trim_end())
 }
@@ -155,7 +158,7 @@ fn no_release_is_made_without_its_checks() {
     let output = recipe(&[], out.path()).env("PATH", place.path()).output().expect("it can be started");
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("no release without cargo-deny cargo-audit cargo-semver-checks"), "{}", text(&output));
-    let output = recipe(&["--binary", env!("CARGO_BIN_EXE_aiohost")], out.path()).output().expect("it can be started");
+    let output = recipe(&["--binary", program::aiohost()], out.path()).output().expect("it can be started");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert_eq!(fs::read_dir(out.path()).expect("it is there").count(), 0, "an archive was made");
 }

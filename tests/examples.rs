@@ -15,6 +15,8 @@ use many::{FILES, FOLDERS, tree};
 
 #[path = "support/many.rs"]
 mod many;
+#[path = "support/program.rs"]
+mod program;
 
 /// The guests, as `guest-examples/build.sh` names them.
 const LANGUAGES: [&str; 8] = ["rust", "rust-async", "c", "cpp", "zig", "go", "python", "javascript"];
@@ -81,7 +83,7 @@ fn assert_manifest(dir: &Path) {
 fn manifest(guest: &str) {
     let dir = tree();
     let guest = target(&format!("guests/manifest-{guest}.wasm"));
-    let said = succeeds(Command::new(env!("CARGO_BIN_EXE_aiohost")).arg("run").arg(guest).arg("--dir").arg(dir.path()));
+    let said = succeeds(Command::new(program::aiohost()).arg("run").arg(guest).arg("--dir").arg(dir.path()));
     assert!(said.contains("20000 files"), "{said}");
     assert_manifest(dir.path());
 }

@@ -15,6 +15,8 @@ use embedded::{descriptors, guest, run, store, wait_for_no_workers, workers_name
 
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/program.rs"]
+mod program;
 
 /// Long enough for anything on a busy machine; a test that works never waits for it.
 const LONG: Duration = Duration::from_secs(60);
@@ -219,7 +221,7 @@ fn a_store_that_is_killed_leaves_the_old_content_or_the_new() {
     let guest = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guests/requests-sync.wasm");
     let mut reads = 0;
     for round in 0..KILLS {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = std::process::Command::new(program::aiohost());
         command.args(["run", "--dir"]).arg(dir.path()).arg(&guest).args(["blocking", "store-endlessly"]);
         let mut host = command.spawn().expect("the host can be started");
         // At first there is nothing. From then on, and in whatever moment the end comes, all that is read is whole.

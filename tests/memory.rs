@@ -14,6 +14,8 @@ use fuse::Fuse;
 
 #[path = "support/fuse.rs"]
 mod fuse;
+#[path = "support/program.rs"]
+mod program;
 
 const MIB: u64 = 1 << 20;
 
@@ -103,7 +105,7 @@ fn dir() -> Result<TempDir, Failed> {
 
 /// A run with a directory.
 fn command(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(program::aiohost());
     command.args(["run", "--max-memory", &format!("{GUEST_MIB}MiB"), "--allow", "busy", "--dir"]).arg(dir).arg("--");
     command.stdin(Stdio::null()).process_group(0);
     command
@@ -112,7 +114,7 @@ fn command(dir: &Path) -> Command {
 /// Has a guest compiled and kept, so that it is not the compiler's memory that is measured. It is told nothing and granted nothing,
 /// and ends at once, with whatever status.
 fn compile(guest: &Path) -> Result<(), Failed> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(program::aiohost());
     command.args(["run", "--timeout", "20s"]).arg(guest).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status()?;
     Ok(())

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use toolchains::{build_folder, root, said, toolchain};
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
@@ -95,7 +97,7 @@ fn runs(name: &str, printed: &str, left: &[Left]) -> Result<(), Failed> {
     fs::write(dir.path().join("two"), "zwei\n")?;
     let folder = build_folder(if name == "streams" { "sdk-async" } else { "sdk-" });
     let plugin = folder.join("wasm32-wasip2/release/examples").join(format!("{name}.wasm"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(program::aiohost());
     let output = said(command.arg("run").arg(plugin).arg("--dir").arg(dir.path()))?;
     if output != printed {
         return Err(format!("it has printed\n{output}").into());

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use toolchains::{build_folder, root, said, toolchain};
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/toolchains.rs"]
 mod toolchains;
 
@@ -40,7 +42,7 @@ fn main() {
 
 /// The tools that a language needs, by the variables that its build looks at; or why there are none.
 fn variables(language: &str) -> Result<Variables, String> {
-    let mut variables = vec![("AIOHOST", PathBuf::from(env!("CARGO_BIN_EXE_aiohost")))];
+    let mut variables = vec![("AIOHOST", PathBuf::from(program::aiohost()))];
     let script = |name: &str| toolchain(name, &[]);
     match language {
         "rust" | "rust-async" => variables.push(("RUSTC", script("rust.sh")?)),
@@ -76,7 +78,7 @@ fn builds_and_runs(language: &'static str) -> Result<(), Failed> {
     let variables = variables(language)?;
     let place = TempDir::new()?;
     let name = format!("try-{language}");
-    said(Command::new(env!("CARGO_BIN_EXE_aiohost")).args(["new", language, &name]).current_dir(place.path()))?;
+    said(Command::new(program::aiohost()).args(["new", language, &name]).current_dir(place.path()))?;
     let project = place.path().join(&name);
     sample(&project)?;
     prepare(language, &project, &variables)?;
@@ -161,7 +163,7 @@ fn every_file_is_there() -> Result<(), Failed> {
         return Err(format!("the templates are {languages:?}, and tested are {known:?}").into());
     }
     for language in LANGUAGES {
-        said(Command::new(env!("CARGO_BIN_EXE_aiohost")).args(["new", language, language]).current_dir(place.path()))?;
+        said(Command::new(program::aiohost()).args(["new", language, language]).current_dir(place.path()))?;
         let made = files(&place.path().join(language))?;
         let mut sources = files(&templates.join(language))?;
         if language.starts_with("rust") {

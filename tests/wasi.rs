@@ -22,6 +22,8 @@ mod p2;
 mod p3;
 #[path = "wasi/plans.rs"]
 mod plans;
+#[path = "support/program.rs"]
+mod program;
 #[path = "wasi/programs.rs"]
 mod programs;
 #[path = "wasi/sockets.rs"]

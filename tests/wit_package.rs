@@ -14,6 +14,8 @@ use wit_parser::{PackageId, Resolve, Stability, TypeOwner, WorldItem};
 
 use toolchains::{said, toolchain};
 
+#[path = "support/program.rs"]
+mod program;
 #[path = "support/toolchains.rs"]
 #[allow(dead_code, reason = "this suite builds no guests")]
 mod toolchains;
@@ -153,7 +155,7 @@ fn a_project_fetches_the_package_from_a_registry() -> Result<(), Failed> {
     assert!(registry.place.path().join(format!("registry/aiohost/aio/{SINCE}.wasm")).is_file());
 
     let place = registry.place.path();
-    said(Command::new(env!("CARGO_BIN_EXE_aiohost")).args(["new", "zig", "plugin"]).current_dir(place))?;
+    said(Command::new(program::aiohost()).args(["new", "zig", "plugin"]).current_dir(place))?;
     let project = place.join("plugin");
     fs::remove_dir_all(project.join("wit/deps"))?;
     assert!(Resolve::default().push_dir(project.join("wit")).is_err(), "it needs the package");

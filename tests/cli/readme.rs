@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use crate::{Place, finished, guests};
+use crate::{Place, finished, guests, program};
 
 /// What the stand-in for cargo takes, and what it makes of it.
 const CARGO: &str = r#"#!/bin/sh
@@ -61,7 +61,7 @@ fn wasm(text: impl AsRef<str>) -> Vec<u8> {
 fn place() -> Place {
     let place = Place::new();
     executable(&place, "bin/cargo", CARGO);
-    symlink(env!("CARGO_BIN_EXE_aiohost"), place.path("bin/aiohost")).expect("a folder of our own");
+    symlink(program::aiohost(), place.path("bin/aiohost")).expect("a folder of our own");
     for script in SCRIPTS {
         let mode = fs::metadata(root().join(script)).expect("the script is there").permissions().mode();
         assert!(mode & 0o111 != 0, "{script} cannot be run");
@@ -70,7 +70,7 @@ fn place() -> Place {
     for folder in ["data", "songs", "target/release", "target/guests", "home/Music"] {
         fs::create_dir_all(place.path(folder)).expect("a folder of our own");
     }
-    symlink(env!("CARGO_BIN_EXE_aiohost"), place.path("target/release/aiohost")).expect("a folder of our own");
+    symlink(program::aiohost(), place.path("target/release/aiohost")).expect("a folder of our own");
     place.write("home/Music/song", "la la la\n");
     place.write("plugin.wasm", wasm(guests::hello()));
     place.write("calc.wasm", wasm(ADD));

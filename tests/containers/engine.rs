@@ -13,6 +13,9 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "../support/program.rs"]
+mod program;
+
 /// How long a container may take before it counts as hung.
 const HUNG_AFTER: &str = "120";
 
@@ -275,7 +278,7 @@ pub(crate) fn runtime_of(dir: &Path, name: &str, settings: &Value) -> PathBuf {
     let file = dir.join(format!("{name}.json"));
     fs::write(&file, settings.to_string()).expect("a file");
     let script = dir.join(name);
-    let program = env!("CARGO_BIN_EXE_aiohost");
+    let program = program::aiohost();
     let text = format!("#!/bin/sh\nAIOHOST_OCI_SETTINGS='{}' exec '{program}' oci \"$@\"\n", file.display());
     fs::write(&script, text).expect("a file");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its owner may");

@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+#[path = "../support/program.rs"]
+mod program;
+
 /// A command that runs programs of WASI, with options of `wasmtime run`.
 pub(crate) struct Engine {
     command: Vec<OsString>,
@@ -33,7 +36,7 @@ impl Ended {
 impl Engine {
     /// On a busy machine a large program takes its time to compile.
     pub(crate) fn aiohost() -> Self {
-        Self::new([env!("CARGO_BIN_EXE_aiohost"), "run", "--quiet", "--max-compile-time", "20m"].map(OsString::from).to_vec())
+        Self::new([program::aiohost(), "run", "--quiet", "--max-compile-time", "20m"].map(OsString::from).to_vec())
     }
 
     pub(crate) fn new(command: Vec<OsString>) -> Self {

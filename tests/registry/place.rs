@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 use crate::notes;
 
+#[path = "../support/program.rs"]
+mod program;
+
 /// Variables by which the user's own settings would count.
 const FOREIGN: [&str; 19] = [
     "AIOHOST_LOG",
@@ -68,7 +71,7 @@ impl Place {
 
     /// The program with these arguments, which are separated by spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = Command::new(program::aiohost());
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
         for variable in FOREIGN {
             command.env_remove(variable);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
+mod program;
 mod tree;
 
 pub(crate) use tree::{SECRET, Tree};
@@ -98,7 +99,7 @@ pub(crate) fn run_by(
     guest: Guest,
     arguments: &[impl AsRef<OsStr>],
 ) -> Output {
-    command.arg(env!("CARGO_BIN_EXE_aiohost"));
+    command.arg(program::aiohost());
     command.args(["run", "--resolver", resolver.option]).args(options).arg(guest.path()).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (sender, ended) = mpsc::channel();

@@ -22,7 +22,7 @@ fn every_version_of_wasi_0_2_leads_to_aiohosts_own_files() {
         let dir = new_dir();
         let guest = dir.path().join("probe.wat");
         std::fs::write(&guest, probe(&version, "")).expect("a directory of our own");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = Command::new(crate::program::aiohost());
         command.args(["run", "--stats", "--dir"]).arg(dir.path()).arg(&guest);
         let output = command.output().expect("the host can be started");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -34,7 +34,7 @@ fn every_version_of_wasi_0_2_leads_to_aiohosts_own_files() {
 fn a_status_was_of_before_the_guest_had_written_to_its_output() {
     let dir = new_dir();
     let said = std::fs::File::create(dir.path().join("said")).expect("a directory of our own");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(crate::program::aiohost());
     command.args(["run", "--dir"]).arg(dir.path()).arg(prebuilt("wasi2.wasm")).arg("own-output").stdout(said);
     let output = command.output().expect("the host can be started");
     assert!(output.status.success(), "{output:?}");

@@ -32,7 +32,7 @@ fn guest() -> PathBuf {
 }
 
 pub(crate) fn command(options: &[&str], dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(crate::program::aiohost());
     command.args(["run"]).args(options).arg("--dir").arg(format!("{}::.", dir.display()));
     command
 }
@@ -244,7 +244,7 @@ fn a_listing_gives_every_name_once_and_names_that_are_no_text_too() {
 fn a_directory_for_reading_only_is_only_read() {
     let dir = new_dir();
     fs::write(dir.path().join("file"), "content").expect("a directory of our own");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(crate::program::aiohost());
     command.args(["run", "--ro-dir"]).arg(dir.path()).arg(guest()).arg("read-only");
     let output = command.output().expect("the host can be started");
     assert!(output.status.success(), "{output:?}");

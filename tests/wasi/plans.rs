@@ -77,7 +77,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 pub(crate) fn said_here(way: Way, guest: &Path, dir: &Path, arguments: &[String]) -> String {
     match way {
         Way::Command(resolver) => {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+            let mut command = Command::new(crate::program::aiohost());
             command.args(["run", "--resolver", resolver, "--dir"]).arg(format!("{}::.", dir.display())).arg(guest);
             let output = command.args(arguments).output().expect("the host can be started");
             assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));

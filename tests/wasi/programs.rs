@@ -13,7 +13,7 @@ use crate::toolchains::said;
 /// A run in a new directory.
 fn run(guest: &Path, arguments: &[String]) -> (TempDir, Output) {
     let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(crate::program::aiohost());
     command.args(["run", "--max-open-files", "2000", "--dir"]).arg(dir.path()).arg(guest).args(arguments);
     let output = command.output().expect("the host can be started");
     (dir, output)
@@ -52,7 +52,7 @@ fn a_program_gets_any_number_of_arguments() {
 fn a_program_gets_long_arguments_many_variables_and_many_directories() {
     let Some(guest) = program("counts", Language::C) else { return };
     let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(crate::program::aiohost());
     command.arg("run");
     for number in 0..5000 {
         command.args(["--env", &format!("VARIABLE_{number}=its value is {number}")]);
@@ -82,7 +82,7 @@ fn a_name_that_is_not_utf8_ended_the_listing() {
         for name in [&b"plain"[..], b"bad\xff", b"\xc3(", b"\xed\xa0\x80", "\u{f780}\u{e9}".as_bytes()] {
             std::fs::write(dir.path().join(OsStr::from_bytes(name)), "").expect("there is room on the disk");
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = Command::new(crate::program::aiohost());
         command.args(["run", "--dir"]).arg(dir.path()).arg(&guest).args(arguments);
         assert_eq!(said(&mut command).as_deref(), Ok("5 entries\n"), "{name}");
         assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0, "{name}");
@@ -100,7 +100,7 @@ fn the_numbers_of_an_object_are_others_in_each_run() {
     let Some(guest) = program("works", Language::C) else { return };
     let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");
     let numbers = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = Command::new(crate::program::aiohost());
         let said = said(command.args(["run", "--dir"]).arg(dir.path()).arg(&guest).arg("numbers")).expect("it ends well");
         said.split_whitespace().map(str::to_owned).collect::<Vec<String>>()
     };
@@ -119,7 +119,7 @@ fn a_directory_that_is_granted_as_the_root_was_hidden_by_the_first_one() {
     let Some(guest) = program("roots", Language::C) else { return };
     let dir = roots();
     for grants in [["b::/b", "a::/"], ["a::/", "b::/b"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+        let mut command = Command::new(crate::program::aiohost());
         command.current_dir(dir.path()).args(["run", "--dir", grants[0], "--dir", grants[1]]).arg(&guest);
         assert_eq!(said(&mut command).as_deref(), Ok("from a, from b\n"), "{grants:?}");
         assert!(dir.path().join("a/new").exists() && !dir.path().join("b/new").exists(), "{grants:?}");
@@ -145,7 +145,7 @@ fn a_path_starts_from_the_longest_name_that_it_begins_with() {
         for _ in 0..grants.len() {
             grants.rotate_left(1);
             let dir = roots();
-            let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+            let mut command = Command::new(crate::program::aiohost());
             command.current_dir(dir.path()).arg("run");
             command.args(grants.iter().flat_map(|grant| ["--dir", grant])).arg(&guest).arg("library");
             command.args(PATHS.map(|(path, _)| path)).arg("/new");

@@ -11,7 +11,7 @@ const DENIED: &str = "the plugin tries to use a socket, and is denied it: there 
 
 /// Runs a guest, which has to end well; gives what it says, and how often a denial is told of.
 fn run(guest: &Path, options: &[&str], arguments: &[&str]) -> (String, usize) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aiohost"));
+    let mut command = Command::new(crate::program::aiohost());
     command.arg("run").args(options).arg("--no-cache").arg(guest).args(arguments);
     let output = command.env_remove("AIOHOST_LOG").output().expect("the host can be started");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
