@@ -116,12 +116,13 @@ with_signals() {
 # The program that suites start, as users have it. The suites come with one of their own, which takes its place.
 program() {
   cargo build --release "${checks[@]}" --bin aiohost
-  cp "$target/release/aiohost" "$target/aiohost-tested"
+  mkdir -p "$target/tested"
+  cp "$target/release/aiohost" "$target/tested/aiohost"
 }
 
 # A failure is told at the end, beside the numbers: a step that fails in another way ends everything at once.
 tests() {
-  AIOHOST_TESTED="$target/aiohost-tested" with_signals cargo test --release "${quick[@]}" --no-fail-fast 2>&1 | tee "$log" || status=$?
+  AIOHOST_TESTED="$target/tested/aiohost" with_signals cargo test --release "${quick[@]}" --no-fail-fast 2>&1 | tee "$log" || status=$?
 }
 
 # With the feature that is not on by default. Only aiohost itself is built once more.
