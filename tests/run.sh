@@ -26,6 +26,7 @@ esac
 
 cd "$(dirname "$0")/.."
 target="${CARGO_TARGET_DIR:-$PWD/target}"
+[[ $target == /* ]] || target=$PWD/$target
 mkdir -p "$target"
 log="$target/tests.log"
 skipped=0
