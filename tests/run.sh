@@ -33,7 +33,7 @@ skipped=0
 # The aiohost that is tested looks at its own sums each time that it takes the lock of a guest's requests.
 checks=(--config "profile.release.package.aiohost.debug-assertions=true")
 export AIOHOST_CARGO_FLAGS="${checks[*]}"
-# Suites and unit tests are built without optimizations, in a fifth of the time. What they start has them.
+# Suites and unit tests are built without optimizations, in a quarter of the time. What they start has them.
 quick=("${checks[@]}" --config "profile.release.package.aiohost.opt-level=0")
 
 step() {
