@@ -5,6 +5,7 @@
 //! slow devices get many. A guest of which nothing runs does not wait for that: the last free thread is kept for it where there are
 //! several guests, and where there is none the standby takes part at once.
 
+mod locked;
 mod performing;
 mod queueing;
 mod running;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::locked::{Calls, Locked};
 use self::running::InHand;
 use super::account::Account;
 use super::afterwards::Rest;
@@ -23,7 +25,7 @@ use super::counters::Counters;
 use super::headcount::{ACTIVE, Counted};
 use super::ids::RequestId;
 use super::outcome::{Help, Outcome};
-use super::sync::{Condvar, JoinHandle, Mutex, MutexGuard, has_ended, look, thread};
+use super::sync::{Condvar, JoinHandle, Mutex, has_ended, look, thread};
 use super::turns::{Seat, Turns};
 use crate::budget::Reservation;
 use crate::limits::IDLE_TIMEOUT;
@@ -86,6 +88,8 @@ struct Staff<R: Outcome> {
     /// When the last thread went to sleep, if none was woken since.
     asleep_since: Option<Instant>,
     standby: Standby,
+    /// Whom whoever has the lock calls when it gives it up.
+    calls: Calls,
     /// Whether somebody does what is queued because no thread can be had.
     has_substitute: bool,
     closing: bool,
@@ -157,6 +161,7 @@ impl<R: Outcome> Pool<R> {
             brief: 0,
             asleep_since: None,
             standby: Standby::None,
+            calls: Calls::default(),
             has_substitute: false,
             closing: false,
             departed: Counters::default(),
@@ -176,9 +181,9 @@ impl<R: Outcome> Pool<R> {
         })
     }
 
-    fn staff(&self) -> MutexGuard<'_, Staff<R>> {
+    fn staff(&self) -> Locked<'_, R> {
         // Requests run outside of the lock, so no panic of theirs poisons it.
-        self.staff.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::new(self, self.staff.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether anything waits for a worker.
@@ -262,7 +267,7 @@ impl<R: Outcome> Pool<R> {
         true
     }
 
-    fn serve_one<'a>(self: &'a Arc<Self>, staff: MutexGuard<'a, Staff<R>>, next: Next<R>) -> MutexGuard<'a, Staff<R>> {
+    fn serve_one<'a>(self: &'a Arc<Self>, staff: Locked<'a, R>, next: Next<R>) -> Locked<'a, R> {
         self.queued.store(staff.turns.queued(), Ordering::Relaxed);
         drop(staff);
         let (seat, account, (task, _)) = next;
@@ -304,7 +309,7 @@ impl<R: Outcome> Pool<R> {
             let deadline = since + self.idle_timeout;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
-                staff = self.work.wait_timeout(staff, left).unwrap_or_else(PoisonError::into_inner).0;
+                staff = staff.wait(&self.work, left).0;
                 if staff.woken > 0 {
                     // Whoever woke this thread has taken it off the idle ones. Work may have come with the timeout, so this
                     // is looked at first.
@@ -324,7 +329,7 @@ impl<R: Outcome> Pool<R> {
     }
 
     /// Looks for a moment whether something comes, if that pays: whoever brings it need not wake anybody then.
-    fn look<'a>(&'a self, mut staff: MutexGuard<'a, Staff<R>>) -> MutexGuard<'a, Staff<R>> {
+    fn look<'a>(&'a self, mut staff: Locked<'a, R>) -> Locked<'a, R> {
         staff.is_looked = true;
         drop(staff);
         look(&self.spin, || self.has_queue());
@@ -334,7 +339,7 @@ impl<R: Outcome> Pool<R> {
     }
 
     /// A thread ends. It stops being counted under the lock under which it decided to end, so that no request relies on it.
-    fn end(&self, mut staff: MutexGuard<'_, Staff<R>>) {
+    fn end(&self, mut staff: Locked<'_, R>) {
         staff.workers -= 1;
         self.ended.notify_all();
     }
@@ -352,8 +357,7 @@ impl<R: Outcome> Pool<R> {
         let deadline = Instant::now().checked_add(timeout);
         let left = || deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
         let threads = loop {
-            let waited = self.ended.wait_timeout_while(self.staff(), left(), |staff| staff.workers > 0);
-            let (staff, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let (staff, _) = self.staff().wait_while(&self.ended, left(), |staff| staff.workers > 0);
             let is_done = staff.workers == 0;
             drop(staff);
             if !is_done || !self.clock.wait_closed(left()) {

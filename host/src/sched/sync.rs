@@ -4,7 +4,7 @@
 #[cfg(feature = "model")]
 pub(super) use shuttle::{
     sync::{
-        Condvar, Mutex, MutexGuard,
+        Condvar, Mutex, MutexGuard, WaitTimeoutResult,
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -12,7 +12,7 @@ pub(super) use shuttle::{
 #[cfg(not(feature = "model"))]
 pub(super) use std::{
     sync::{
-        Condvar, Mutex, MutexGuard,
+        Condvar, Mutex, MutexGuard, WaitTimeoutResult,
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},

@@ -1,6 +1,6 @@
 //! How many threads serve: which of them is woken when something comes, and when another one is started.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{BRIEF_RUN, Pool, Staff, Standby};
 use crate::limits::{QUEUE_DELAY, THREADS_MAX, WORKERS_START};
@@ -39,7 +39,7 @@ impl<R: Outcome> Pool<R> {
         if let Some(since) = staff.asleep_since.take() {
             self.spin.slept(since.elapsed());
         }
-        self.work.notify_one();
+        staff.calls.worker = true;
     }
 
     /// Tells the standby what to do; tells whether there is one.
@@ -53,7 +53,7 @@ impl<R: Outcome> Pool<R> {
             return started;
         }
         if before != order {
-            self.watch.notify_one();
+            staff.calls.standby = true;
         }
         true
     }
@@ -94,9 +94,9 @@ impl<R: Outcome> Pool<R> {
                     self.idle_timeout
                 }
             };
-            let (guard, timeout) = self.watch.wait_timeout(staff, wait).unwrap_or_else(PoisonError::into_inner);
-            staff = guard;
-            if timeout.timed_out() && staff.standby == Standby::Asleep && !staff.turns.has_work() {
+            let is_over;
+            (staff, is_over) = staff.wait(&self.watch, wait);
+            if is_over && staff.standby == Standby::Asleep && !staff.turns.has_work() {
                 staff.standby = Standby::None;
                 return self.end(staff);
             }
