@@ -6,7 +6,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::source;
+use blake3::hazmat::Mode;
+
+use super::tree_hash::PART_BYTES;
+use super::{source, tree_hash};
 use crate::problem::Result;
 
 /// Bytes that are read at a time. They stay in the processor's cache, from where they are hashed.
@@ -63,6 +66,14 @@ impl<'a> PluginBytes<'a> {
 }
 
 fn hash(file: &File) -> io::Result<blake3::Hash> {
+    let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    if bytes > PART_BYTES {
+        match tree_hash::hash(bytes, Mode::Hash, |piece, at| file.read_exact_at(piece, at)) {
+            // It has become shorter meanwhile: then it is what it is now.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
+            hashed => return hashed,
+        }
+    }
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE_BYTES];
     let mut at = 0;
@@ -98,7 +109,7 @@ mod tests {
     fn a_file_is_hashed_and_read_as_a_whole() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("plugin");
-        for length in [0, 1, 7, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
+        for length in [0, 1, 7, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES, 3 * PART_BYTES + 1] {
             let content: Vec<u8> = (0..=255).cycle().take(length).collect();
             std::fs::write(&path, &content).expect("a file of our own");
             let source = PluginBytes::open(&path).expect("it is there");

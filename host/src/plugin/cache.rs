@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{ErrorKind, Result};
 use std::path::Path;
 
+use blake3::hazmat::Mode;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
@@ -107,7 +108,7 @@ impl Cache {
 
     /// The code of an entry, if it is there and its seal is good. A bad entry is removed.
     pub(super) fn load(&self, name: EntryName) -> Option<CacheEntry> {
-        match CacheEntry::open(&self.folder.dir, &self.file(name), self.folder.bytes_max, self.seal(name)) {
+        match CacheEntry::open(&self.folder.dir, &self.file(name), self.folder.bytes_max, self.key(name)) {
             Ok(entry) => Some(entry),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
@@ -140,15 +141,13 @@ impl Cache {
     fn try_store(&self, name: EntryName, code: &[u8]) -> Result<()> {
         let bytes = code.len().saturating_add(sealed::TRAILER_BYTES);
         let entry = self.folder.add(&name.0.to_hex(), u64::try_from(bytes).unwrap_or(u64::MAX))?;
-        sealed::write(&entry.file, code, self.seal(name))?;
+        sealed::write(&entry.file, code, Mode::KeyedHash(&self.key(name)))?;
         entry.finish()
     }
 
-    /// The name is in the seal, so that no entry can be put in the place of another.
-    fn seal(&self, name: EntryName) -> blake3::Hasher {
-        let mut seal = blake3::Hasher::new_keyed(&self.seals);
-        seal.update(name.0.as_bytes());
-        seal
+    /// What an entry is sealed with. Each has a key of its own, so that none can be put in the place of another.
+    fn key(&self, name: EntryName) -> [u8; blake3::KEY_LEN] {
+        *blake3::keyed_hash(&self.seals, name.0.as_bytes()).as_bytes()
     }
 }
 

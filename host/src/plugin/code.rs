@@ -99,8 +99,8 @@ impl Code {
     /// Fails if an import is not there, or has another type.
     pub(super) fn link(&self, machine: &Machine) -> wasmtime::Result<Linked> {
         match self {
-            Self::Component(component) => machine.linker.instantiate_pre(component).map(Linked::Component),
-            Self::Module(module) => machine.modules.instantiate_pre(module).map(Linked::Module),
+            Self::Component(component) => machine.linker()?.instantiate_pre(component).map(Linked::Component),
+            Self::Module(module) => machine.modules()?.instantiate_pre(module).map(Linked::Module),
         }
     }
 }

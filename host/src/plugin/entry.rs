@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use blake3::Hasher;
+use blake3::hazmat::Mode;
 use rustix::fs::FsWord;
 use wasmtime::Engine;
 
@@ -17,20 +18,21 @@ use super::{private, sealed};
 pub(super) struct CacheEntry {
     file: File,
     bytes: u64,
-    /// A hash that was begun with the key and the name of the entry.
-    seal: Hasher,
+    /// The key of the entry's seal.
+    key: [u8; blake3::KEY_LEN],
 }
 
 impl CacheEntry {
     /// Opens the entry with this name, and marks it as used.
-    pub(super) fn open(dir: impl AsFd, name: &str, bytes_max: u64, seal: Hasher) -> Result<Self> {
+    pub(super) fn open(dir: impl AsFd, name: &str, bytes_max: u64, key: [u8; blake3::KEY_LEN]) -> Result<Self> {
         let (file, bytes) = private::open(dir, name, bytes_max)?;
-        if !sealed::is_intact(&file, bytes, seal.clone())? {
+        let all = usize::try_from(bytes).map_err(Error::other)?;
+        if !sealed::is_intact(all, Mode::KeyedHash(&key), |piece, at| file.read_exact_at(piece, at))? {
             return Err(Error::new(ErrorKind::InvalidData, "it is damaged, or its seal is not of this user's aiohost"));
         }
         // An entry that cannot be marked is removed sooner, no more.
         let _ = file.set_modified(SystemTime::now());
-        Ok(Self { file, bytes, seal })
+        Ok(Self { file, bytes, key })
     }
 
     /// The code. A mapping of the file costs neither a copy nor the memory for one, and what is never run is never read.
@@ -48,7 +50,7 @@ impl CacheEntry {
             }
         }
         let sealed = self.read()?;
-        let code = sealed::unseal_with(&sealed, self.seal.clone());
+        let code = sealed::unseal_with(&sealed, Mode::KeyedHash(&self.key));
         let code = code.ok_or_else(|| Error::new(ErrorKind::InvalidData, "it has changed just now"))?;
         // SAFETY: as above; this copy was checked itself.
         unsafe { Code::deserialize(engine, code) }

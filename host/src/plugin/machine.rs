@@ -37,9 +37,10 @@ pub(super) type Additions = Box<dyn Fn(&mut Linker<GuestState>) -> wasmtime::Res
 pub(super) struct Machine {
     pub(super) kind: EngineKind,
     pub(super) engine: Engine,
-    pub(super) linker: Linker<GuestState>,
+    /// Made when the first component comes, unless the application has a part in it.
+    linker: OnceLock<Linker<GuestState>>,
     /// The same for core modules, which run on the plain engine.
-    pub(super) modules: wasmtime::Linker<GuestState>,
+    modules: OnceLock<wasmtime::Linker<GuestState>>,
 }
 
 /// Both engines, each made when it is first needed.
@@ -60,21 +61,50 @@ impl EngineKind {
 
 impl Machine {
     pub(super) fn new(kind: EngineKind, epochs: Epochs, additions: &[Additions]) -> wasmtime::Result<Self> {
-        Self::on(Engine::new(&config(kind, epochs))?, kind, additions)
+        let engine = Engine::new(&config(kind, epochs))?;
+        if additions.is_empty() {
+            return Ok(Self { kind, engine, linker: OnceLock::new(), modules: OnceLock::new() });
+        }
+        Self::on(engine, kind, additions)
     }
 
-    /// On an engine that fits the kind.
+    /// On an engine of the application, if that fits the kind, or with functions of it, if no name of theirs is taken.
     fn on(engine: Engine, kind: EngineKind, additions: &[Additions]) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(&engine);
-        let mut modules = wasmtime::Linker::new(&engine);
-        wasi::add_to_linker(&mut linker)?;
-        preview1::add_to_linker(&mut modules)?;
-        match kind {
-            EngineKind::Plain => add_plain_to_linker(&mut linker)?,
-            EngineKind::Concurrent => add_to_linker(&mut linker)?,
-        }
-        additions.iter().try_for_each(|add| add(&mut linker))?;
-        Ok(Self { kind, engine, linker, modules })
+        let linker = component_linker(&engine, kind, additions)?;
+        Ok(Self { kind, engine, linker: linker.into(), modules: OnceLock::new() })
+    }
+
+    /// What components may import.
+    pub(super) fn linker(&self) -> wasmtime::Result<&Linker<GuestState>> {
+        made(&self.linker, || component_linker(&self.engine, self.kind, &[]))
+    }
+
+    /// What core modules may import.
+    pub(super) fn modules(&self) -> wasmtime::Result<&wasmtime::Linker<GuestState>> {
+        made(&self.modules, || {
+            let mut modules = wasmtime::Linker::new(&self.engine);
+            preview1::add_to_linker(&mut modules)?;
+            Ok(modules)
+        })
+    }
+}
+
+fn component_linker(engine: &Engine, kind: EngineKind, additions: &[Additions]) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = Linker::new(engine);
+    wasi::add_to_linker(&mut linker)?;
+    match kind {
+        EngineKind::Plain => add_plain_to_linker(&mut linker)?,
+        EngineKind::Concurrent => add_to_linker(&mut linker)?,
+    }
+    additions.iter().try_for_each(|add| add(&mut linker))?;
+    Ok(linker)
+}
+
+/// What is in a cell. Another thread may be faster; then what that has made is used.
+fn made<T>(cell: &OnceLock<T>, make: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<&T> {
+    match cell.get() {
+        Some(there) => Ok(there),
+        None => make().map(|new| cell.get_or_init(|| new)),
     }
 }
 

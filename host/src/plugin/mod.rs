@@ -76,6 +76,7 @@ mod state;
 mod stdio;
 mod streams_of_flags;
 mod trace;
+mod tree_hash;
 mod trust;
 mod validate;
 mod whereabouts;

@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn what_is_said_to_be_offered_is_in_the_linker() {
         let machine = Machine::new(EngineKind::Concurrent, Epochs::Checked, &[]).expect("an engine");
-        let mut linker = machine.linker.clone();
+        let mut linker = machine.linker().expect("nothing hinders it").clone();
         for name in offered() {
             let (interface, version) = name.split_once('@').expect("a version");
             let track = track(version);
@@ -274,7 +274,7 @@ mod tests {
     fn the_functions_of_preview_1_are_in_the_linker() {
         let machine = Machine::new(EngineKind::Plain, Epochs::Checked, &[]).expect("an engine");
         for function in PREVIEW_1.split_whitespace() {
-            let mut linker = machine.modules.clone();
+            let mut linker = machine.modules().expect("nothing hinders it").clone();
             // Nothing can be added under a name that is taken.
             assert!(linker.func_wrap(preview1::MODULE, function, || {}).is_err(), "{function}");
         }
