@@ -55,6 +55,8 @@ struct State {
     asleep: usize,
     /// Threads that will look by themselves soon.
     awake: usize,
+    /// Whether a thread could not be started, which was said then.
+    is_short_of_threads: bool,
 }
 
 impl Default for Reaper {
@@ -71,7 +73,9 @@ impl fmt::Debug for Reaper {
 
 impl Reaper {
     fn with(idle_timeout: Duration) -> Self {
-        let state = Mutex::new(State { turns: Turns::new(THREADS), lanes: 0, threads: 0, asleep: 0, awake: 0 });
+        let turns = Turns::new(THREADS);
+        let state = State { turns, lanes: 0, threads: 0, asleep: 0, awake: 0, is_short_of_threads: false };
+        let state = Mutex::new(state);
         Self::new(Arc::new(Shared { idle_timeout, state, come: Condvar::new(), gone: Condvar::new() }))
     }
 
@@ -103,9 +107,11 @@ impl Reaper {
         } else {
             Some(waste)
         };
+        // Once: how often it is tried is up to guests.
+        let is_new = refused.is_some() && !std::mem::replace(&mut state.is_short_of_threads, true);
         drop(state);
-        if refused.is_some() {
-            tracing::error!("cannot start the thread that closes files; closing one here");
+        if is_new {
+            tracing::error!("cannot start the thread that closes files; they are closed by the threads that drop them");
         }
     }
 

@@ -40,6 +40,15 @@ fn a_status_was_of_before_the_guest_had_written_to_its_output() {
     assert!(output.status.success(), "{output:?}");
 }
 
+#[test]
+fn an_input_stream_that_had_failed_failed_for_ever() {
+    let dir = new_dir();
+    let mut command = Command::new(crate::program::aiohost());
+    command.args(["run", "--dir"]).arg(dir.path()).arg(prebuilt("wasi2.wasm")).arg("failed-stream");
+    let output = command.output().expect("the host can be started");
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// A store's data for `wasmtime_wasi` alone.
 pub(crate) struct Data {
     pub(crate) wasi: WasiCtx,

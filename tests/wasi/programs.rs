@@ -96,6 +96,12 @@ fn files_of_a_program_in_c_are_as_posix_says() {
 }
 
 #[test]
+fn calls_that_no_library_makes_are_as_wasi_says() {
+    let Some(outcome) = outcome("odd", Language::C, &[]) else { return };
+    assert_eq!(outcome, (String::new(), Some(0)));
+}
+
+#[test]
 fn the_numbers_of_an_object_are_others_in_each_run() {
     let Some(guest) = program("works", Language::C) else { return };
     let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target directory can be written");

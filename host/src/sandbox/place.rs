@@ -147,10 +147,14 @@ impl<R: Right> Place<R> {
         open_beneath(&self.shared.paths, self.base.start(), self.path.as_os_str(), how)
     }
 
-    /// The directory of the last name, and that name; `dots` is the answer where there is none.
+    /// The directory of the last name, and that name; `dots` is the answer where there is none, unless the way there is missing.
     pub(super) fn entry(&self, dots: Error) -> Result<NameIn<'_>> {
         let split = self.path.split();
-        let Last::Name(name) = split.last else { return Err(dots) };
+        let Last::Name(name) = split.last else {
+            let missing = [Error::NO_ENTRY, Error::NOT_DIRECTORY];
+            let way = self.open(OFlags::PATH, Mode::empty(), Wait::May).err();
+            return Err(way.filter(|error| missing.contains(error)).unwrap_or(dots));
+        };
         let (dir, storage) = match split.parent {
             None => (Parent::Base(&self.base.file), self.base.storage),
             Some(parent) => {
@@ -433,7 +437,7 @@ pub(super) fn permissions(mode: u16) -> Mode {
 
 impl Place<Write> {
     pub(crate) fn unlink(&self) -> Result<()> {
-        let entry = self.entry(Error::INVALID)?;
+        let entry = self.entry(Error::IS_DIRECTORY)?;
         entry.check_slash()?;
         if entry.slash {
             return Err(Error::IS_DIRECTORY);

@@ -92,6 +92,8 @@ struct Staff<R: Outcome> {
     calls: Calls,
     /// Whether somebody does what is queued because no thread can be had.
     has_substitute: bool,
+    /// Whether a thread could not be started, which was said then.
+    is_short_of_threads: bool,
     closing: bool,
     /// What became of the requests of guests that are gone.
     departed: Counters,
@@ -163,6 +165,7 @@ impl<R: Outcome> Pool<R> {
             standby: Standby::None,
             calls: Calls::default(),
             has_substitute: false,
+            is_short_of_threads: false,
             closing: false,
             departed: Counters::default(),
             threads: Vec::new(),
@@ -260,7 +263,10 @@ impl<R: Outcome> Pool<R> {
                 staff.threads.push(thread);
             }
             Err(error) => {
-                tracing::error!(%error, workers = staff.workers, "cannot start a thread");
+                // Once: how often it is tried is up to guests.
+                if !std::mem::replace(&mut staff.is_short_of_threads, true) {
+                    tracing::error!(%error, workers = staff.workers, "cannot start a thread; what is queued is served more slowly");
+                }
                 return false;
             }
         }

@@ -26,6 +26,7 @@ fn main() {
                 plan::run(seed.parse().expect("a number"), steps.parse().expect("a number")).await;
             }
             [name] if name == "own-output" => own_output(),
+            [name] if name == "failed-stream" => files::failed_stream(),
             others => assert!(program::run(others).await, "this guest knows no {others:?}"),
         }
     });

@@ -33,6 +33,8 @@ enum Found {
     Data(Bytes, Reservation),
     End,
     Failed(Error),
+    /// It has failed, and the guest was told: nothing comes any more.
+    Closed,
 }
 
 impl FileInput {
@@ -79,12 +81,24 @@ impl FileInput {
         }
     }
 
+    /// A read of nothing asks only whether the stream is closed.
+    fn nothing(&self) -> StreamResult<Bytes> {
+        if matches!(self.found, Some(Found::Closed)) { Err(StreamError::Closed) } else { Ok(Bytes::new()) }
+    }
+
     /// Gives the guest what there is.
     fn take(&mut self, size: usize) -> StreamResult<Bytes> {
         match self.found.take() {
             None => Ok(Bytes::new()),
             Some(Found::End) => Err(StreamError::Closed),
-            Some(Found::Failed(error)) => Err(failed(error)),
+            Some(Found::Failed(error)) => {
+                self.found = Some(Found::Closed);
+                Err(failed(error))
+            }
+            Some(Found::Closed) => {
+                self.found = Some(Found::Closed);
+                Err(StreamError::Closed)
+            }
             Some(Found::Data(mut data, memory)) => {
                 let given = if size < data.len() {
                     let given = data.split_to(size);
@@ -104,7 +118,7 @@ impl FileInput {
 impl InputStream for FileInput {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         if size == 0 {
-            return Ok(Bytes::new());
+            return self.nothing();
         }
         self.begin(size);
         self.look();
@@ -113,7 +127,7 @@ impl InputStream for FileInput {
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
         if size == 0 {
-            return Ok(Bytes::new());
+            return self.nothing();
         }
         self.begin(size);
         self.wait().await;

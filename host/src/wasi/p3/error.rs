@@ -13,8 +13,8 @@ impl From<Error> for WasiCode {
             ErrorCode::Already => Self::Already,
             ErrorCode::BadDescriptor => Self::BadDescriptor,
             ErrorCode::Busy => Self::Busy,
-            // None of WASI's codes says that, nor that the time is over.
-            ErrorCode::Canceled | ErrorCode::TimedOut => Self::Interrupted,
+            // None of WASI's codes says that, nor that the time is over. What was interrupted, programs do again, for ever.
+            ErrorCode::Canceled | ErrorCode::TimedOut => Self::Io,
             ErrorCode::CrossDevice => Self::CrossDevice,
             ErrorCode::Deadlock => Self::Deadlock,
             ErrorCode::Quota => Self::Quota,

@@ -48,6 +48,8 @@ pub(super) const DATA_SYNC: u16 = 1 << 1;
 pub(super) const NONBLOCK: u16 = 1 << 2;
 pub(super) const READ_SYNC: u16 = 1 << 3;
 pub(super) const SYNC: u16 = 1 << 4;
+/// What a file may be open with.
+pub(super) const FDFLAGS: u16 = APPEND | DATA_SYNC | NONBLOCK | READ_SYNC | SYNC;
 
 /// The descriptors by their numbers.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use super::Preview1View;
-use super::descriptors::{APPEND, DATA_SYNC, FileSlot, NONBLOCK, READ_SYNC, SYNC, Slot, StandardFd};
+use super::descriptors::{APPEND, DATA_SYNC, FDFLAGS, FileSlot, NONBLOCK, READ_SYNC, SYNC, Slot, StandardFd};
 use super::errno::{CallFailure, Errno, Result};
 use super::memory::{GuestMemory, Pieces};
 use super::records::{self, FileKind, SeekWhence};
@@ -191,7 +191,7 @@ pub(super) async fn fdstat_set_flags<T: Preview1View>(guest: &mut GuestMemory<'_
     let synchronous = DATA_SYNC | READ_SYNC | SYNC;
     let Slot::File(file) = guest.descriptors().get_mut(fd)? else { return Err(Errno::BADF.into()) };
     // Whether writes wait for the device is decided when a file is opened.
-    if flags & !(APPEND | NONBLOCK | synchronous) != 0 || flags & synchronous & !file.flags != 0 {
+    if flags & !FDFLAGS != 0 || flags & synchronous & !file.flags != 0 {
         return Err(Errno::INVAL.into());
     }
     file.flags = flags & (APPEND | NONBLOCK) | file.flags & synchronous;

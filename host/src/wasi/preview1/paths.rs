@@ -1,7 +1,7 @@
 //! Functions of preview 1 that go by a path.
 
 use super::Preview1View;
-use super::descriptors::{DATA_SYNC, DirSlot, FileSlot, READ_SYNC, SYNC, Slot};
+use super::descriptors::{DATA_SYNC, DirSlot, FDFLAGS, FileSlot, READ_SYNC, SYNC, Slot};
 use super::errno::{Errno, Result};
 use super::memory::GuestMemory;
 use super::records;
@@ -60,7 +60,7 @@ pub(super) async fn open<T: Preview1View>(
 ) -> Result<()> {
     let (mut flags, is_dir) = records::open_flags(how.oflags)?;
     let access = records::access(how.rights);
-    let fdflags = u16::try_from(how.fdflags).map_err(|_| Errno::INVAL)?;
+    let fdflags = u16::try_from(how.fdflags).ok().filter(|flags| flags & !FDFLAGS == 0).ok_or(Errno::INVAL)?;
     let wanted = [
         (access.reads, OpenFlags::READ),
         (access.writes, OpenFlags::WRITE),

@@ -72,12 +72,11 @@ fn parse<T: Preview1View>(guest: &GuestMemory<'_, T>, at: u32, count: u32) -> Re
 fn begin<T: Preview1View>(guest: &mut GuestMemory<'_, T>, subscription: &Subscription) -> Result<Pending> {
     match subscription.what {
         Waited::Clock { id, timeout, is_absolute } => {
-            let duration = if is_absolute { timeout.saturating_sub(guest.time(id)?) } else { timeout };
             if id > MONOTONIC {
                 return Err(Errno::INVAL.into());
             }
-            let mut clocks = guest.caller.data_mut().clocks();
-            Ok(Pending::Wait(monotonic_clock::Host::subscribe_duration(&mut clocks, duration).map_err(trap)?))
+            let duration = if is_absolute { timeout.saturating_sub(guest.time(id)?) } else { timeout };
+            Ok(Pending::Wait(after(guest, duration)?))
         }
         Waited::Read(fd) => match guest.descriptors().get(fd) {
             Ok(Slot::Standard(StandardFd::Input)) => {
@@ -101,23 +100,39 @@ fn begin<T: Preview1View>(guest: &mut GuestMemory<'_, T>, subscription: &Subscri
     }
 }
 
-/// Waits until something has come. Returns which, by the numbers of the subscriptions.
+/// What is ready after so many nanoseconds.
+fn after<T: Preview1View>(guest: &mut GuestMemory<'_, T>, duration: u64) -> Result<Resource<DynPollable>> {
+    let mut clocks = guest.caller.data_mut().clocks();
+    monotonic_clock::Host::subscribe_duration(&mut clocks, duration).map_err(trap)
+}
+
+/// Waits until something has come, or looks what has where something is known already. Returns which, by the numbers of the
+/// subscriptions.
 async fn wait<T: Preview1View>(guest: &mut GuestMemory<'_, T>, pending: &[Pending]) -> Result<Vec<(usize, Errno)>> {
-    let known = |(number, pending): (usize, &Pending)| match pending {
-        Pending::Known(errno) => Some((number, *errno)),
-        Pending::Wait(_) => None,
-    };
-    let known: Vec<_> = pending.iter().enumerate().filter_map(known).collect();
-    if !known.is_empty() {
-        return Ok(known);
+    let (mut come, mut waited, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, pending) in pending.iter().enumerate() {
+        match pending {
+            Pending::Known(errno) => come.push((number, *errno)),
+            Pending::Wait(pollable) => {
+                waited.push(Resource::new_borrow(pollable.rep()));
+                numbers.push(number);
+            }
+        }
     }
-    let borrowed = |pending: &Pending| match pending {
-        Pending::Wait(pollable) => Some(Resource::new_borrow(pollable.rep())),
-        Pending::Known(_) => None,
-    };
-    let waited = pending.iter().filter_map(borrowed).collect();
-    let ready = poll::Host::poll(guest.caller.data_mut().aio().table, waited).await.map_err(trap)?;
-    let ready: HashSet<u32> = ready.into_iter().collect();
-    let is_ready = |number: &usize| u32::try_from(*number).is_ok_and(|number| ready.contains(&number));
-    Ok((0..pending.len()).filter(is_ready).map(|number| (number, Errno::SUCCESS)).collect())
+    if waited.is_empty() {
+        return Ok(come);
+    }
+    // With something that is ready at once nobody is kept waiting.
+    let at_once = if come.is_empty() { None } else { Some(after(guest, 0)?) };
+    waited.extend(at_once.as_ref().map(|pollable| Resource::new_borrow(pollable.rep())));
+    let table = guest.caller.data_mut().aio().table;
+    let ready = poll::Host::poll(table, waited).await.map_err(trap);
+    if let Some(pollable) = at_once {
+        poll::HostPollable::drop(guest.caller.data_mut().aio().table, pollable).map_err(trap)?;
+    }
+    let ready: HashSet<u32> = ready?.into_iter().collect();
+    let is_ready = |(place, _): &(u32, usize)| ready.contains(place);
+    come.extend((0..).zip(numbers).filter(is_ready).map(|(_, number)| (number, Errno::SUCCESS)));
+    come.sort_unstable_by_key(|(number, _)| *number);
+    Ok(come)
 }

@@ -7,7 +7,19 @@ use crate::bindings::aiohost::aio::{blocking, control, submit};
 use crate::check::{content, create, fails, works};
 use crate::face::{ErrorCode, Face, OpenFlags, Outcome};
 
-tests!(nop, count, grants, set_priority, nice, set_guest_priority, set_guest_deadline, next, next_group_canceled, mixed_faces);
+tests!(
+    nop,
+    count,
+    grants,
+    set_priority,
+    nice,
+    set_guest_priority,
+    set_guest_deadline,
+    files_of_wasi_were_tried_for_ever_after_the_deadline,
+    next,
+    next_group_canceled,
+    mixed_faces
+);
 
 async fn nop<F: Face>() {
     let before = control::count().done;
@@ -94,6 +106,33 @@ async fn set_guest_deadline<F: Face>() {
     fails(F::lstat(None, "never").await, ErrorCode::NoEntry);
     let count = control::count();
     assert_eq!((count.done, count.failed), (3, 3));
+}
+
+/// What is interrupted is done again by the standard library, and by many programs.
+async fn files_of_wasi_were_tried_for_ever_after_the_deadline<F: Face>() {
+    use std::fs::File;
+    use std::io::{ErrorKind, Read, Write};
+
+    let mut file = File::create("/data/written").expect("it can be made");
+    control::set_guest_deadline(Some(0));
+    let tries = [
+        File::open("/data/digits").map(drop),
+        file.sync_all(),
+        file.sync_data(),
+        file.set_len(1),
+        file.write(b"x").map(drop),
+        file.read(&mut [0]).map(drop),
+        std::fs::metadata("/data/digits").map(drop),
+        std::fs::read_dir("/data").map(drop),
+        std::fs::rename("/data/written", "/data/renamed"),
+        std::fs::remove_file("/data/digits"),
+    ];
+    control::set_guest_deadline(None);
+    for (number, tried) in tries.into_iter().enumerate() {
+        let kind = tried.map_err(|error| error.kind());
+        assert!(kind.is_err_and(|kind| kind != ErrorKind::Interrupted), "{number}: {kind:?}");
+    }
+    works(F::stat(None, "digits").await);
 }
 
 async fn next<F: Face>() {

@@ -264,3 +264,21 @@ fn splice_when_ready(output: &OutputStream, input: &InputStream) -> Result<u64, 
     input.subscribe().block();
     output.splice(input, PIECE)
 }
+
+/// An input stream that has failed is closed from then on, as `wasi:io` says; who reads until it is, comes to an end.
+pub fn failed_stream() {
+    let (dir, _) = get_directories().remove(0);
+    let open = |flags| dir.open_at(PathFlags::empty(), "failed", OpenFlags::CREATE, flags).expect("it can be made");
+    let unreadable = open(DescriptorFlags::WRITE).read_via_stream(0).expect("a stream is made at once");
+    let beyond = open(DescriptorFlags::READ).read_via_stream(u64::MAX).expect("a stream is made at once");
+    for stream in [unreadable, beyond] {
+        assert!(matches!(stream.blocking_read(10), Err(StreamError::LastOperationFailed(_))));
+        for size in [10, 0, 10] {
+            assert!(matches!(stream.read(size), Err(StreamError::Closed)), "{size}");
+            assert!(matches!(stream.blocking_read(size), Err(StreamError::Closed)), "{size}");
+            assert!(matches!(stream.blocking_skip(size), Err(StreamError::Closed)), "{size}");
+        }
+        stream.subscribe().block();
+        assert!(matches!(stream.read(10), Err(StreamError::Closed)));
+    }
+}
