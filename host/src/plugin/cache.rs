@@ -80,7 +80,8 @@ impl Cache {
     }
 
     fn with(folder: CacheFolder, secret: &Secret) -> Self {
-        let (names, seals) = (secret.derive("aiohost code cache: names"), secret.derive("aiohost code cache: seals"));
+        // The number changes with the seal: so an entry of before is not looked at, and not reported as a damaged one.
+        let (names, seals) = (secret.derive("aiohost code cache: names 2"), secret.derive("aiohost code cache: seals"));
         Self { folder, names, seals }
     }
 
