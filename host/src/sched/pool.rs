@@ -5,10 +5,10 @@
 //! slow devices get many. A guest of which nothing runs does not wait for that: the last free thread is kept for it where there are
 //! several guests, and where there is none the standby takes part at once.
 
-mod locked;
 mod performing;
 mod queueing;
 mod running;
+mod staff_guard;
 mod staffing;
 
 use std::io;
@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::locked::{Calls, Locked};
 use self::running::InHand;
+use self::staff_guard::{Calls, StaffGuard};
 use super::account::Account;
 use super::afterwards::Rest;
 use super::clock::Clock;
@@ -184,9 +184,9 @@ impl<R: Outcome> Pool<R> {
         })
     }
 
-    fn staff(&self) -> Locked<'_, R> {
+    fn staff(&self) -> StaffGuard<'_, R> {
         // Requests run outside of the lock, so no panic of theirs poisons it.
-        Locked::new(self, self.staff.lock().unwrap_or_else(PoisonError::into_inner))
+        StaffGuard::new(self, self.staff.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether anything waits for a worker.
@@ -273,7 +273,7 @@ impl<R: Outcome> Pool<R> {
         true
     }
 
-    fn serve_one<'a>(self: &'a Arc<Self>, staff: Locked<'a, R>, next: Next<R>) -> Locked<'a, R> {
+    fn serve_one<'a>(self: &'a Arc<Self>, staff: StaffGuard<'a, R>, next: Next<R>) -> StaffGuard<'a, R> {
         self.queued.store(staff.turns.queued(), Ordering::Relaxed);
         drop(staff);
         let (seat, account, (task, _)) = next;
@@ -335,7 +335,7 @@ impl<R: Outcome> Pool<R> {
     }
 
     /// Looks for a moment whether something comes, if that pays: whoever brings it need not wake anybody then.
-    fn look<'a>(&'a self, mut staff: Locked<'a, R>) -> Locked<'a, R> {
+    fn look<'a>(&'a self, mut staff: StaffGuard<'a, R>) -> StaffGuard<'a, R> {
         staff.is_looked = true;
         drop(staff);
         look(&self.spin, || self.has_queue());
@@ -345,7 +345,7 @@ impl<R: Outcome> Pool<R> {
     }
 
     /// A thread ends. It stops being counted under the lock under which it decided to end, so that no request relies on it.
-    fn end(&self, mut staff: Locked<'_, R>) {
+    fn end(&self, mut staff: StaffGuard<'_, R>) {
         staff.workers -= 1;
         self.ended.notify_all();
     }

@@ -31,13 +31,13 @@ impl Calls {
 type Waited<'a, R> = LockResult<(MutexGuard<'a, Staff<R>>, WaitTimeoutResult)>;
 
 /// Access to the staff of a pool. Whoever drops it makes the calls.
-pub(super) struct Locked<'a, R: Outcome> {
+pub(super) struct StaffGuard<'a, R: Outcome> {
     pool: &'a Pool<R>,
     /// Some, but where the lock is given up.
     staff: Option<MutexGuard<'a, Staff<R>>>,
 }
 
-impl<'a, R: Outcome> Locked<'a, R> {
+impl<'a, R: Outcome> StaffGuard<'a, R> {
     pub(super) fn new(pool: &'a Pool<R>, staff: MutexGuard<'a, Staff<R>>) -> Self {
         Self { pool, staff: Some(staff) }
     }
@@ -61,7 +61,7 @@ impl<'a, R: Outcome> Locked<'a, R> {
     }
 }
 
-impl<R: Outcome> Deref for Locked<'_, R> {
+impl<R: Outcome> Deref for StaffGuard<'_, R> {
     type Target = Staff<R>;
 
     fn deref(&self) -> &Staff<R> {
@@ -69,13 +69,13 @@ impl<R: Outcome> Deref for Locked<'_, R> {
     }
 }
 
-impl<R: Outcome> DerefMut for Locked<'_, R> {
+impl<R: Outcome> DerefMut for StaffGuard<'_, R> {
     fn deref_mut(&mut self) -> &mut Staff<R> {
         self.staff.as_deref_mut().expect("it is locked until it is dropped")
     }
 }
 
-impl<R: Outcome> Drop for Locked<'_, R> {
+impl<R: Outcome> Drop for StaffGuard<'_, R> {
     fn drop(&mut self) {
         if let Some(mut staff) = self.staff.take() {
             let calls = std::mem::take(&mut staff.calls);
