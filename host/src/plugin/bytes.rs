@@ -8,12 +8,8 @@ use std::path::Path;
 
 use blake3::hazmat::Mode;
 
-use super::tree_hash::PART_BYTES;
 use super::{source, tree_hash};
 use crate::problem::Result;
-
-/// Bytes that are read at a time. They stay in the processor's cache, from where they are hashed.
-const PIECE_BYTES: usize = 256 << 10;
 
 /// Where a plugin's bytes are.
 pub(super) enum PluginBytes<'a> {
@@ -52,7 +48,12 @@ impl<'a> PluginBytes<'a> {
     pub(super) fn hash(&self) -> Result<blake3::Hash> {
         match self {
             Self::Memory(bytes) => Ok(blake3::hash(bytes)),
-            Self::File(path, file) => hash(file).map_err(|error| source::problem(path, error)),
+            Self::File(path, file) => match hash(file) {
+                // Its size is not what there is to read: it has become shorter meanwhile, or the kernel makes it up.
+                Ok(None) => Ok(blake3::hash(&self.bytes()?)),
+                Ok(Some(hash)) => Ok(hash),
+                Err(error) => Err(source::problem(path, error)),
+            },
         }
     }
 
@@ -65,25 +66,15 @@ impl<'a> PluginBytes<'a> {
     }
 }
 
-fn hash(file: &File) -> io::Result<blake3::Hash> {
+/// None if the file's size does not say how much there is to read.
+fn hash(file: &File) -> io::Result<Option<blake3::Hash>> {
     let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-    if bytes > PART_BYTES {
-        match tree_hash::hash(bytes, Mode::Hash, |piece, at| file.read_exact_at(piece, at)) {
-            // It has become shorter meanwhile: then it is what it is now.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
-            hashed => return hashed,
-        }
+    if bytes == 0 {
+        return Ok(None);
     }
-    let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut at = 0;
-    loop {
-        let count = read_at(file, &mut piece, at)?;
-        hasher.update(&piece[..count]);
-        at += u64::try_from(count).expect("a small number");
-        if count < piece.len() {
-            return Ok(hasher.finalize());
-        }
+    match tree_hash::hash(bytes, Mode::Hash, |piece, at| file.read_exact_at(piece, at)) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        hashed => hashed.map(Some),
     }
 }
 
@@ -104,12 +95,20 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::tree_hash::PART_BYTES;
+
+    #[test]
+    fn a_file_whose_size_is_made_up_is_hashed_as_it_is_read() {
+        let path = Path::new("/proc/version");
+        let source = PluginBytes::File(path, File::open(path).expect("there is procfs"));
+        assert_eq!(source.hash().expect("it can be read"), blake3::hash(&std::fs::read(path).expect("it can be read")));
+    }
 
     #[test]
     fn a_file_is_hashed_and_read_as_a_whole() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("plugin");
-        for length in [0, 1, 7, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES, 3 * PART_BYTES + 1] {
+        for length in [0, 1, 7, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES] {
             let content: Vec<u8> = (0..=255).cycle().take(length).collect();
             std::fs::write(&path, &content).expect("a file of our own");
             let source = PluginBytes::open(&path).expect("it is there");
